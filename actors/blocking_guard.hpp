@@ -1,0 +1,21 @@
+#pragma once
+
+#include <caf/error.hpp>
+
+namespace caf {
+class actor_system_config;
+}
+
+namespace fly::actors {
+
+/// Makes the threads of every actor system built from `config` known, so that a blocking call on a
+/// thread that must not block is refused. `fly::cluster::prepare` calls it. Call once, before the
+/// system is built.
+void install_blocking_guard(caf::actor_system_config& config);
+
+/// Returns an empty error where the current thread may block: plain threads, detached and blocking
+/// actors. errc::blocking_refused on a thread of CAF's scheduler, clock or multiplexer. Safe from
+/// any thread.
+caf::error check_may_block();
+
+} // namespace fly::actors

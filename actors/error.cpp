@@ -1,0 +1,129 @@
+#include "fly/actors/error.hpp"
+
+#include <array>
+#include <cassert>
+#include <utility>
+
+#include <caf/atom.hpp>
+#include <caf/exit_reason.hpp>
+#include <caf/message.hpp>
+#include <caf/sec.hpp>
+
+namespace fly {
+
+namespace {
+
+constexpr auto category = caf::atom("fly");
+
+constexpr std::array<std::pair<errc, const char*>, 27> names{{
+    {errc::invalid_argument, "invalid_argument"},
+    {errc::no_node_in_region, "no_node_in_region"},
+    {errc::no_primary, "no_primary"},
+    {errc::no_such_member, "no_such_member"},
+    {errc::unknown_function, "unknown_function"},
+    {errc::signature_mismatch, "signature_mismatch"},
+    {errc::malformed_arguments, "malformed_arguments"},
+    {errc::overloaded, "overloaded"},
+    {errc::not_primary, "not_primary"},
+    {errc::blocking_refused, "blocking_refused"},
+    {errc::shutting_down, "shutting_down"},
+    {errc::expired, "expired"},
+    {errc::handshake_failed, "handshake_failed"},
+    {errc::dns_failed, "dns_failed"},
+    {errc::cannot_listen, "cannot_listen"},
+    {errc::database_unavailable, "database_unavailable"},
+    {errc::malformed_frame, "malformed_frame"},
+    {errc::frame_too_large, "frame_too_large"},
+    {errc::foreign_position, "foreign_position"},
+    {errc::not_visible, "not_visible"},
+    {errc::already_served, "already_served"},
+    {errc::function_failed, "function_failed"},
+    {errc::sql_failed, "sql_failed"},
+    {errc::malformed_result, "malformed_result"},
+    {errc::timeout, "timeout"},
+    {errc::member_lost, "member_lost"},
+    {errc::outcome_unknown, "outcome_unknown"},
+}};
+
+} // namespace
+
+effect effect_of(errc code) noexcept {
+  auto number = static_cast<std::uint8_t>(code);
+  if (number < 64)
+    return effect::nothing_ran;
+  return number < 96 ? effect::ran : effect::unknown;
+}
+
+effect effect_of(const caf::error& reason) noexcept {
+  return effect_of(code_of(reason));
+}
+
+std::string to_string(errc code) {
+  for (const auto& [known, name] : names)
+    if (known == code)
+      return name;
+  return "errc(" + std::to_string(static_cast<int>(code)) + ")";
+}
+
+std::string_view to_string(effect what) noexcept {
+  switch (what) {
+  case effect::nothing_ran:
+    return "nothing ran";
+  case effect::ran:
+    return "ran";
+  case effect::unknown:
+    break;
+  }
+  return "unknown";
+}
+
+caf::error make_error(errc code) {
+  return caf::error{static_cast<std::uint8_t>(code), category};
+}
+
+caf::error make_error(errc code, std::string text, error_details details) {
+  return caf::error{static_cast<std::uint8_t>(code), category,
+                    caf::make_message(std::move(text), std::move(details))};
+}
+
+errc code_of(const caf::error& reason) noexcept {
+  assert(reason);
+  if (reason.category() == category)
+    return static_cast<errc>(reason.code());
+  if (reason == caf::sec::request_timeout)
+    return errc::timeout;
+  if (reason == caf::sec::request_receiver_down || reason.category() == caf::atom("exit"))
+    return errc::shutting_down;
+  return errc::outcome_unknown;
+}
+
+std::string text_of(const caf::error& reason) {
+  if (!reason)
+    return {};
+  if (reason.category() != category)
+    return caf::to_string(reason);
+  const auto& context = reason.context();
+  return context.match_element<std::string>(0) ? context.get_as<std::string>(0) : std::string{};
+}
+
+error_details details_of(const caf::error& reason) {
+  if (!reason || reason.category() != category)
+    return {};
+  const auto& context = reason.context();
+  return context.match_element<error_details>(1) ? context.get_as<error_details>(1)
+                                                 : error_details{};
+}
+
+std::string to_string(const caf::error& reason) {
+  if (!reason)
+    return "no error";
+  auto code = code_of(reason);
+  auto result = to_string(code);
+  if (auto text = text_of(reason); !text.empty())
+    result += ": " + text;
+  result += " (";
+  result += to_string(effect_of(code));
+  return result + ")";
+}
+
+} // namespace fly

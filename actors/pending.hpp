@@ -1,0 +1,153 @@
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+#include <caf/error.hpp>
+#include <caf/expected.hpp>
+#include <caf/fwd.hpp>
+
+#include "fly/actors/blocking_guard.hpp"
+
+namespace fly::actors {
+
+/// Takes the outcome of an asynchronous operation, exactly once, on whatever thread finishes it.
+template <class T>
+using completion = std::function<void(caf::expected<T>)>;
+
+/// Ends a started operation at its deadline: before it returns, or at the same moment on another
+/// thread, the completion gets the error that says what is known. Does nothing where the operation
+/// is already complete.
+using expire = std::function<void()>;
+
+/// Starts an operation, at once and without blocking.
+template <class T>
+using starter = std::function<expire(completion<T>)>;
+
+/// The slot between the thread that finishes an operation and the one that asked. Safe from any
+/// thread.
+template <class T>
+class answer_slot {
+public:
+  /// Fills the slot and returns true; false where it was full already, and then nothing changes.
+  bool fill(caf::expected<T> value) {
+    {
+      std::lock_guard guard{mutex_};
+      if (value_)
+        return false;
+      value_.emplace(std::move(value));
+    }
+    filled_.notify_all();
+    return true;
+  }
+
+  /// Waits until the slot is full or `deadline` is reached. Returns whether it is full.
+  bool wait_until(std::chrono::steady_clock::time_point deadline) {
+    std::unique_lock lock{mutex_};
+    return filled_.wait_until(lock, deadline, [this] { return value_.has_value(); });
+  }
+
+  /// Waits until the slot is full and takes the value out; call once.
+  caf::expected<T> take() {
+    std::unique_lock lock{mutex_};
+    filled_.wait(lock, [this] { return value_.has_value(); });
+    return std::move(*value_);
+  }
+
+private:
+  std::mutex mutex_;
+  std::condition_variable filled_;
+  std::optional<caf::expected<T>> value_; // guarded by mutex_
+};
+
+/// Starts an operation and blocks the calling thread until it is complete or `deadline` is reached.
+/// Blocks: never call from an actor that shares threads; there it returns errc::blocking_refused,
+/// nothing ran.
+template <class T>
+caf::expected<T> ask(std::chrono::steady_clock::time_point deadline, const starter<T>& start) {
+  if (auto refused = check_may_block())
+    return refused;
+  auto slot = std::make_shared<answer_slot<T>>();
+  auto end = start([slot](caf::expected<T> value) { slot->fill(std::move(value)); });
+  if (!slot->wait_until(deadline))
+    end();
+  return slot->take();
+}
+
+namespace detail {
+
+/// Waits inside an actor for `wake()` or `timeout`; the one place that knows how CAF carries a
+/// response.
+class response_wait {
+public:
+  /// Reserves a response of `self`. Only inside the actor.
+  response_wait(caf::scheduled_actor* self, std::chrono::nanoseconds timeout);
+
+  /// Returns what completes the wait from any thread; it does not keep the actor alive.
+  std::function<void()> waker() const;
+
+  /// Runs `on_wake` inside the actor once woken, or `on_timeout`. Only inside the actor, once.
+  void then(std::function<void()> on_wake, std::function<void()> on_timeout) const;
+
+private:
+  caf::scheduled_actor* self_;
+  std::uint64_t response_;
+};
+
+} // namespace detail
+
+/// An operation that an actor has started and whose answer it awaits: call `.then` in the same
+/// handler. The actor does not block; its other messages are handled meanwhile. Where the actor
+/// ends first, the operation goes on and its answer is dropped. Only inside the actor.
+template <class T>
+class [[nodiscard]] pending {
+public:
+  /// Starts the operation in the name of `self`.
+  pending(caf::scheduled_actor* self, std::chrono::steady_clock::time_point deadline,
+          const starter<T>& start)
+      : wait_(self, deadline - std::chrono::steady_clock::now()),
+        slot_(std::make_shared<answer_slot<T>>()) {
+    expire_ = start([slot = slot_, wake = wait_.waker()](caf::expected<T> value) {
+      if (slot->fill(std::move(value)))
+        wake();
+    });
+  }
+
+  pending(pending&&) noexcept = default;
+  pending& operator=(pending&&) noexcept = default;
+  pending(const pending&) = delete;
+  pending& operator=(const pending&) = delete;
+
+  /// Runs `on_value(T&)` or `on_error(caf::error&)` inside the actor, exactly one of them, at the
+  /// deadline at the latest. Where T is caf::unit_t, `on_value` may take nothing.
+  template <class OnValue, class OnError>
+  void then(OnValue on_value, OnError on_error) && {
+    auto deliver = [slot = slot_, on_value = std::move(on_value),
+                    on_error = std::move(on_error)]() mutable {
+      auto value = slot->take();
+      if (!value)
+        on_error(value.error());
+      else if constexpr (std::is_invocable_v<OnValue&>)
+        on_value();
+      else
+        on_value(*value);
+    };
+    wait_.then(deliver, [deliver, end = expire_]() mutable {
+      end();
+      deliver();
+    });
+  }
+
+private:
+  detail::response_wait wait_;
+  std::shared_ptr<answer_slot<T>> slot_;
+  expire expire_;
+};
+
+} // namespace fly::actors

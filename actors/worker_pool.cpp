@@ -1,0 +1,75 @@
+#include "fly/actors/worker_pool.hpp"
+
+#include <cassert>
+#include <utility>
+
+#include <pthread.h>
+
+#include "fly/actors/error.hpp"
+
+namespace fly::actors {
+
+worker_pool::worker_pool(worker_pool_options options) : options_(std::move(options)) {
+  assert(options_.threads >= 1);
+  assert(options_.threads <= 1024);
+  threads_.reserve(options_.threads);
+  for (std::size_t i = 0; i < options_.threads; ++i) {
+    threads_.emplace_back([this] { run(); });
+    pthread_setname_np(threads_.back().native_handle(), options_.name.substr(0, 15).c_str());
+  }
+}
+
+worker_pool::~worker_pool() {
+  stop();
+}
+
+caf::error worker_pool::submit(task work) {
+  assert(work);
+  {
+    std::lock_guard guard{mutex_};
+    if (stopped_)
+      return make_error(errc::shutting_down, options_.name + " has stopped");
+    if (queue_.size() >= options_.queue_max)
+      return make_error(errc::overloaded, options_.name + " has " +
+                                              std::to_string(options_.queue_max) +
+                                              " tasks waiting, its limit");
+    queue_.push_back(std::move(work));
+  }
+  work_arrived_.notify_one();
+  return {};
+}
+
+void worker_pool::stop() {
+  {
+    std::lock_guard guard{mutex_};
+    stopped_ = true;
+  }
+  work_arrived_.notify_all();
+  for (auto& thread : threads_)
+    if (thread.joinable())
+      thread.join();
+}
+
+std::size_t worker_pool::load() const {
+  std::lock_guard guard{mutex_};
+  return queue_.size() + running_;
+}
+
+void worker_pool::run() {
+  std::unique_lock lock{mutex_};
+  for (;;) {
+    work_arrived_.wait(lock, [this] { return stopped_ || !queue_.empty(); });
+    if (queue_.empty())
+      return;
+    auto work = std::move(queue_.front());
+    queue_.pop_front();
+    ++running_;
+    lock.unlock();
+    work();
+    work = nullptr; // what the task captured ends outside the lock
+    lock.lock();
+    --running_;
+  }
+}
+
+} // namespace fly::actors

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <caf/error.hpp>
+
+namespace fly::actors {
+
+/// Bounds of a `worker_pool`.
+struct worker_pool_options {
+  /// Number of threads, 1 to 1,024.
+  std::size_t threads = 8;
+  /// Tasks that may wait for a thread; one more is refused.
+  std::size_t queue_max = 1024;
+  /// Name of the threads, for debuggers; at most 15 bytes are shown.
+  std::string name = "fly.worker";
+};
+
+/// Runs blocking work (database calls, user functions) on its own threads, never on CAF's.
+/// A full queue is an error at once: work is refused early, never late. Safe from any thread.
+class worker_pool {
+public:
+  using task = std::function<void()>;
+
+  explicit worker_pool(worker_pool_options options);
+
+  /// Stops as `stop()` does.
+  ~worker_pool();
+
+  worker_pool(const worker_pool&) = delete;
+  worker_pool& operator=(const worker_pool&) = delete;
+
+  /// Queues `work`, which must not throw. Returns an empty error when it is taken.
+  /// Errors: errc::overloaded where the queue is full, errc::shutting_down after `stop()`; nothing
+  /// ran.
+  caf::error submit(task work);
+
+  /// Refuses new work, runs what is queued, and waits for the threads. Blocks; idempotent.
+  /// Must not be called from a task.
+  void stop();
+
+  /// Returns the number of tasks that run or wait, a moment ago.
+  std::size_t load() const;
+
+  /// Returns the number of threads.
+  std::size_t size() const noexcept { return options_.threads; }
+
+private:
+  void run();
+
+  const worker_pool_options options_;
+  mutable std::mutex mutex_;
+  std::condition_variable work_arrived_;
+  std::deque<task> queue_;  // guarded by mutex_; size <= options_.queue_max
+  std::size_t running_ = 0; // guarded by mutex_
+  bool stopped_ = false;    // guarded by mutex_
+  std::vector<std::thread> threads_;
+};
+
+} // namespace fly::actors

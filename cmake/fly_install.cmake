@@ -1,0 +1,16 @@
+# Installs the libraries, their headers as <fly/...>, and what find_package(fly) needs.
+include(CMakePackageConfigHelpers)
+
+install(TARGETS fly_actors fly_cluster fly_rpc fly_repo
+  EXPORT fly-targets
+  FILE_SET HEADERS DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
+install(EXPORT fly-targets NAMESPACE fly:: DESTINATION "${CMAKE_INSTALL_LIBDIR}/cmake/fly")
+configure_package_config_file(cmake/fly-config.cmake.in "${PROJECT_BINARY_DIR}/fly-config.cmake"
+  INSTALL_DESTINATION "${CMAKE_INSTALL_LIBDIR}/cmake/fly")
+write_basic_package_version_file("${PROJECT_BINARY_DIR}/fly-config-version.cmake"
+  COMPATIBILITY SameMinorVersion)
+install(FILES
+  "${PROJECT_BINARY_DIR}/fly-config.cmake"
+  "${PROJECT_BINARY_DIR}/fly-config-version.cmake"
+  cmake/FindCAF.cmake cmake/FindCAres.cmake cmake/FindPQXX.cmake
+  DESTINATION "${CMAKE_INSTALL_LIBDIR}/cmake/fly")
