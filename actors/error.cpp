@@ -103,15 +103,18 @@ std::string text_of(const caf::error& reason) {
   if (reason.category() != category)
     return caf::to_string(reason);
   const auto& context = reason.context();
-  return context.match_element<std::string>(0) ? context.get_as<std::string>(0) : std::string{};
+  return context.size() > 0 && context.match_element<std::string>(0)
+             ? context.get_as<std::string>(0)
+             : std::string{};
 }
 
 error_details details_of(const caf::error& reason) {
   if (!reason || reason.category() != category)
     return {};
   const auto& context = reason.context();
-  return context.match_element<error_details>(1) ? context.get_as<error_details>(1)
-                                                 : error_details{};
+  return context.size() > 1 && context.match_element<error_details>(1)
+             ? context.get_as<error_details>(1)
+             : error_details{};
 }
 
 std::string to_string(const caf::error& reason) {
