@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+
+#include <caf/error.hpp>
+
+#include "fly/cluster/channel.hpp"
+#include "fly/cluster/frame.hpp"
+
+namespace fly::cluster {
+
+/// What a floor above hears of the cluster. Everything is called on the node's I/O thread, one call
+/// at a time: it must not block and must not throw. A listener may call the node's and the
+/// channel's functions, but not `node::unlisten`.
+class listener {
+public:
+  virtual ~listener() = default;
+
+  /// Takes one frame of a kind from `frame_kind::first_user` on, in order per channel. `payload` is
+  /// valid during the call only.
+  virtual void on_frame(const std::shared_ptr<channel>& from, frame_kind kind,
+                        std::span<const std::byte> payload) = 0;
+
+  /// Says that `which` is closed; exactly once for each channel that was up. Its member may come
+  /// back with another channel, and may have done so already.
+  virtual void on_link_down(const std::shared_ptr<channel>& which, const caf::error& reason) = 0;
+
+  /// Says that members, links, services, the primary group, or claims (more than their positions)
+  /// have changed: `node::views()` and its siblings have the new state.
+  virtual void on_change() = 0;
+};
+
+} // namespace fly::cluster

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string_view>
+
+namespace fly::cluster {
+
+/// How much a line of the log matters.
+enum class log_level : std::uint8_t { debug, info, warning, error };
+
+/// Returns the level's name, "warning".
+std::string_view to_string(log_level level) noexcept;
+
+/// Takes one line of the log, without a line break. Called from any thread, also at once.
+using log_sink = std::function<void(log_level, std::string_view)>;
+
+/// Returns a sink that writes lines of `least` and above to stderr, as "fly: warning: text".
+log_sink log_to_stderr(log_level least = log_level::warning);
+
+} // namespace fly::cluster
