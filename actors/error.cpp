@@ -15,7 +15,7 @@ namespace {
 
 constexpr auto category = caf::atom("fly");
 
-constexpr std::array<std::pair<errc, const char*>, 27> names{{
+constexpr std::array<std::pair<errc, const char*>, 28> names{{
     {errc::invalid_argument, "invalid_argument"},
     {errc::no_node_in_region, "no_node_in_region"},
     {errc::no_primary, "no_primary"},
@@ -37,6 +37,7 @@ constexpr std::array<std::pair<errc, const char*>, 27> names{{
     {errc::foreign_position, "foreign_position"},
     {errc::not_visible, "not_visible"},
     {errc::already_served, "already_served"},
+    {errc::restarts_exceeded, "restarts_exceeded"},
     {errc::function_failed, "function_failed"},
     {errc::sql_failed, "sql_failed"},
     {errc::malformed_result, "malformed_result"},

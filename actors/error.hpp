@@ -65,6 +65,8 @@ enum class errc : std::uint8_t {
   not_visible = 20,
   /// A name is already taken.
   already_served = 21,
+  /// A supervisor gave up: its children ended more often than `restarts_max` allows.
+  restarts_exceeded = 22,
 
   // -- it ran
   // --------------------------------------------------------------------------------------

@@ -1,0 +1,64 @@
+// Proves that work runs, that a full queue is refused at once, and that stopping runs what was
+// taken.
+#include "fly/actors/worker_pool.hpp"
+
+#include <atomic>
+#include <future>
+
+#include <doctest/doctest.h>
+
+#include "fly/actors/error.hpp"
+#include "tests/support/eventually.hpp"
+
+using fly::errc;
+using fly::actors::worker_pool;
+
+TEST_CASE("every task that was taken runs once, from many threads") {
+  std::atomic<int> done = 0;
+  {
+    worker_pool pool{{.threads = 4, .queue_max = 10'000}};
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 4; ++t)
+      threads.emplace_back([&] {
+        for (int i = 0; i < 1000; ++i)
+          CHECK_FALSE(pool.submit([&] { ++done; }));
+      });
+    for (auto& it : threads)
+      it.join();
+  }
+
+  CHECK(done == 4000);
+}
+
+TEST_CASE("a full queue is refused at once and loses nothing") {
+  worker_pool pool{{.threads = 1, .queue_max = 2}};
+  std::promise<void> gate;
+  auto opened = gate.get_future().share();
+  std::atomic<int> done = 0;
+  auto wait = [&] {
+    opened.wait();
+    ++done;
+  };
+  CHECK_FALSE(pool.submit(wait));
+  CHECK(fly::test::eventually([&] { return pool.load() == 1; }));
+  while (!pool.submit(wait)) {
+  }
+
+  auto refused = pool.submit(wait);
+
+  CHECK(refused == errc::overloaded);
+  CHECK(fly::effect_of(refused) == fly::effect::nothing_ran);
+  auto taken = static_cast<int>(pool.load());
+  gate.set_value();
+  pool.stop();
+  CHECK(done == taken);
+}
+
+TEST_CASE("a stopped pool refuses work") {
+  worker_pool pool{{.threads = 2, .queue_max = 2}};
+
+  pool.stop();
+  pool.stop();
+
+  CHECK(pool.submit([] {}) == errc::shutting_down);
+}
