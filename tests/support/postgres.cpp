@@ -1,0 +1,264 @@
+#include "tests/support/postgres.hpp"
+
+#include <csignal>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+#include <stdexcept>
+#include <utility>
+
+#include <libpq-fe.h>
+#include <unistd.h>
+
+#include "tests/support/eventually.hpp"
+#include "tests/support/postgres_process.hpp"
+
+namespace fly::test {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+using connection = std::unique_ptr<PGconn, decltype(&PQfinish)>;
+
+std::string run_sql(const std::string& url, const std::string& text) {
+  connection link{PQconnectdb(url.c_str()), &PQfinish};
+  if (PQstatus(link.get()) != CONNECTION_OK)
+    throw std::runtime_error{PQerrorMessage(link.get())};
+  std::unique_ptr<PGresult, decltype(&PQclear)> result{PQexec(link.get(), text.c_str()), &PQclear};
+  auto status = PQresultStatus(result.get());
+  if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK && status != PGRES_EMPTY_QUERY)
+    throw std::runtime_error{text + ": " + PQerrorMessage(link.get())};
+  return PQntuples(result.get()) > 0 ? PQgetvalue(result.get(), 0, 0) : "";
+}
+
+std::string program(const char* name) {
+  return (postgres_programs() / name).string();
+}
+
+/// A data folder with role and database "app", made once per program and copied from then on.
+class template_data {
+public:
+  template_data() : folder_(make_postgres_folder()) {
+    guardian_ = spawn_guardian(folder_, pipe_);
+    make(folder_ / "data", folder_ / "log");
+  }
+
+  ~template_data() {
+    std::error_code ignored;
+    std::filesystem::remove_all(folder_, ignored);
+    if (::write(pipe_, "done\n", 5) == 5)
+      wait_for_child(guardian_);
+    ::close(pipe_);
+  }
+
+  static void make(const std::filesystem::path& data, const std::filesystem::path& log) {
+    run_postgres_program({program("initdb"), "-D", data.string(), "-A", "trust", "-U", "postgres",
+                          "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"},
+                         log);
+    auto script = data.string() + ".sql";
+    std::ofstream{script} << "CREATE ROLE app LOGIN;\n"
+                             "CREATE DATABASE app OWNER app;\n"
+                             "CREATE TABLE fly_test_mark (n bigint);\n";
+    // Single-user mode: no port, no socket, nobody else.
+    run_postgres_program({"/bin/sh", "-c", R"("$0" --single -F -D "$1" postgres < "$2")",
+                          program("postgres"), data.string(), script},
+                         log);
+  }
+
+  const std::filesystem::path data() const { return folder_ / "data"; }
+
+private:
+  std::filesystem::path folder_;
+  int pipe_ = -1;
+  pid_t guardian_ = 0;
+};
+
+const std::filesystem::path shared_template() {
+  static const template_data made;
+  return made.data();
+}
+
+std::filesystem::path foreign_template() {
+  auto folder = make_postgres_folder();
+  template_data::make(folder / "data", folder / "log");
+  return folder / "data";
+}
+
+} // namespace
+
+// -- postgres_server ------------------------------------------------------------------------------
+
+postgres_server::postgres_server(std::filesystem::path folder, std::vector<std::string> settings)
+    : folder_(std::move(folder)), port_(free_port()) {
+  write_settings(std::move(settings));
+}
+
+postgres_server::~postgres_server() {
+  end(SIGQUIT);
+}
+
+std::string postgres_server::url(std::string_view role) const {
+  return "postgresql://" + std::string{role} + "@127.0.0.1:" + std::to_string(port_) + "/app";
+}
+
+std::string postgres_server::sql(const std::string& text) const {
+  return run_sql(url("postgres") + "?connect_timeout=5", text);
+}
+
+bool postgres_server::answers() const {
+  return PQping(url("postgres").c_str()) == PQPING_OK;
+}
+
+void postgres_server::start() {
+  if (running())
+    return;
+  pid_ = spawn_postgres_program({program("postgres"), "-D", folder_.string()},
+                                folder_.string() + ".log");
+  if (!eventually([this] { return answers(); }, 30s))
+    throw std::runtime_error{"PostgreSQL does not answer on port " + std::to_string(port_) + ": " +
+                             log()};
+}
+
+void postgres_server::end(int signal) {
+  if (!running())
+    return;
+  ::kill(pid_, signal);
+  ::kill(-pid_, SIGCONT); // the postmaster leads its group: backends of a frozen server wake too
+  wait_for_child(std::exchange(pid_, 0));
+}
+
+void postgres_server::stop() {
+  end(SIGINT);
+}
+
+void postgres_server::kill() {
+  end(SIGQUIT);
+}
+
+void postgres_server::restart() {
+  kill();
+  start();
+}
+
+namespace {
+
+/// Each backend leads a group of its own, so a signal to the server is one to each child.
+void signal_all(pid_t postmaster, int signal) {
+  auto list =
+      "/proc/" + std::to_string(postmaster) + "/task/" + std::to_string(postmaster) + "/children";
+  ::kill(postmaster, signal); // first, so that no child is born meanwhile
+  std::ifstream children{list};
+  for (pid_t child = 0; children >> child;)
+    ::kill(child, signal);
+}
+
+} // namespace
+
+void postgres_server::freeze() {
+  signal_all(pid_, SIGSTOP);
+}
+
+void postgres_server::thaw() {
+  signal_all(pid_, SIGCONT);
+}
+
+void postgres_server::pause_replay() {
+  sql("SELECT pg_wal_replay_pause()");
+  if (!eventually([this] { return sql("SELECT pg_get_wal_replay_pause_state()") == "paused"; }))
+    throw std::runtime_error{"replay does not pause"};
+}
+
+void postgres_server::resume_replay() {
+  sql("SELECT pg_wal_replay_resume()");
+}
+
+void postgres_server::promote() {
+  sql("SELECT pg_promote()");
+}
+
+std::string postgres_server::log() const {
+  std::ifstream in{folder_.string() + ".log"};
+  std::stringstream text;
+  text << in.rdbuf();
+  auto all = text.str();
+  return all.size() > 4000 ? all.substr(all.size() - 4000) : all;
+}
+
+void postgres_server::write_settings(std::vector<std::string> settings) const {
+  std::ofstream out{folder_ / "fly.conf"};
+  out << "listen_addresses = '127.0.0.1'\nunix_socket_directories = ''\nport = " << port_
+      << "\nfsync = off\n";
+  for (const auto& it : settings)
+    out << it << '\n';
+  std::ofstream{folder_ / "postgresql.conf", std::ios::app} << "include 'fly.conf'\n";
+}
+
+void postgres_server::follow(const postgres_server& primary) const {
+  std::ofstream{folder_ / "standby.signal"};
+  std::ofstream{folder_ / "fly.conf", std::ios::app}
+      << "primary_conninfo = 'host=127.0.0.1 user=postgres port=" << primary.port() << "'\n";
+}
+
+// -- postgres -------------------------------------------------------------------------------------
+
+postgres::postgres(std::size_t replicas, std::vector<std::string> settings)
+    : postgres(shared_template(), replicas, std::move(settings)) {}
+
+postgres::postgres(foreign, std::vector<std::string> settings)
+    : postgres(foreign_template(), 0, std::move(settings)) {}
+
+postgres::postgres(const std::filesystem::path& data, std::size_t replicas,
+                   std::vector<std::string> settings)
+    : folder_(make_postgres_folder()), settings_(std::move(settings)) {
+  guardian_ = spawn_guardian(folder_, guardian_pipe_);
+  for (std::size_t i = 0; i <= replicas; ++i) {
+    // A copy of a server that was shut down in order is as good a start for a replica as a backup.
+    auto folder = folder_ / ("server" + std::to_string(i));
+    std::filesystem::copy(data, folder, std::filesystem::copy_options::recursive);
+    servers_.emplace_back(new postgres_server{folder, settings_});
+    if (i > 0)
+      servers_.back()->follow(primary());
+    give_to_postgres(folder);
+  }
+  if (data != shared_template())
+    std::filesystem::remove_all(data.parent_path());
+  for (auto& it : servers_)
+    it->start();
+  wait_caught_up();
+}
+
+postgres::~postgres() {
+  servers_.clear();
+  std::error_code ignored;
+  std::filesystem::remove_all(folder_, ignored);
+  if (::write(guardian_pipe_, "done\n", 5) == 5)
+    wait_for_child(guardian_);
+  ::close(guardian_pipe_);
+}
+
+postgres_server& postgres::add_replica(const postgres_server& from) {
+  auto folder = folder_ / ("server" + std::to_string(servers_.size()));
+  run_postgres_program({program("pg_basebackup"), "-D", folder.string(), "-U", "postgres", "-h",
+                        "127.0.0.1", "-p", std::to_string(from.port()), "-c", "fast", "--no-sync"},
+                       folder.string() + ".log");
+  servers_.emplace_back(new postgres_server{folder, settings_});
+  servers_.back()->follow(from);
+  give_to_postgres(folder);
+  servers_.back()->start();
+  return *servers_.back();
+}
+
+void postgres::wait_caught_up(postgres_server& replica, postgres_server& from) {
+  auto in_postgres = [](const postgres_server& server) {
+    auto url = server.url("postgres");
+    return url.substr(0, url.rfind('/')) + "/postgres";
+  };
+  auto mark = run_sql(in_postgres(from), "INSERT INTO fly_test_mark SELECT coalesce(max(n), 0) + 1 "
+                                         "FROM fly_test_mark RETURNING n");
+  auto query = "SELECT count(*) FROM fly_test_mark WHERE n = " + mark;
+  if (!eventually([&] { return run_sql(in_postgres(replica), query) == "1"; }, 20s))
+    throw std::runtime_error{"the replica does not catch up: " + replica.log()};
+}
+
+} // namespace fly::test
