@@ -1,0 +1,66 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <utility>
+
+#include <caf/expected.hpp>
+
+#include "fly/actors/pending.hpp"
+#include "fly/cluster/member.hpp"
+#include "fly/rpc/function.hpp"
+
+namespace fly::rpc {
+
+/// What a caller may say of one call.
+struct call_options {
+  /// Longest time in all: finding a member, waiting for it, queueing and running there, 1 ms to a
+  /// day.
+  std::chrono::milliseconds timeout{5000};
+};
+
+/// What a member says of a function when it serves it.
+struct serve_options {
+  /// Runs the handler on the I/O thread, without a hop: it must not block, nor take more than some
+  /// microseconds. Calls from the own process still run on the worker pool.
+  bool on_io_thread = false;
+};
+
+/// Who is asked.
+struct target {
+  enum class kind : std::uint8_t {
+    region,  ///< Any member of the region `name`; this node where it is its own.
+    primary, ///< Any member of the primary group; this node where it is one of it.
+    member,  ///< The member with the id `name`.
+  };
+
+  enum kind kind = kind::region;
+  std::string name;
+
+  static target region(std::string name) { return {kind::region, std::move(name)}; }
+  static target primary() { return {kind::primary, {}}; }
+  static target member(std::string id) { return {kind::member, std::move(id)}; }
+
+  friend bool operator==(const target&, const target&) = default;
+};
+
+/// What the serving side knows of one call.
+struct call_context {
+  /// When the caller gives up; by this process's clock.
+  std::chrono::steady_clock::time_point deadline;
+  /// Who called; this node itself for a local run.
+  cluster::member caller;
+};
+
+/// Takes the encoded result of a call, exactly once, on any thread: it must not block.
+using raw_reply = actors::completion<bytes>;
+
+/// Runs a function on encoded arguments, which are valid during the call only. Called from many
+/// threads at once; may throw.
+using raw_handler = std::function<caf::expected<bytes>(const call_context& context,
+                                                       std::span<const char> arguments)>;
+
+} // namespace fly::rpc

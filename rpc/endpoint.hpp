@@ -1,0 +1,141 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <caf/error.hpp>
+
+#include "fly/actors/child_spec.hpp"
+#include "fly/actors/pending.hpp"
+#include "fly/actors/worker_pool.hpp"
+#include "fly/rpc/call.hpp"
+#include "fly/rpc/function.hpp"
+#include "fly/rpc/handler.hpp"
+#include "fly/rpc/signature.hpp"
+
+namespace fly::cluster {
+class node;
+}
+
+namespace fly::rpc {
+
+class bound_endpoint;
+class endpoint_core;
+
+/// Bounds of an `endpoint`.
+struct endpoint_options {
+  /// Threads that run functions, 1 to 1,024.
+  std::size_t workers = 8;
+  /// Calls that may wait for a thread; one more is answered errc::overloaded at once.
+  std::size_t queue_max = 1024;
+  /// Own calls that may be under way; one more fails with errc::overloaded at once.
+  std::size_t calls_max = 65'536;
+  /// Time between two looks of the RPC actor at what waits, 1 ms to 1 s.
+  std::chrono::milliseconds tick{50};
+};
+
+/// What an endpoint is doing, a moment ago.
+struct endpoint_counts {
+  std::size_t in_flight = 0; ///< Own calls that were sent, or run here.
+  std::size_t waiting = 0;   ///< Own calls that wait for a member.
+  std::size_t serving = 0;   ///< Calls of others and own local runs that run or wait for a thread.
+};
+
+/// The face of the RPC floor: serves functions of this process and calls those of others. Calls are
+/// made with `fly::rpc_region`, `fly::rpc_primary`, `fly::rpc_member` (verbs.hpp). Runs its own RPC
+/// actor until a user's supervisor starts `child(endpoint)`. A resource: not copied, not moved.
+/// Safe from any thread.
+class endpoint {
+public:
+  /// Serves and calls through `node`, which outlives it and need not have joined.
+  explicit endpoint(cluster::node& node, endpoint_options options = {});
+
+  /// Refuses new calls, lets running functions end, and completes calls that are under way with an
+  /// error. Blocks until running functions have returned; never call it from one.
+  ~endpoint();
+
+  endpoint(const endpoint&) = delete;
+  endpoint& operator=(const endpoint&) = delete;
+
+  /// Returns this endpoint with other options: `rpc.with({.timeout = 2s})`.
+  bound_endpoint with(call_options options) const noexcept;
+
+  /// Serves `f`: calls of it run `handler(args...)`, or `handler(context, args...)`, on the worker
+  /// pool, several at once. It returns R or caf::expected<R>; what it throws reaches the caller as
+  /// errc::function_failed.
+  /// Errors: errc::already_served, errc::invalid_argument (the name).
+  template <class R, class... Args, handler_of<R, Args...> F>
+  caf::error serve(const function<R(Args...)>& f, serve_options options, F handler) {
+    return serve_raw(std::string{f.name}, signature_of<R(Args...)>().text, options,
+                     make_raw_handler<R, Args...>(std::move(handler)));
+  }
+
+  template <class R, class... Args, handler_of<R, Args...> F>
+  caf::error serve(const function<R(Args...)>& f, F handler) {
+    return serve(f, serve_options{}, std::move(handler));
+  }
+
+  /// Serves a function that takes and returns bytes; `signature` must describe them
+  /// (signature.hpp). Errors: as `serve`.
+  caf::error serve_raw(std::string name, std::string signature, serve_options options,
+                       raw_handler handler);
+
+  /// Stops serving `name`; calls that have begun go on. Does nothing for an unknown name.
+  void unserve(std::string_view name);
+
+  /// Returns the names that are served here and their signatures.
+  std::map<std::string, std::string> served() const;
+
+  /// Starts a call and returns at once; `reply` is called exactly once, on any thread, also before
+  /// this returns. All typed calls go through here. An empty `wanted` calls by name alone, without
+  /// a check of the types. What is returned ends the call early, for a caller that gives up.
+  /// Errors, to `reply`: errc::no_node_in_region, no_primary, no_such_member, unknown_function,
+  /// signature_mismatch, malformed_arguments, overloaded, expired, frame_too_large, shutting_down:
+  /// nothing ran. function_failed, malformed_result: it ran. timeout, member_lost: unknown.
+  /// And what the function itself returns.
+  actors::expire start(const target& whom, std::string_view name, const signature& wanted,
+                       bytes arguments, std::chrono::steady_clock::time_point deadline,
+                       raw_reply reply) const;
+
+  /// Returns what is under way.
+  endpoint_counts counts() const;
+
+  cluster::node& node() const noexcept;
+
+  /// Returns the pool that runs the functions.
+  actors::worker_pool& workers() const noexcept;
+
+private:
+  friend actors::child_spec child(endpoint& rpc);
+
+  std::shared_ptr<endpoint_core> core_; // shared with the RPC actor
+};
+
+/// An endpoint and the options of the calls made with it: what the verbs take. A value; the
+/// endpoint outlives it.
+class bound_endpoint {
+public:
+  bound_endpoint(const endpoint& rpc, call_options options = {}) noexcept
+      : rpc_(&rpc), options_(options) {}
+
+  const endpoint& rpc() const noexcept { return *rpc_; }
+  const call_options& options() const noexcept { return options_; }
+
+  /// Returns when a call that begins now ends at the latest.
+  std::chrono::steady_clock::time_point deadline() const noexcept;
+
+private:
+  const endpoint* rpc_;
+  call_options options_;
+};
+
+/// Returns the RPC actor as a child of the user's own supervisor, id "rpc". Once started there it
+/// takes over from the endpoint's own; killing it loses no call. The endpoint outlives it.
+actors::child_spec child(endpoint& rpc);
+
+} // namespace fly::rpc

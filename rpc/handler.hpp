@@ -1,0 +1,82 @@
+#pragma once
+
+#include <concepts>
+#include <memory>
+#include <span>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include <caf/error.hpp>
+#include <caf/expected.hpp>
+
+#include "fly/rpc/call.hpp"
+#include "fly/rpc/codec.hpp"
+#include "fly/rpc/type_text.hpp"
+
+namespace fly::rpc {
+
+namespace detail {
+
+template <class R, class Given>
+concept outcome_of = std::convertible_to<Given, caf::expected<R>> ||
+    (std::is_void_v<R> && (std::is_void_v<Given> || std::convertible_to<Given, caf::error>));
+
+template <class F, class R, class... Args>
+consteval bool handles() {
+  if constexpr (std::is_invocable_v<F&, Args...>)
+    return outcome_of<R, std::invoke_result_t<F&, Args...>>;
+  else if constexpr (std::is_invocable_v<F&, const call_context&, Args...>)
+    return outcome_of<R, std::invoke_result_t<F&, const call_context&, Args...>>;
+  else
+    return false;
+}
+
+} // namespace detail
+
+/// What can serve `function<R(Args...)>`: takes the arguments, perhaps a `const call_context&`
+/// before them, and returns R or caf::expected<R>; for void also nothing or caf::error.
+template <class F, class R, class... Args>
+concept handler_of = detail::handles<F, R, Args...>();
+
+/// Makes a handler of bytes from a typed one: decodes, runs, encodes. Errors of the result:
+/// errc::malformed_arguments, malformed_result, and those that `handler` returns.
+template <class R, class... Args, handler_of<R, Args...> F>
+raw_handler make_raw_handler(F handler) {
+  auto shared = std::make_shared<F>(std::move(handler)); // std::function wants copies
+  return [shared](const call_context& context,
+                  std::span<const char> arguments) -> caf::expected<bytes> {
+    std::tuple<Args...> values;
+    auto decoded = std::apply(
+        [&](Args&... each) { return decode(errc::malformed_arguments, arguments, each...); },
+        values);
+    if (decoded)
+      return decoded;
+    auto run = [&](Args&... each) -> decltype(auto) {
+      if constexpr (std::is_invocable_v<F&, Args...>)
+        return (*shared)(std::move(each)...);
+      else
+        return (*shared)(context, std::move(each)...);
+    };
+    if constexpr (std::is_void_v<R>) {
+      if constexpr (std::is_void_v<decltype(std::apply(run, values))>) {
+        std::apply(run, values);
+      } else {
+        caf::expected<void> outcome = std::apply(run, values);
+        if (!outcome)
+          return outcome.error();
+      }
+      return bytes{};
+    } else {
+      caf::expected<R> outcome = std::apply(run, values);
+      if (!outcome)
+        return outcome.error();
+      auto encoded = encode(*outcome);
+      if (!encoded)
+        return make_error(errc::malformed_result, text_of(encoded.error()));
+      return encoded;
+    }
+  };
+}
+
+} // namespace fly::rpc
