@@ -1,4 +1,8 @@
 fly_add_test_program(repo
   SOURCES
+    repo/database_url_test.cpp
+    repo/lsn_test.cpp
+    repo/position_test.cpp
     repo/postgres_test.cpp
-  LINKS fly::actors)
+    repo/waiters_test.cpp
+  LINKS fly::repo)

@@ -1,0 +1,192 @@
+#include "fly/repo/database_url.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+#include <vector>
+
+#include "fly/actors/error.hpp"
+
+namespace fly::repo {
+
+namespace {
+
+struct host_port {
+  std::string host; ///< As written: may be empty, "[::1]" or percent-encoded.
+  std::string port; ///< Empty where none is given.
+};
+
+struct url_parts {
+  std::string scheme;
+  std::string user; ///< Without the password; with_user says whether there is an "@".
+  std::optional<std::string> password;
+  bool with_user = false;
+  std::vector<host_port> hosts;
+  std::string rest; ///< From the "/" or "?" on.
+};
+
+caf::error wrong(const std::string& what) {
+  return make_error(errc::invalid_argument, "database URL: " + what);
+}
+
+bool good_percents(std::string_view text) {
+  auto is_hex = [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+  };
+  for (auto at = text.find('%'); at != std::string_view::npos; at = text.find('%', at + 1))
+    if (at + 2 >= text.size() || !is_hex(text[at + 1]) || !is_hex(text[at + 2]) ||
+        text.substr(at + 1, 2) == "00")
+      return false;
+  return true;
+}
+
+caf::error check_port(const std::string& port) {
+  std::uint32_t number = 0;
+  auto [end, code] = std::from_chars(port.data(), port.data() + port.size(), number);
+  if (code != std::errc{} || end != port.data() + port.size() || number == 0 || number > 65535)
+    return wrong("port '" + port + "' is not a number from 1 to 65535");
+  return {};
+}
+
+caf::expected<host_port> parse_host(std::string_view text) {
+  host_port result;
+  auto end_of_host = text.find(':');
+  if (!text.empty() && text.front() == '[') {
+    auto close = text.find(']');
+    if (close == std::string_view::npos)
+      return wrong("the IPv6 address lacks its ']'");
+    if (close == 1)
+      return wrong("the IPv6 address is empty");
+    end_of_host = close + 1 == text.size() ? std::string_view::npos : close + 1;
+    if (end_of_host != std::string_view::npos && text[end_of_host] != ':')
+      return wrong("after ']' only ':' and a port may follow");
+  }
+  result.host = text.substr(0, end_of_host);
+  if (end_of_host != std::string_view::npos) {
+    result.port = text.substr(end_of_host + 1);
+    if (auto reason = check_port(result.port))
+      return reason;
+  }
+  auto unfit = [](char c) { return static_cast<unsigned char>(c) <= ' ' || c == '@' || c == 0x7F; };
+  if (std::any_of(result.host.begin(), result.host.end(), unfit))
+    return wrong("the host contains a blank or '@' (write '@' in a password as %40)");
+  return result;
+}
+
+caf::error parse_hosts(std::string_view text, std::vector<host_port>& hosts) {
+  for (;;) {
+    auto comma = text.find(',');
+    auto host = parse_host(text.substr(0, comma));
+    if (!host)
+      return std::move(host.error());
+    hosts.push_back(std::move(*host));
+    if (comma == std::string_view::npos)
+      return {};
+    text.remove_prefix(comma + 1);
+  }
+}
+
+caf::expected<url_parts> parse(std::string_view url) {
+  if (url.empty())
+    return wrong("it is empty");
+  auto colon = url.find("://");
+  if (colon == std::string_view::npos)
+    return wrong("it does not begin with postgres:// or postgresql://");
+  url_parts result;
+  result.scheme = url.substr(0, colon);
+  if (result.scheme != "postgres" && result.scheme != "postgresql")
+    return wrong("it does not begin with postgres:// or postgresql://");
+  url.remove_prefix(colon + 3);
+  // As libpq does: the user's part ends at the first "@" before any "/".
+  auto rest = url.find_first_of("/?");
+  auto at = url.substr(0, rest).find('@');
+  if (at == std::string_view::npos && rest != std::string_view::npos &&
+      url.find('@', rest) < url.find('?', rest))
+    return wrong("'/' and '?' in a user name or password are written as %2F and %3F");
+  if (at != std::string_view::npos) {
+    auto user = url.substr(0, at);
+    result.with_user = true;
+    auto password = user.find(':');
+    result.user = user.substr(0, password);
+    if (password != std::string_view::npos)
+      result.password = user.substr(password + 1);
+    if (!good_percents(user))
+      return wrong("a '%' in the user name or password is not followed by two hexadecimal digits");
+    url.remove_prefix(at + 1);
+    rest = url.find_first_of("/?");
+  }
+  if (auto reason = parse_hosts(url.substr(0, rest), result.hosts))
+    return reason;
+  if (rest != std::string_view::npos)
+    result.rest = url.substr(rest);
+  for (const auto& it : result.hosts)
+    if (!good_percents(it.host))
+      return wrong("a '%' in the host is not followed by two hexadecimal digits");
+  if (!good_percents(result.rest))
+    return wrong("a '%' after the host is not followed by two hexadecimal digits");
+  return result;
+}
+
+std::string print(const url_parts& parts) {
+  auto result = parts.scheme + "://";
+  if (parts.with_user) {
+    result += parts.user;
+    if (parts.password)
+      result += ':' + *parts.password;
+    result += '@';
+  }
+  for (std::size_t i = 0; i < parts.hosts.size(); ++i) {
+    result += (i == 0 ? "" : ",") + parts.hosts[i].host;
+    if (!parts.hosts[i].port.empty())
+      result += ':' + parts.hosts[i].port;
+  }
+  return result + parts.rest;
+}
+
+void rewrite(host_port& where, bool in_primary_region) {
+  bool internal = where.host.ends_with(".internal");
+  if (!internal && !where.host.ends_with(".flycast"))
+    return;
+  if (where.host.starts_with("top2."))
+    where.host[3] = '1';
+  if (internal && where.host.find(".flycast") == std::string::npos &&
+      where.host.find("top1.nearest.of.") == std::string::npos)
+    where.host.insert(0, "top1.nearest.of.");
+  if (!in_primary_region && (where.port.empty() || where.port == "5432"))
+    where.port = "5433";
+}
+
+} // namespace
+
+caf::error check_database_url(std::string_view url) {
+  auto parts = parse(url);
+  return parts ? caf::error{} : std::move(parts.error());
+}
+
+caf::expected<std::string> database_url_for(std::string_view url, std::string_view region,
+                                            std::string_view primary_region) {
+  auto parts = parse(url);
+  if (!parts)
+    return std::move(parts.error());
+  for (auto& it : parts->hosts)
+    rewrite(it, region == primary_region);
+  return print(*parts);
+}
+
+std::string redact_database_url(std::string_view url) {
+  auto parts = parse(url);
+  if (!parts)
+    return "(unreadable)";
+  if (parts->password)
+    parts->password = "***";
+  // "?password=..." is another way that libpq knows.
+  for (auto at = parts->rest.find("password="); at != std::string::npos;
+       at = parts->rest.find("password=", at + 1)) {
+    auto begin = at + 9;
+    auto end = parts->rest.find('&', begin);
+    parts->rest.replace(begin, end == std::string::npos ? end : end - begin, "***");
+  }
+  return print(*parts);
+}
+
+} // namespace fly::repo

@@ -1,0 +1,113 @@
+#include "fly/repo/waiters.hpp"
+
+#include <algorithm>
+#include <cassert>
+
+namespace fly::repo {
+
+verdict judge(const position& where, const progress& server) {
+  if (where.system != server.system)
+    return verdict::foreign;
+  if (server.timeline < where.timeline)
+    return verdict::wait;
+  if (where.lsn <= server.lsn)
+    return verdict::visible;
+  const auto& seen = server.visible_xids;
+  if (server.timeline == where.timeline && where.xid &&
+      std::find(seen.begin(), seen.end(), *where.xid) != seen.end())
+    return verdict::visible;
+  return verdict::wait;
+}
+
+std::optional<waiters::ticket> waiters::add(const position& where, time_point deadline) {
+  if (waits_.size() >= waiters_max_)
+    return std::nullopt;
+  auto who = ++last_;
+  waits_.emplace(who, wait{where, deadline});
+  by_lsn_[{where.system, where.timeline}].emplace(where.lsn, who);
+  by_deadline_.emplace(deadline, who);
+  if (where.xid)
+    by_xid_.emplace(*where.xid, who);
+  return who;
+}
+
+std::map<waiters::ticket, waiters::wait>::iterator
+waiters::forget(std::map<ticket, wait>::iterator it) {
+  const auto& [who, what] = *it;
+  auto group = by_lsn_.find({what.where.system, what.where.timeline});
+  assert(group != by_lsn_.end());
+  group->second.erase({what.where.lsn, who});
+  if (group->second.empty())
+    by_lsn_.erase(group);
+  by_deadline_.erase({what.deadline, who});
+  if (what.where.xid)
+    by_xid_.erase({*what.where.xid, who});
+  return waits_.erase(it);
+}
+
+bool waiters::cancel(ticket who) {
+  auto it = waits_.find(who);
+  if (it == waits_.end())
+    return false;
+  forget(it);
+  return true;
+}
+
+std::vector<waiters::outcome> waiters::advance(const progress& server) {
+  std::vector<outcome> result;
+  for (const auto& [history, group] : by_lsn_) {
+    for (const auto& [where, who] : group) {
+      position least{history.first, history.second, where, std::nullopt};
+      auto what = judge(least, server);
+      if (what == verdict::wait)
+        break; // the others of this history want at least as much
+      result.push_back({who, what});
+    }
+  }
+  for (const auto& [who, what] : result)
+    forget(waits_.find(who));
+  for (auto xid : server.visible_xids)
+    for (auto it = by_xid_.lower_bound({xid, 0}); it != by_xid_.end() && it->first == xid;) {
+      auto who = (it++)->second;
+      auto wait = waits_.find(who);
+      if (auto what = judge(wait->second.where, server); what != verdict::wait) {
+        result.push_back({who, what});
+        forget(wait);
+      }
+    }
+  return result;
+}
+
+std::vector<waiters::ticket> waiters::expire(time_point now) {
+  std::vector<ticket> result;
+  while (!by_deadline_.empty() && by_deadline_.begin()->first <= now) {
+    result.push_back(by_deadline_.begin()->second);
+    forget(waits_.find(result.back()));
+  }
+  return result;
+}
+
+std::optional<waiters::time_point> waiters::next_deadline() const {
+  if (by_deadline_.empty())
+    return std::nullopt;
+  return by_deadline_.begin()->first;
+}
+
+std::vector<std::uint64_t> waiters::xids(std::size_t xids_max) const {
+  std::vector<std::uint64_t> result;
+  for (const auto& [xid, who] : by_xid_) {
+    if (!result.empty() && result.back() == xid)
+      continue;
+    if (result.size() == xids_max)
+      break;
+    result.push_back(xid);
+  }
+  return result;
+}
+
+bool waiters::any_above(std::uint32_t timeline) const {
+  return std::any_of(by_lsn_.begin(), by_lsn_.end(),
+                     [&](const auto& group) { return group.first.second > timeline; });
+}
+
+} // namespace fly::repo
