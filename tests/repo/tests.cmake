@@ -4,5 +4,6 @@ fly_add_test_program(repo
     repo/lsn_test.cpp
     repo/position_test.cpp
     repo/postgres_test.cpp
+    repo/transaction_test.cpp
     repo/waiters_test.cpp
   LINKS fly::repo)

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <memory>
+
+#include <caf/expected.hpp>
+
+#include "fly/repo/pq_link.hpp"
+#include "fly/repo/pqxx_compat.hpp"
+#include "fly/repo/server_identity.hpp"
+
+namespace fly::repo {
+
+/// One connection for functions: libpqxx on top, the server's own words below. It never heals
+/// behind our back: once broken it stays so. Not safe to share between threads.
+class connection {
+public:
+  /// Connects and asks who is there. Blocks until `deadline` at most.
+  /// Errors: errc::database_unavailable; errc::sql_failed where the role may not ask.
+  static caf::expected<std::unique_ptr<connection>> open(const link_options& options,
+                                                         pq_link::time_point deadline);
+
+  connection(const connection&) = delete;
+  connection& operator=(const connection&) = delete;
+
+  /// Returns the connection that transactions run on.
+  compat::any_connection& pqxx() noexcept { return *pqxx_; }
+
+  /// Returns what the server was when the connection was opened.
+  const server_identity& identity() const noexcept { return identity_; }
+
+  /// Returns what the server has said since the last `report().clear()`.
+  server_report& report() noexcept { return link_.report(); }
+
+  /// Returns whether it is up and outside a transaction, so that somebody else may use it.
+  bool reusable() { return link_.idle(); }
+
+  /// Returns whether it is up as far as is known.
+  bool connected() const { return link_.connected(); }
+
+  /// Returns whether a transaction is open on it, aborted or not.
+  bool in_transaction() const { return link_.in_transaction(); }
+
+  /// Ends the session under the hands of a thread that waits for an answer, which then sees a
+  /// broken connection. Safe from any thread while the connection exists.
+  void cut() noexcept;
+
+private:
+  connection(pq_link link, const server_identity& identity);
+
+  server_identity identity_;
+  pq_link link_;                                     // before pqxx_, which closes it
+  std::unique_ptr<compat::adopted_connection> pqxx_; // owns libpq's connection
+};
+
+} // namespace fly::repo

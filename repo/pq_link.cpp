@@ -1,0 +1,177 @@
+#include "fly/repo/pq_link.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include <libpq-events.h>
+#include <libpq-fe.h>
+#include <poll.h>
+
+#include "fly/actors/error.hpp"
+#include "fly/repo/sql_error.hpp"
+
+namespace fly::repo {
+
+namespace {
+
+using clock = std::chrono::steady_clock;
+using result_ptr = std::unique_ptr<PGresult, decltype(&PQclear)>;
+
+std::string text_or_empty(const char* text) {
+  return text == nullptr ? "" : text;
+}
+
+server_error read_error(const PGresult* result) {
+  auto field = [&](int code) { return text_or_empty(PQresultErrorField(result, code)); };
+  return {.severity = field(PG_DIAG_SEVERITY_NONLOCALIZED),
+          .sqlstate = field(PG_DIAG_SQLSTATE),
+          .message = field(PG_DIAG_MESSAGE_PRIMARY),
+          .detail = field(PG_DIAG_MESSAGE_DETAIL),
+          .hint = field(PG_DIAG_MESSAGE_HINT),
+          .schema = field(PG_DIAG_SCHEMA_NAME),
+          .table = field(PG_DIAG_TABLE_NAME),
+          .column = field(PG_DIAG_COLUMN_NAME),
+          .data_type = field(PG_DIAG_DATATYPE_NAME),
+          .constraint = field(PG_DIAG_CONSTRAINT_NAME),
+          .context = field(PG_DIAG_CONTEXT)};
+}
+
+/// libpq calls this for each result, also for those that libpqxx drops.
+int on_event(PGEventId event, void* info, void* pass_through) {
+  if (event != PGEVT_RESULTCREATE)
+    return 1;
+  auto& report = *static_cast<server_report*>(pass_through);
+  const auto* result = static_cast<PGEventResultCreate*>(info)->result;
+  if (PQresultStatus(result) == PGRES_FATAL_ERROR) {
+    report.last = read_error(result);
+    if (report.last->sqlstate != "25P02")
+      report.cause = report.last;
+    return 1;
+  }
+  // Only the end of a transaction matters, and a long one must not fill the memory.
+  constexpr std::size_t tags_max = 16;
+  if (report.tags.size() == tags_max)
+    report.tags.erase(report.tags.begin());
+  report.tags.push_back(text_or_empty(PQcmdStatus(const_cast<PGresult*>(result))));
+  return 1;
+}
+
+void drop_notice(void*, const char*) {}
+
+caf::error unavailable(std::string text) {
+  while (!text.empty() && (text.back() == '\n' || text.back() == ' '))
+    text.pop_back();
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  return make_error(errc::database_unavailable, std::move(text));
+}
+
+/// Waits for the socket. Returns false at the deadline.
+bool wait_for(int socket, short events, clock::time_point deadline) {
+  for (;;) {
+    auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - clock::now()).count();
+    if (left <= 0)
+      return false;
+    pollfd what{socket, events, 0};
+    int ready = ::poll(&what, 1, static_cast<int>(std::min<std::int64_t>(left, 60'000)));
+    if (ready > 0 || (ready < 0 && errno != EINTR))
+      return true; // libpq itself says what is wrong with the socket
+  }
+}
+
+} // namespace
+
+void pq_link::finish::operator()(pg_conn* raw) const {
+  if (owned)
+    PQfinish(raw);
+}
+
+pq_link::pq_link(pg_conn* raw, std::unique_ptr<server_report> report)
+    : report_(std::move(report)), raw_(raw) {}
+
+pq_link::pq_link(pq_link&&) noexcept = default;
+pq_link& pq_link::operator=(pq_link&& other) noexcept {
+  raw_ = std::move(other.raw_); // closed before the report that its events write to
+  report_ = std::move(other.report_);
+  return *this;
+}
+pq_link::~pq_link() = default;
+
+void pq_link::disown() noexcept {
+  raw_.get_deleter().owned = false;
+}
+
+caf::expected<pq_link> pq_link::open(const link_options& options, time_point deadline) {
+  const char* keys[] = {"dbname", "fallback_application_name", nullptr};
+  const char* values[] = {options.url.c_str(), options.application_name.c_str(), nullptr};
+  pq_link link{PQconnectStartParams(keys, values, 1), std::make_unique<server_report>()};
+  if (link.raw() == nullptr)
+    return unavailable("no memory for a connection");
+  PQsetNoticeProcessor(link.raw(), drop_notice, nullptr);
+  auto state =
+      PQstatus(link.raw()) == CONNECTION_BAD ? PGRES_POLLING_FAILED : PGRES_POLLING_WRITING;
+  while (state != PGRES_POLLING_OK && state != PGRES_POLLING_FAILED) {
+    short events = state == PGRES_POLLING_READING ? POLLIN : POLLOUT;
+    if (!wait_for(PQsocket(link.raw()), events, deadline))
+      return unavailable("no connection in time to " + text_or_empty(PQhost(link.raw())) +
+                         " port " + text_or_empty(PQport(link.raw())));
+    state = PQconnectPoll(link.raw());
+  }
+  if (state == PGRES_POLLING_FAILED)
+    return unavailable(PQerrorMessage(link.raw()));
+  PQregisterEventProc(link.raw(), on_event, "fly", link.report_.get());
+  return link;
+}
+
+caf::expected<link_rows> pq_link::query(const std::string& sql, time_point deadline) {
+  report_->clear();
+  if (PQsendQuery(raw(), sql.c_str()) != 1)
+    return unavailable(PQerrorMessage(raw()));
+  result_ptr last{nullptr, &PQclear};
+  for (;;) {
+    while (PQisBusy(raw()) == 1) {
+      if (!wait_for(PQsocket(raw()), POLLIN, deadline))
+        return unavailable("no answer in time");
+      if (PQconsumeInput(raw()) != 1)
+        return unavailable(PQerrorMessage(raw()));
+    }
+    result_ptr next{PQgetResult(raw()), &PQclear};
+    if (!next)
+      break;
+    bool failed = last && PQresultStatus(last.get()) == PGRES_FATAL_ERROR;
+    if (!failed)
+      last = std::move(next);
+  }
+  if (report_->last)
+    return to_error(*report_->last);
+  if (!connected() || !last)
+    return unavailable(PQerrorMessage(raw()));
+  link_rows rows(static_cast<std::size_t>(PQntuples(last.get())));
+  for (std::size_t row = 0; row < rows.size(); ++row)
+    for (int column = 0; column < PQnfields(last.get()); ++column) {
+      auto& field = rows[row].emplace_back();
+      if (PQgetisnull(last.get(), static_cast<int>(row), column) == 0)
+        field = PQgetvalue(last.get(), static_cast<int>(row), column);
+    }
+  return rows;
+}
+
+bool pq_link::idle() {
+  if (PQtransactionStatus(raw()) != PQTRANS_IDLE)
+    return false;
+  pollfd what{PQsocket(raw()), POLLIN, 0};
+  if (::poll(&what, 1, 0) > 0 && PQconsumeInput(raw()) != 1)
+    return false;
+  return connected();
+}
+
+bool pq_link::connected() const {
+  return PQstatus(raw()) == CONNECTION_OK;
+}
+
+bool pq_link::in_transaction() const {
+  auto status = PQtransactionStatus(raw());
+  return status == PQTRANS_INTRANS || status == PQTRANS_INERROR;
+}
+
+} // namespace fly::repo

@@ -1,0 +1,82 @@
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <caf/expected.hpp>
+
+#include "fly/repo/server_error.hpp"
+
+struct pg_conn; // libpq's PGconn
+
+namespace fly::repo {
+
+/// How a connection is opened.
+struct link_options {
+  /// A database URL as libpq reads it.
+  std::string url;
+  /// Shown in pg_stat_activity, unless the URL names another.
+  std::string application_name = "fly";
+};
+
+/// The rows of a result, each a field or NULL.
+using link_rows = std::vector<std::vector<std::optional<std::string>>>;
+
+/// A connection to PostgreSQL whose every step has a deadline, on libpq's asynchronous side: a
+/// server that is frozen costs the deadline and no more. For our own short queries, and the root of
+/// the connections that functions get. Not safe to share between threads.
+class pq_link {
+public:
+  using time_point = std::chrono::steady_clock::time_point;
+
+  /// Connects. Blocks until `deadline` at most (but the resolver's time, which libpq spends
+  /// inside). Errors: errc::database_unavailable with the server's or libpq's words.
+  static caf::expected<pq_link> open(const link_options& options, time_point deadline);
+
+  pq_link(pq_link&&) noexcept;
+  pq_link& operator=(pq_link&&) noexcept;
+  ~pq_link();
+
+  /// Runs one simple query and returns the rows of its last statement. Blocks until `deadline` at
+  /// most; after any error but errc::sql_failed the link is of no more use.
+  /// Errors: errc::sql_failed as `to_error`; errc::database_unavailable.
+  caf::expected<link_rows> query(const std::string& sql, time_point deadline);
+
+  /// Returns whether the connection is up, idle, and outside a transaction. Asks the socket, not
+  /// the server: one that has been closed meanwhile is noticed.
+  bool idle();
+
+  /// Returns whether the connection is up as far as libpq knows.
+  bool connected() const;
+
+  /// Returns whether a transaction is open, aborted or not.
+  bool in_transaction() const;
+
+  /// Returns what the server has said.
+  server_report& report() noexcept { return *report_; }
+  const server_report& report() const noexcept { return *report_; }
+
+  /// Returns libpq's connection, owned by this object.
+  pg_conn* raw() const noexcept { return raw_.get(); }
+
+  /// Gives libpq's connection away: `raw()` stays, but its new owner closes it, before this object
+  /// ends.
+  void disown() noexcept;
+
+private:
+  struct finish {
+    finish() noexcept : owned(true) {}
+    bool owned;
+    void operator()(pg_conn* raw) const;
+  };
+
+  pq_link(pg_conn* raw, std::unique_ptr<server_report> report);
+
+  std::unique_ptr<server_report> report_; // before raw_: libpq's events write to it
+  std::unique_ptr<pg_conn, finish> raw_;
+};
+
+} // namespace fly::repo

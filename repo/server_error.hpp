@@ -1,0 +1,38 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace fly::repo {
+
+/// What a PostgreSQL server said of a statement that failed, field by field, in no locale of ours;
+/// empty where it said nothing (PostgreSQL 15, section 55.8, Error and Notice Message Fields).
+struct server_error {
+  std::string severity{}; ///< "ERROR", "FATAL" or "PANIC", never translated.
+  std::string sqlstate{};
+  std::string message{};
+  std::string detail{};
+  std::string hint{};
+  std::string schema{};
+  std::string table{};
+  std::string column{};
+  std::string data_type{};
+  std::string constraint{};
+  std::string context{};
+};
+
+/// What a connection has heard since `clear()`: libpqxx keeps neither these fields nor the tags of
+/// all but the last statement. Filled by the thread that uses the connection.
+struct server_report {
+  /// Command tags of the statements that succeeded, in order: "SELECT 1", "COMMIT".
+  std::vector<std::string> tags;
+  /// The last error.
+  std::optional<server_error> last;
+  /// The last error but 25P02 (the transaction is aborted): what aborted it.
+  std::optional<server_error> cause;
+
+  void clear() { *this = {}; }
+};
+
+} // namespace fly::repo

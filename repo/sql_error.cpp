@@ -1,0 +1,96 @@
+#include "fly/repo/sql_error.hpp"
+
+#include <cstdlib>
+#include <cxxabi.h>
+#include <memory>
+#include <string_view>
+#include <typeinfo>
+#include <utility>
+
+#include <pqxx/except>
+
+#include "fly/actors/error.hpp"
+
+namespace fly::repo {
+
+namespace {
+
+error_details details_of(const server_error& what) {
+  error_details result;
+  auto add = [&](const char* name, const std::string& value) {
+    if (!value.empty())
+      result.emplace(name, value);
+  };
+  add("sqlstate", what.sqlstate);
+  add("detail", what.detail);
+  add("hint", what.hint);
+  add("constraint", what.constraint);
+  add("schema", what.schema);
+  add("table", what.table);
+  add("column", what.column);
+  add("data_type", what.data_type);
+  add("context", what.context);
+  return result;
+}
+
+bool ends_session(const server_error& what) {
+  return what.severity == "FATAL" || what.severity == "PANIC" || what.sqlstate.starts_with("08") ||
+         what.sqlstate.starts_with("57P0") || what.sqlstate == "53300";
+}
+
+/// What libpqxx throws because of the server has the server's message in its text.
+bool is_of(const std::exception& thrown, const std::optional<server_error>& said) {
+  return said && !said->message.empty() &&
+         std::string_view{thrown.what()}.find(said->message) != std::string_view::npos;
+}
+
+caf::error of_pqxx(const std::exception& thrown, const server_report& report, bool may_write) {
+  auto turn = may_write ? to_write_error : to_error;
+  // After an error that was swallowed every statement fails with 25P02: the first one is the news.
+  if (is_of(thrown, report.last))
+    return turn(report.cause ? *report.cause : *report.last);
+  if (dynamic_cast<const pqxx::broken_connection*>(&thrown) != nullptr) {
+    if (report.last && ends_session(*report.last))
+      return to_error(*report.last);
+    return make_error(errc::database_unavailable, thrown.what());
+  }
+  if (const auto* sql = dynamic_cast<const pqxx::sql_error*>(&thrown);
+      sql && !sql->sqlstate().empty())
+    return turn({.sqlstate = sql->sqlstate(), .message = thrown.what()});
+  return make_error(errc::function_failed, type_name(thrown) + ": " + thrown.what(),
+                    {{"exception", type_name(thrown)}});
+}
+
+} // namespace
+
+caf::error to_error(const server_error& what) {
+  auto code = ends_session(what) ? errc::database_unavailable : errc::sql_failed;
+  return make_error(code, what.message, details_of(what));
+}
+
+caf::error to_write_error(const server_error& what) {
+  if (what.sqlstate == "25006")
+    return make_error(errc::not_primary, what.message, details_of(what));
+  return to_error(what);
+}
+
+caf::error error_of_exception(std::exception_ptr what, const server_report& report,
+                              bool may_write) {
+  try {
+    std::rethrow_exception(std::move(what));
+  } catch (const std::exception& thrown) {
+    return of_pqxx(thrown, report, may_write);
+  } catch (...) {
+    return make_error(errc::function_failed, "the function threw what is no std::exception",
+                      {{"exception", "unknown"}});
+  }
+}
+
+std::string type_name(const std::exception& what) {
+  int status = 0;
+  std::unique_ptr<char, decltype(&std::free)> name{
+      abi::__cxa_demangle(typeid(what).name(), nullptr, nullptr, &status), &std::free};
+  return name ? name.get() : typeid(what).name();
+}
+
+} // namespace fly::repo

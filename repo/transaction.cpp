@@ -1,0 +1,176 @@
+#include "fly/repo/transaction.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <exception>
+#include <utility>
+
+#include "fly/actors/error.hpp"
+#include "fly/repo/sql_error.hpp"
+
+namespace fly::repo {
+
+namespace {
+
+// The guard. It fails in an aborted transaction (25P02) and on a server in recovery (55000, by
+// pg_current_wal_flush_lsn), raises synchronous_commit, and carries the transaction id over the
+// COMMIT, because libpqxx gives back the last statement's result only.
+constexpr auto guard = R"(SELECT pg_current_wal_flush_lsn(),
+set_config('synchronous_commit', CASE current_setting('synchronous_commit')
+  WHEN 'off' THEN 'local' ELSE current_setting('synchronous_commit') END, true),
+set_config('fly.xid', coalesce(pg_current_xact_id_if_assigned()::text, ''), false); COMMIT; )";
+
+// Read after the commit: within the transaction the commit record is not yet in the log. The flush
+// position, because the insert position can name a place that no replica reaches (DESIGN 5).
+constexpr auto after_commit = R"(SELECT f.lsn, substr(pg_walfile_name(f.lsn), 1, 8),
+current_setting('fly.xid') FROM (SELECT pg_current_wal_flush_lsn() AS lsn) AS f)";
+
+std::string begin_text(const transaction_options& options) {
+  std::string result = options.read_only ? "BEGIN READ ONLY" : "BEGIN";
+  if (options.deadline) {
+    auto left = std::chrono::floor<std::chrono::milliseconds>(*options.deadline -
+                                                              std::chrono::steady_clock::now());
+    auto bounded = std::clamp<std::int64_t>(left.count(), 1, 86'400'000);
+    result += "; SET LOCAL statement_timeout = " + std::to_string(bounded);
+  }
+  return result;
+}
+
+template <class Number>
+std::optional<Number> parse_number(std::string_view text, int base) {
+  Number value = 0;
+  auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value, base);
+  if (text.empty() || code != std::errc{} || end != text.data() + text.size() || value == 0)
+    return std::nullopt;
+  return value;
+}
+
+std::optional<position> read_position(std::uint64_t system, const pqxx::result& rows) {
+  if (rows.size() != 1 || rows.columns() != 3)
+    return std::nullopt;
+  auto where = lsn::parse(rows[0][0].c_str());
+  auto timeline = parse_number<std::uint32_t>(rows[0][1].c_str(), 16);
+  std::string_view xid = rows[0][2].c_str();
+  auto number = parse_number<std::uint64_t>(xid, 10);
+  if (!where || !timeline || (!xid.empty() && !number))
+    return std::nullopt;
+  return position{system, *timeline, *where, number};
+}
+
+bool has_tag(const server_report& report, std::string_view tag) {
+  return std::find(report.tags.begin(), report.tags.end(), tag) != report.tags.end();
+}
+
+caf::error unknown(const std::string& why, error_details details = {}) {
+  return make_error(errc::outcome_unknown, "the outcome of the commit is not known: " + why,
+                    std::move(details));
+}
+
+} // namespace
+
+transaction::transaction(connection& on, transaction_options options)
+    : compat::named{"fly"}, compat::base_transaction{on.pqxx(),
+                                                     (on.report().clear(), begin_text(options))},
+      on_(on), read_only_(options.read_only), position_query_(after_commit) {}
+
+void transaction::do_commit() {
+  commit_sent_ = true;
+  if (read_only_) {
+    direct_exec("COMMIT");
+    return;
+  }
+  // What aborted the transaction before stays known beside what the commit itself says.
+  auto before = std::exchange(on_.report(), server_report{});
+  try {
+    auto rows = direct_exec((guard + position_query_).c_str());
+    position_ = read_position(on_.identity().system, rows);
+    if (!position_)
+      failure_ = unknown("the position cannot be read", {{"committed", "yes"}});
+  } catch (...) {
+    if (!on_.report().cause)
+      on_.report().cause = std::move(before.cause);
+    failure_ = error_of_commit();
+    roll_back();
+    throw;
+  }
+}
+
+/// libpqxx holds a transaction whose commit failed for ended, but a guard that failed leaves it
+/// open.
+void transaction::roll_back() noexcept {
+  try {
+    if (on_.in_transaction())
+      direct_exec("ROLLBACK");
+  } catch (...) {
+    // The connection is of no use, which its owner notices.
+  }
+}
+
+/// Judges by what the server has said: which statements succeeded, and how the next one failed.
+caf::error transaction::error_of_commit() const {
+  const auto& report = on_.report();
+  bool committed = has_tag(report, "COMMIT");
+  if (!report.last)
+    return unknown("the connection broke",
+                   committed ? error_details{{"committed", "yes"}} : error_details{});
+  auto details = details_of(to_error(*report.last));
+  if (committed) {
+    details.emplace("committed", "yes");
+    return unknown("after it: " + report.last->message, std::move(details));
+  }
+  // The server answered the guard or the COMMIT with an error and went on: it has rolled back. A
+  // session that ends meanwhile (FATAL) may have committed before.
+  if (report.last->severity != "ERROR")
+    return unknown(report.last->message, std::move(details));
+  const auto& sqlstate = report.last->sqlstate;
+  if (sqlstate == "25P02") {
+    auto reason = report.cause ? *report.cause : *report.last;
+    auto cause = to_write_error(reason);
+    return make_error(code_of(cause),
+                      "the function went on after an error, nothing is committed: " +
+                          text_of(cause),
+                      details_of(cause));
+  }
+  if (sqlstate == "55000" && report.tags.empty())
+    return make_error(errc::not_primary, report.last->message, std::move(details));
+  return to_write_error(*report.last);
+}
+
+caf::error transaction::run_commit() {
+  if (!commit_sent_) {
+    if (!on_.connected())
+      return error_of_exception(std::make_exception_ptr(pqxx::broken_connection{}), on_.report(),
+                                true);
+    if (!on_.in_transaction() && !on_.report().cause)
+      return make_error(errc::function_failed, "the function ended its transaction itself");
+  }
+  try {
+    commit();
+  } catch (...) {
+    if (failure_)
+      return failure_;
+    // libpqxx has rolled back when the statement failed, or a stream was left open: nothing was
+    // sent, and the first error is the reason.
+    if (const auto& cause = on_.report().cause) {
+      auto reason = read_only_ ? to_error(*cause) : to_write_error(*cause);
+      return make_error(code_of(reason),
+                        "the function went on after an error, nothing is committed: " +
+                            text_of(reason),
+                        details_of(reason));
+    }
+    return error_of_exception(std::current_exception(), on_.report(), !read_only_);
+  }
+  return failure_;
+}
+
+caf::expected<position> transaction::finish() {
+  if (auto reason = run_commit())
+    return reason;
+  return *position_;
+}
+
+caf::error transaction::finish_reading() {
+  return run_commit();
+}
+
+} // namespace fly::repo

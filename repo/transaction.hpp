@@ -1,0 +1,65 @@
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+
+#include <caf/error.hpp>
+#include <caf/expected.hpp>
+
+#include "fly/repo/connection.hpp"
+#include "fly/repo/position.hpp"
+#include "fly/repo/pqxx_compat.hpp"
+
+namespace fly::repo {
+
+/// How a transaction is run.
+struct transaction_options {
+  /// Bounds each statement (statement_timeout): what is left until then, at least 1 ms.
+  std::optional<std::chrono::steady_clock::time_point> deadline{};
+  /// Refuses to write (BEGIN READ ONLY); has no position.
+  bool read_only = false;
+};
+
+/// A transaction that says where in the log it was committed. Functions get it as
+/// pqxx::transaction_base&. One that is destroyed before `finish` is rolled back; nothing of it
+/// stays on the connection. Not safe to share between threads.
+class transaction final : public compat::base_transaction {
+public:
+  /// Begins, in one round trip. `on` outlives it. Throws what libpqxx throws.
+  explicit transaction(connection& on, transaction_options options = {});
+
+  /// Commits and returns the position, in one round trip: a guard that fails in an aborted
+  /// transaction, COMMIT, and the flush position read after it. A `synchronous_commit` of off is
+  /// raised to local, also where the function has set it: otherwise the position would be before
+  /// the commit. Call once. A function that committed by itself gets the position of that.
+  /// Errors: errc::outcome_unknown, it may be committed (the connection broke, or an error came
+  /// after the COMMIT; detail "committed" is "yes" where the server had confirmed it). Otherwise
+  /// nothing remains: errc::sql_failed where the server refused the commit (deferred constraints,
+  /// serialization), or where the function swallowed the error of a statement, with that error's
+  /// details; errc::not_primary on a server that cannot write; errc::database_unavailable where
+  /// the connection was gone before; errc::function_failed where the function ended the transaction
+  /// itself.
+  caf::expected<position> finish();
+
+  /// Ends a read-only transaction. Errors: as `finish`, and never unknown.
+  caf::error finish_reading();
+
+  /// Puts `sql` in the place of the statement after COMMIT, which must give the same columns.
+  void test_replace_position_query(std::string sql) { position_query_ = std::move(sql); }
+
+private:
+  void do_commit() override;
+  caf::error error_of_commit() const;
+  caf::error run_commit();
+  void roll_back() noexcept;
+
+  connection& on_;
+  bool read_only_;
+  std::string position_query_;
+  bool commit_sent_ = false;
+  std::optional<position> position_; // set by a successful commit
+  caf::error failure_;               // of the commit, once it was sent
+};
+
+} // namespace fly::repo
