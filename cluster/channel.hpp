@@ -57,11 +57,11 @@ public:
   caf::error send_always(frame_kind kind, std::span<const std::byte> payload);
 
   /// Appends what was queued to `out` and re-arms the wake. The bytes count as unsent until
-  /// `sent()`.
+  /// `in_flight()` says otherwise.
   void take(std::vector<char>& out);
 
-  /// Says that the socket has taken `bytes` more.
-  void sent(std::size_t bytes) noexcept;
+  /// Says how many of the taken bytes the socket has not taken yet.
+  void in_flight(std::size_t bytes) noexcept;
 
   /// Drops what was queued and refuses everything from now on; idempotent.
   void close() noexcept;

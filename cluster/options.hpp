@@ -11,6 +11,7 @@
 #include <caf/error.hpp>
 #include <caf/expected.hpp>
 
+#include "fly/cluster/address.hpp"
 #include "fly/cluster/log.hpp"
 
 namespace boost::program_options {
@@ -115,8 +116,15 @@ struct options {
   /// Errors: errc::invalid_argument, the file cannot be read or is empty.
   caf::expected<std::string> load_secret() const;
 
+  /// Returns where to listen: `listen`, with `port` where it names none.
+  /// Errors: errc::invalid_argument.
+  caf::expected<socket_address> listen_address() const;
+
   /// Returns the name to look up in DNS; empty for none.
   std::string discovery_name() const;
+
+private:
+  caf::error check_times() const;
 };
 
 } // namespace fly::cluster

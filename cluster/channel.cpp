@@ -1,0 +1,90 @@
+#include "fly/cluster/channel.hpp"
+
+#include <algorithm>
+#include <cassert>
+#include <string>
+#include <utility>
+
+#include "fly/actors/error.hpp"
+
+namespace fly::cluster {
+
+channel::channel(member peer, channel_limits limits, std::function<void()> wake)
+    : peer_(std::move(peer)), limits_(limits), wake_(std::move(wake)) {
+  assert(wake_);
+}
+
+caf::error channel::send(frame_kind kind, std::span<const std::byte> head,
+                         std::span<const std::byte> body) {
+  return queue(kind, head, body, false);
+}
+
+caf::error channel::send_always(frame_kind kind, std::span<const std::byte> payload) {
+  return queue(kind, payload, {}, true);
+}
+
+caf::error channel::queue(frame_kind kind, std::span<const std::byte> head,
+                          std::span<const std::byte> body, bool always) {
+  auto length = 1 + head.size() + body.size();
+  if (length > limits_.frame_bytes_max)
+    return make_error(errc::frame_too_large, std::to_string(length) + " bytes to " + peer_.id +
+                                                 ", the limit of a frame is " +
+                                                 std::to_string(limits_.frame_bytes_max));
+  std::function<void()> wake;
+  {
+    std::lock_guard guard{mutex_};
+    if (!open_)
+      return make_error(errc::no_such_member, "the connection to " + peer_.id + " is closed");
+    auto unsent = outbox_.size() + in_flight_;
+    // An idle channel takes any frame, else one longer than the bound could never be sent.
+    if (!always && unsent != 0 && unsent + length > limits_.unsent_bytes_max)
+      return make_error(errc::overloaded, std::to_string(unsent) + " bytes wait for " + peer_.id +
+                                              ", the limit is " +
+                                              std::to_string(limits_.unsent_bytes_max));
+    append_frame(outbox_, kind, head, body);
+    if (std::exchange(woken_, true))
+      return {};
+    wake = wake_;
+  }
+  wake();
+  return {};
+}
+
+bool channel::is_open() const noexcept {
+  std::lock_guard guard{mutex_};
+  return open_;
+}
+
+std::size_t channel::unsent_bytes() const noexcept {
+  std::lock_guard guard{mutex_};
+  return outbox_.size() + in_flight_;
+}
+
+void channel::take(std::vector<char>& out) {
+  std::lock_guard guard{mutex_};
+  woken_ = false;
+  in_flight_ += outbox_.size();
+  if (out.empty()) {
+    out.swap(outbox_); // the two buffers go back and forth: no copy, no allocation
+  } else {
+    out.insert(out.end(), outbox_.begin(), outbox_.end());
+  }
+  outbox_.clear();
+}
+
+void channel::in_flight(std::size_t bytes) noexcept {
+  std::lock_guard guard{mutex_};
+  if (open_)
+    in_flight_ = bytes;
+}
+
+void channel::close() noexcept {
+  std::function<void()> wake; // what it holds ends outside the lock
+  std::lock_guard guard{mutex_};
+  open_ = false;
+  in_flight_ = 0;
+  std::vector<char>{}.swap(outbox_);
+  wake_.swap(wake);
+}
+
+} // namespace fly::cluster

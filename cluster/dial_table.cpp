@@ -1,0 +1,76 @@
+#include "fly/cluster/dial_table.hpp"
+
+#include <algorithm>
+
+namespace fly::cluster {
+
+dial_table::dial_table(actors::backoff_options delays, std::uint64_t seed)
+    : delays_(delays), seed_(seed) {}
+
+void dial_table::want(const std::vector<std::string>& addresses) {
+  for (auto& [address, entry] : targets_)
+    entry.wanted = false;
+  for (const auto& address : addresses) {
+    if (auto found = targets_.find(address); found != targets_.end()) {
+      found->second.wanted = true;
+    } else if (targets_.size() < addresses_max) {
+      target fresh{.delays = actors::backoff{delays_, ++seed_}, .reached_id = {}};
+      targets_.emplace(address, std::move(fresh));
+    }
+  }
+  std::erase_if(targets_,
+                [](const auto& entry) { return !entry.second.wanted && !entry.second.under_way; });
+}
+
+std::vector<std::string> dial_table::due(time_point now, const served& is_served) {
+  auto under_way = static_cast<std::size_t>(std::count_if(
+      targets_.begin(), targets_.end(), [](const auto& entry) { return entry.second.under_way; }));
+  std::vector<std::string> result;
+  for (auto& [address, entry] : targets_) {
+    if (under_way >= attempts_max)
+      break;
+    if (entry.own || entry.under_way || !entry.wanted || entry.next > now ||
+        is_served(address, entry.reached_id))
+      continue;
+    entry.under_way = true;
+    ++under_way;
+    result.push_back(address);
+  }
+  return result;
+}
+
+void dial_table::reached(const std::string& address, const std::string& id) {
+  auto found = targets_.find(address);
+  if (found == targets_.end())
+    return;
+  found->second.under_way = false;
+  found->second.reached_id = id;
+  found->second.delays.reset();
+}
+
+void dial_table::failed(const std::string& address, time_point now) {
+  auto found = targets_.find(address);
+  if (found == targets_.end())
+    return;
+  found->second.under_way = false;
+  found->second.next = now + found->second.delays.next();
+}
+
+void dial_table::own(const std::string& address) {
+  auto found = targets_.find(address);
+  if (found == targets_.end())
+    return;
+  found->second.under_way = false;
+  found->second.own = true;
+}
+
+void dial_table::lost(std::string_view id, time_point now) {
+  for (auto& [address, entry] : targets_) {
+    if (entry.reached_id != id)
+      continue;
+    entry.reached_id.clear();
+    entry.next = now + entry.delays.next();
+  }
+}
+
+} // namespace fly::cluster

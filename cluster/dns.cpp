@@ -1,0 +1,221 @@
+#include "fly/cluster/dns.hpp"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <utility>
+
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <ares.h>
+
+#include "fly/actors/error.hpp"
+
+namespace fly::cluster {
+
+namespace {
+
+using std::chrono::steady_clock;
+
+constexpr int class_internet = 1; // RFC 1035, 3.2.4
+constexpr int type_text = 16;     // RFC 1035, 3.2.2
+
+caf::error failed(const std::string& name, int status) {
+  return make_error(errc::dns_failed, name + ": " + ares_strerror(status));
+}
+
+/// One channel, for one call: so a changed resolv.conf is read.
+class open_channel {
+public:
+  open_channel(const std::string& server, std::chrono::milliseconds time_max) {
+    ares_options options{};
+    options.flags = ARES_FLAG_EDNS; // the list of machines is soon longer than 512 bytes
+    options.tries = 2;              // the second waits twice as long: a third and two thirds
+    options.timeout = static_cast<int>(std::max<std::int64_t>(time_max.count() / 3, 1));
+    status_ = ares_init_options(&channel_, &options,
+                                ARES_OPT_FLAGS | ARES_OPT_TRIES | ARES_OPT_TIMEOUTMS);
+    if (status_ != ARES_SUCCESS)
+      return;
+    opened_ = true;
+    if (!server.empty())
+      status_ = ares_set_servers_ports_csv(channel_, server.c_str());
+  }
+
+  ~open_channel() {
+    if (opened_)
+      ares_destroy(channel_);
+  }
+
+  open_channel(const open_channel&) = delete;
+  open_channel& operator=(const open_channel&) = delete;
+
+  ares_channel get() const { return channel_; }
+  int status() const { return status_; }
+
+private:
+  ares_channel channel_ = nullptr;
+  int status_ = ARES_SUCCESS;
+  bool opened_ = false;
+};
+
+/// What a callback of c-ares fills.
+template <class T>
+struct slot {
+  std::string name;
+  std::optional<caf::expected<T>> value;
+};
+
+void on_addresses(void* argument, int status, int, ares_addrinfo* found) {
+  auto& answer = *static_cast<slot<std::vector<std::string>>*>(argument);
+  if (status != ARES_SUCCESS) {
+    answer.value = failed(answer.name, status);
+    return;
+  }
+  std::vector<std::string> result;
+  for (auto* node = found->nodes; node != nullptr; node = node->ai_next) {
+    std::array<char, INET6_ADDRSTRLEN> text{};
+    const void* address =
+        node->ai_family == AF_INET
+            ? static_cast<const void*>(&reinterpret_cast<sockaddr_in*>(node->ai_addr)->sin_addr)
+            : static_cast<const void*>(&reinterpret_cast<sockaddr_in6*>(node->ai_addr)->sin6_addr);
+    if (inet_ntop(node->ai_family, address, text.data(), text.size()) != nullptr)
+      result.emplace_back(text.data());
+  }
+  ares_freeaddrinfo(found);
+  std::sort(result.begin(), result.end());
+  answer.value = std::move(result);
+}
+
+void on_text(void* argument, int status, int, unsigned char* reply, int length) {
+  auto& answer = *static_cast<slot<std::string>*>(argument);
+  ares_txt_ext* parts = nullptr;
+  if (status == ARES_SUCCESS)
+    status = ares_parse_txt_reply_ext(reply, length, &parts);
+  if (status != ARES_SUCCESS) {
+    answer.value = failed(answer.name, status);
+    return;
+  }
+  // A record of more than 255 bytes comes in several strings, which belong together as they are.
+  std::string result;
+  for (auto* part = parts; part != nullptr; part = part->next) {
+    if (part->record_start != 0 && !result.empty())
+      result += ',';
+    result.append(reinterpret_cast<const char*>(part->txt), part->length);
+  }
+  ares_free_data(parts);
+  answer.value = std::move(result);
+}
+
+} // namespace
+
+class resolver::impl {
+public:
+  impl(std::string server, std::chrono::milliseconds time_max)
+      : server_(std::move(server)), time_max_(time_max),
+        wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+
+  ~impl() {
+    if (wake_ >= 0)
+      ::close(wake_);
+  }
+
+  impl(const impl&) = delete;
+  impl& operator=(const impl&) = delete;
+
+  dns_answer ask(const std::string& name, const std::string& text_name) {
+    slot<std::vector<std::string>> addresses{name, {}};
+    slot<std::string> text{text_name, {}};
+    open_channel channel{server_, time_max_};
+    if (channel.status() != ARES_SUCCESS) {
+      auto why = failed("the name server '" + server_ + "'", channel.status());
+      return {why, why};
+    }
+    ares_addrinfo_hints hints{};
+    hints.ai_family = AF_UNSPEC;
+    hints.ai_socktype = SOCK_STREAM;
+    hints.ai_flags = ARES_AI_NOSORT; // sorting would open sockets to each address
+    ares_getaddrinfo(channel.get(), name.c_str(), nullptr, &hints, on_addresses, &addresses);
+    if (text_name.empty())
+      text.value = std::string{};
+    else
+      ares_query(channel.get(), text_name.c_str(), class_internet, type_text, on_text, &text);
+    auto deadline = steady_clock::now() + time_max_;
+    while (!(addresses.value && text.value) && !cancelled_ && steady_clock::now() < deadline)
+      turn(channel.get(), deadline);
+    ares_cancel(channel.get()); // calls back what is left
+    return {take(addresses), take(text)};
+  }
+
+  void cancel() noexcept {
+    cancelled_ = true;
+    std::uint64_t one = 1;
+    [[maybe_unused]] auto written = ::write(wake_, &one, sizeof(one));
+  }
+
+private:
+  template <class T>
+  static caf::expected<T> take(slot<T>& from) {
+    if (!from.value)
+      return failed(from.name, ARES_ECANCELLED);
+    return std::move(*from.value);
+  }
+
+  /// Waits for the next event of the channel and lets it work.
+  void turn(ares_channel channel, steady_clock::time_point deadline) const {
+    std::array<ares_socket_t, ARES_GETSOCK_MAXNUM> sockets{};
+    auto bits = static_cast<unsigned>(
+        ares_getsock(channel, sockets.data(), static_cast<int>(sockets.size())));
+    std::array<pollfd, ARES_GETSOCK_MAXNUM + 1> polled{};
+    polled[0] = {wake_, POLLIN, 0};
+    nfds_t count = 1;
+    for (unsigned i = 0; i < sockets.size(); ++i) {
+      auto reads = ARES_GETSOCK_READABLE(bits, i) != 0;
+      auto writes = ARES_GETSOCK_WRITABLE(bits, i) != 0;
+      if (reads || writes)
+        polled[count++] = {sockets[i], short((reads ? POLLIN : 0) | (writes ? POLLOUT : 0)), 0};
+    }
+    auto left =
+        std::chrono::duration_cast<std::chrono::microseconds>(deadline - steady_clock::now());
+    timeval most{left.count() / 1'000'000, left.count() % 1'000'000};
+    timeval next{};
+    auto* wait = ares_timeout(channel, &most, &next);
+    ::poll(polled.data(), count, static_cast<int>(wait->tv_sec * 1000 + wait->tv_usec / 1000 + 1));
+    bool any = false;
+    for (nfds_t i = 1; i < count; ++i) {
+      auto events = polled[i].revents;
+      any |= events != 0;
+      if (events != 0)
+        ares_process_fd(channel, (events & ~POLLOUT) != 0 ? polled[i].fd : ARES_SOCKET_BAD,
+                        (events & POLLOUT) != 0 ? polled[i].fd : ARES_SOCKET_BAD);
+    }
+    if (!any)
+      ares_process_fd(channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD); // its own timeouts
+  }
+
+  std::string server_;
+  std::chrono::milliseconds time_max_;
+  int wake_;
+  std::atomic<bool> cancelled_{false};
+};
+
+resolver::resolver(std::string server, std::chrono::milliseconds time_max)
+    : impl_(std::make_unique<impl>(std::move(server), time_max)) {}
+
+resolver::~resolver() = default;
+
+dns_answer resolver::ask(const std::string& name, const std::string& text_name) {
+  return impl_->ask(name, text_name);
+}
+
+void resolver::cancel() noexcept {
+  impl_->cancel();
+}
+
+} // namespace fly::cluster

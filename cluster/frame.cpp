@@ -1,0 +1,97 @@
+#include "fly/cluster/frame.hpp"
+
+#include <algorithm>
+#include <cassert>
+#include <string>
+
+#include "fly/actors/error.hpp"
+
+namespace fly::cluster {
+
+namespace {
+
+constexpr std::size_t length_bytes = 4;
+
+void append(std::vector<char>& out, std::span<const std::byte> bytes) {
+  auto first = reinterpret_cast<const char*>(bytes.data());
+  out.insert(out.end(), first, first + bytes.size());
+}
+
+} // namespace
+
+void append_frame(std::vector<char>& out, frame_kind kind, std::span<const std::byte> head,
+                  std::span<const std::byte> body) {
+  auto length = 1 + head.size() + body.size();
+  assert(length <= UINT32_MAX);
+  for (int shift : {24, 16, 8, 0})
+    out.push_back(static_cast<char>((length >> shift) & 0xff));
+  out.push_back(static_cast<char>(kind));
+  append(out, head);
+  append(out, body);
+}
+
+void frame_parser::feed(std::span<const std::byte> bytes) {
+  assert(fed_.empty());
+  fed_ = bytes;
+}
+
+/// Returns the whole length of the frame that starts with `begin`, 0 where that is not known yet.
+caf::expected<std::size_t> frame_parser::whole_bytes(std::span<const std::byte> begin) const {
+  if (begin.size() < length_bytes)
+    return std::size_t{0};
+  std::size_t length = 0;
+  for (auto byte : begin.first(length_bytes))
+    length = (length << 8) | std::to_integer<std::size_t>(byte);
+  if (length == 0)
+    return make_error(errc::malformed_frame, "a frame of length 0");
+  if (length > frame_bytes_max_)
+    return make_error(errc::frame_too_large, "a frame of " + std::to_string(length) +
+                                                 " bytes, the limit is " +
+                                                 std::to_string(frame_bytes_max_));
+  return length_bytes + length;
+}
+
+caf::expected<std::optional<frame>> frame_parser::next() {
+  if (broken_)
+    return broken_;
+  if (partial_is_out_) {
+    partial_.clear();
+    // One huge frame must not hold its memory for the connection's life.
+    if (partial_.capacity() > 64 * 1024)
+      partial_.shrink_to_fit();
+    partial_is_out_ = false;
+  }
+  // First the head: enough to know the length, wherever it lies.
+  while (!partial_.empty() && partial_.size() < length_bytes && !fed_.empty()) {
+    partial_.push_back(fed_.front());
+    fed_ = fed_.subspan(1);
+  }
+  auto whole = whole_bytes(partial_.empty() ? fed_ : std::span<const std::byte>{partial_});
+  if (!whole) {
+    broken_ = whole.error();
+    return broken_;
+  }
+  if (partial_.empty() && *whole != 0 && fed_.size() >= *whole) {
+    auto bytes = fed_.first(*whole); // the usual case: nothing is copied
+    fed_ = fed_.subspan(*whole);
+    return std::optional{
+        frame{static_cast<frame_kind>(bytes[length_bytes]), bytes.subspan(frame_head_bytes)}};
+  }
+  auto wanted = *whole == 0 ? fed_.size() : std::min(fed_.size(), *whole - partial_.size());
+  partial_.insert(partial_.end(), fed_.begin(), fed_.begin() + static_cast<std::ptrdiff_t>(wanted));
+  fed_ = fed_.subspan(wanted);
+  if (*whole == 0 || partial_.size() < *whole)
+    return std::optional<frame>{};
+  partial_is_out_ = true;
+  return std::optional{frame{static_cast<frame_kind>(partial_[length_bytes]),
+                             std::span<const std::byte>{partial_}.subspan(frame_head_bytes)}};
+}
+
+std::size_t frame_parser::missing_bytes() const noexcept {
+  if (partial_is_out_ || broken_)
+    return 0;
+  auto whole = whole_bytes(partial_);
+  return whole && *whole != 0 ? *whole - partial_.size() : 0;
+}
+
+} // namespace fly::cluster

@@ -1,0 +1,257 @@
+#include "fly/cluster/mesh.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "fly/actors/error.hpp"
+#include "fly/cluster/beat.hpp"
+#include "fly/cluster/wire.hpp"
+
+namespace fly::cluster {
+
+namespace {
+
+membership_options with_self(membership_options options, const member& self) {
+  options.self = self;
+  return options;
+}
+
+} // namespace
+
+mesh::mesh(mesh_options options, transport& out, board& pinned, listeners& heard_by,
+           std::shared_ptr<doorbell> bell, time_point now, wall_time wall)
+    : options_(std::move(options)), identity_(std::make_shared<const identity>(options_.who)),
+      out_(out), board_(pinned), listeners_(heard_by), bell_(std::move(bell)),
+      membership_(with_self(options_.membership, identity_->self), now, wall),
+      primary_(options_.primary_label), now_(now), wall_(wall) {
+  publish(true);
+}
+
+mesh::connection_ptr mesh::add(link_id link, handshake::side side, std::string remote) {
+  auto fresh =
+      std::make_shared<connection>(connection{.talk = handshake{side, identity_, random_nonce()},
+                                              .parser = frame_parser{handshake_bytes_max},
+                                              .remote = std::move(remote),
+                                              .up = nullptr});
+  connections_.emplace(link, fresh);
+  return fresh;
+}
+
+mesh::connection_ptr mesh::find(link_id link) const {
+  auto found = connections_.find(link);
+  return found == connections_.end() ? nullptr : found->second;
+}
+
+// -- bytes ----------------------------------------------------------------------------------------
+
+link_id mesh::on_accepted(std::string remote) {
+  auto [link, todo] = membership_.on_accepted(now_);
+  add(link, handshake::side::acceptor, std::move(remote));
+  perform(std::move(todo));
+  return link;
+}
+
+std::size_t mesh::on_bytes(link_id link, std::span<const std::byte> bytes) {
+  auto from = find(link); // shared: a frame may close the connection
+  if (!from)
+    return 0;
+  if (from->up && membership_.on_heard(link, now_))
+    publish(true);
+  from->parser.feed(bytes);
+  while (!from->closed) {
+    auto next = from->parser.next();
+    if (!next) {
+      give_up(link, next.error());
+      return 0;
+    }
+    if (!*next)
+      break;
+    on_frame(link, *from, **next);
+  }
+  return from->closed ? 0 : from->parser.missing_bytes();
+}
+
+void mesh::on_frame(link_id link, connection& from, const frame& received) {
+  if (!from.up)
+    on_handshake(link, from, received);
+  else if (received.kind < frame_kind::first_user)
+    on_member_frame(link, from, received);
+  else
+    listeners_.each([channel = from.up, &received](listener& who) {
+      who.on_frame(channel, received.kind, received.payload);
+    });
+}
+
+void mesh::on_member_frame(link_id link, connection&, const frame& received) {
+  switch (received.kind) {
+  case frame_kind::beat: {
+    auto decoded = decode_beat(received.payload);
+    if (!decoded)
+      return give_up(link, decoded.error());
+    stale_board_ = true;
+    if (membership_.on_beat(link, *decoded, now_))
+      publish(true);
+    return;
+  }
+  case frame_kind::services: {
+    auto text = reinterpret_cast<const char*>(received.payload.data());
+    if (membership_.on_services(link, std::string{text, received.payload.size()}))
+      publish(true);
+    return;
+  }
+  case frame_kind::goodbye:
+    return perform(membership_.on_goodbye(link, now_));
+  case frame_kind::hello:
+  case frame_kind::proof:
+  case frame_kind::welcome:
+  case frame_kind::refuse:
+    return give_up(link, make_error(errc::malformed_frame, "a second handshake"));
+  default:
+    return; // of a later version: not for us
+  }
+}
+
+void mesh::drain(link_id link) {
+  if (auto what = find(link); what && what->up)
+    out_.drain(link, what->up);
+}
+
+// -- handshake ------------------------------------------------------------------------------------
+
+void mesh::on_handshake(link_id link, connection& from, const frame& received) {
+  auto step = from.talk.on_frame(received);
+  if (!step.reply.empty())
+    out_.write(link, step.reply);
+  switch (step.what) {
+  case handshake::event::wait:
+    return;
+  case handshake::event::peer_known:
+    return on_peer_known(link, from);
+  case handshake::event::proved:
+    return on_proved(link, from);
+  case handshake::event::established:
+    bring_up(link, from, {});
+    return perform(membership_.on_established(link, from.talk.peer(), now_, wall_));
+  case handshake::event::own:
+    return on_own(link, from);
+  case handshake::event::failed:
+    return give_up(link, step.reason);
+  }
+}
+
+void mesh::on_peer_known(link_id link, connection& from) {
+  if (membership_.on_peer_known(link, from.talk.peer(), now_) == membership::answer::close)
+    return drop(link, {});
+  out_.write(link, from.talk.proof_frame());
+}
+
+void mesh::on_proved(link_id link, connection& from) {
+  membership_actions todo;
+  if (auto why = membership_.on_proved(link, from.talk.peer(), now_, wall_, todo)) {
+    out_.write(link, refuse_frame(*why));
+    return drop(link, {});
+  }
+  bring_up(link, from, from.talk.welcome_frame());
+  perform(std::move(todo));
+}
+
+void mesh::on_own(link_id link, connection& from) {
+  // The other end is the dialled connection whose nonce came in here.
+  auto other = std::find_if(connections_.begin(), connections_.end(), [&](const auto& entry) {
+    return entry.first != link && entry.second->talk.own_nonce() == from.talk.peer_nonce();
+  });
+  if (other != connections_.end()) {
+    auto dialled = other->first;
+    membership_.on_own(dialled);
+    drop(dialled, {});
+  }
+  membership_.on_closed(link, {}, now_);
+  drop(link, {});
+}
+
+/// Makes the channel; the services go first, so that the member is complete when it is seen.
+void mesh::bring_up(link_id link, connection& what, std::vector<char> last_word) {
+  if (!last_word.empty())
+    out_.write(link, last_word);
+  what.parser.limit(options_.limits.frame_bytes_max);
+  std::weak_ptr<doorbell> bell = bell_; // a channel may outlive the node
+  what.up = std::make_shared<channel>(what.talk.peer(), options_.limits, [bell, link] {
+    if (auto rung = bell.lock())
+      rung->wake(link);
+  });
+  const auto& services = membership_.members().find(identity_->self.id)->services;
+  if (!services.empty())
+    what.up->send_always(frame_kind::services, bytes_of(services));
+}
+
+// -- ends -----------------------------------------------------------------------------------------
+
+/// Closes a link for a reason of ours that the membership has yet to hear.
+void mesh::give_up(link_id link, const caf::error& reason) {
+  auto todo = membership_.on_closed(link, reason, now_);
+  drop(link, reason);
+  perform(std::move(todo));
+}
+
+/// Closes a link that the membership has forgotten already.
+void mesh::drop(link_id link, const caf::error& reason) {
+  auto what = find(link);
+  if (!what)
+    return;
+  connections_.erase(link);
+  what->closed = true;
+  out_.close(link);
+  if (!what->up) {
+    if (reason)
+      log_handshake(*what, reason);
+    return;
+  }
+  what->up->close();
+  publish(false); // nobody finds the channel any more when they hear of its end
+  listeners_.each([&](listener& who) { who.on_link_down(what->up, reason); });
+}
+
+void mesh::on_closed(link_id link, const caf::error& reason) {
+  auto what = find(link);
+  if (!what)
+    return;
+  connections_.erase(link);
+  what->closed = true;
+  if (what->up)
+    what->up->close();
+  perform(membership_.on_closed(link, reason, now_));
+  if (what->up)
+    listeners_.each([&](listener& who) { who.on_link_down(what->up, reason); });
+}
+
+void mesh::leave() {
+  if (std::exchange(leaving_, true))
+    return;
+  auto reason = make_error(errc::shutting_down, identity_->self.id + " is leaving");
+  while (!connections_.empty()) {
+    auto [link, what] = *connections_.begin();
+    if (what->up) {
+      what->up->send_always(frame_kind::goodbye, {});
+      out_.drain(link, what->up);
+    }
+    membership_.on_closed(link, reason, now_);
+    drop(link, what->up ? reason : caf::error{});
+  }
+  publish(true);
+}
+
+void mesh::log_handshake(const connection& what, const caf::error& reason) {
+  constexpr std::size_t warned_max = 256;
+  constexpr std::chrono::seconds quiet{60};
+  auto host = what.remote.substr(0, what.remote.rfind(':')); // strangers change their port
+  auto text = "no link with " + host + ": " + text_of(reason);
+  if (warned_.size() >= warned_max)
+    warned_.clear();
+  auto [said, fresh] = warned_.try_emplace(text, now_);
+  bool quiet_now = !fresh && now_ - said->second < quiet;
+  if (!quiet_now)
+    said->second = now_;
+  options_.log(quiet_now ? log_level::debug : log_level::warning, text);
+}
+
+} // namespace fly::cluster

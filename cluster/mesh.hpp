@@ -1,0 +1,143 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <caf/error.hpp>
+
+#include "fly/cluster/board.hpp"
+#include "fly/cluster/channel.hpp"
+#include "fly/cluster/doorbell.hpp"
+#include "fly/cluster/handshake.hpp"
+#include "fly/cluster/listeners.hpp"
+#include "fly/cluster/log.hpp"
+#include "fly/cluster/membership.hpp"
+#include "fly/cluster/primary.hpp"
+
+namespace fly::cluster {
+
+/// Moves the bytes of a mesh. All functions are called on the mesh's thread and return at once.
+class transport {
+public:
+  virtual ~transport() = default;
+
+  /// Starts to connect to `address`, "127.0.0.2:4370"; what is written meanwhile is sent once it is
+  /// up. A failure is returned, or told later by `mesh::on_closed`.
+  virtual caf::error dial(link_id link, const std::string& address) = 0;
+
+  /// Sends `bytes`.
+  virtual void write(link_id link, std::span<const char> bytes) = 0;
+
+  /// Sends what waits in `from`, and keeps its `in_flight` true from now on.
+  virtual void drain(link_id link, const std::shared_ptr<channel>& from) = 0;
+
+  /// Sends what was written, then closes. Nothing more is told of the link.
+  virtual void close(link_id link) = 0;
+};
+
+/// What a mesh needs to know.
+struct mesh_options {
+  identity who;
+  membership_options membership; // its `self` is `who.self`
+  channel_limits limits;
+  std::string primary_label;
+  log_sink log;
+};
+
+/// All links of one node: frames, handshakes, membership and who is primary. Knows neither sockets
+/// nor actors: bytes and times come in, bytes go out through a `transport`. Only on one thread, the
+/// I/O thread.
+class mesh {
+public:
+  using time_point = membership::time_point;
+  using wall_time = membership::wall_time;
+
+  /// `out`, `pinned`, `heard_by` and `bell` outlive the mesh.
+  mesh(mesh_options options, transport& out, board& pinned, listeners& heard_by,
+       std::shared_ptr<doorbell> bell, time_point now, wall_time wall);
+
+  /// Takes a connection that somebody at `remote` has dialled to us, and names it.
+  link_id on_accepted(std::string remote);
+
+  /// Takes bytes that came on `link`. Returns how many more an incomplete frame lacks, 0 where that
+  /// is not known.
+  std::size_t on_bytes(link_id link, std::span<const std::byte> bytes);
+
+  /// Says that `link` was closed by the other side or by a failure.
+  void on_closed(link_id link, const caf::error& reason);
+
+  /// Lets the time pass; the other events happen at the time of the last tick or `set_time`.
+  void tick(time_point now, wall_time wall);
+
+  /// Tells the time for the events that follow.
+  void set_time(time_point now, wall_time wall);
+
+  /// Sends what waits in the channel of `link`.
+  void drain(link_id link);
+
+  /// Takes the addresses that discovery has found.
+  void on_addresses(std::vector<std::string> addresses);
+
+  void set_claim(claim database);
+  void set_services(std::string services);
+  void set_load(std::uint32_t load);
+
+  /// Says goodbye on every link and closes it. Nothing comes up any more.
+  void leave();
+
+  /// Returns whether `leave` was called.
+  bool has_left() const noexcept { return leaving_; }
+
+  /// Returns the number of connections.
+  std::size_t size() const noexcept { return connections_.size(); }
+
+private:
+  struct connection {
+    handshake talk;
+    frame_parser parser;
+    std::string remote;          // for the log: the address dialled, or the stranger's
+    std::shared_ptr<channel> up; // null during the handshake
+    bool closed = false;
+  };
+  using connection_ptr = std::shared_ptr<connection>;
+
+  connection_ptr add(link_id link, handshake::side side, std::string remote);
+  connection_ptr find(link_id link) const;
+  void on_frame(link_id link, connection& from, const frame& received);
+  void on_handshake(link_id link, connection& from, const frame& received);
+  void on_member_frame(link_id link, connection& from, const frame& received);
+  void on_peer_known(link_id link, connection& from);
+  void on_proved(link_id link, connection& from);
+  void on_own(link_id link, connection& from);
+  void bring_up(link_id link, connection& what, std::vector<char> last_word);
+  void give_up(link_id link, const caf::error& reason);
+  void drop(link_id link, const caf::error& reason);
+  void perform(membership_actions todo);
+  void send_beat(link_id link);
+  void send_beats();
+  void publish(bool changed);
+  void log_handshake(const connection& what, const caf::error& reason);
+
+  mesh_options options_;
+  std::shared_ptr<const identity> identity_;
+  transport& out_;
+  board& board_;
+  listeners& listeners_;
+  std::shared_ptr<doorbell> bell_;
+  membership membership_;
+  primary primary_;
+  std::map<link_id, connection_ptr> connections_;
+  std::map<std::string, time_point> warned_; // by text; size <= warned_max
+  time_point now_;
+  wall_time wall_;
+  bool stale_board_ = false; // positions have changed since the last publish
+  bool leaving_ = false;
+};
+
+} // namespace fly::cluster

@@ -1,0 +1,101 @@
+// The second half of mesh.hpp: time, what this node says of itself, and what others read of it.
+#include <utility>
+
+#include "fly/actors/error.hpp"
+#include "fly/cluster/beat.hpp"
+#include "fly/cluster/mesh.hpp"
+#include "fly/cluster/wire.hpp"
+
+namespace fly::cluster {
+
+void mesh::set_time(time_point now, wall_time wall) {
+  now_ = now;
+  wall_ = wall;
+}
+
+void mesh::tick(time_point now, wall_time wall) {
+  set_time(now, wall);
+  if (leaving_)
+    return;
+  perform(membership_.tick(now, wall));
+  if (stale_board_)
+    publish(false);
+}
+
+void mesh::on_addresses(std::vector<std::string> addresses) {
+  membership_.on_addresses(std::move(addresses));
+}
+
+void mesh::perform(membership_actions todo) {
+  for (const auto& note : todo.notes)
+    options_.log(log_level::info, note);
+  // First what is lost, then what is seen: a listener that hears of a change finds it complete.
+  for (const auto& [link, reason] : todo.closes)
+    drop(link, reason);
+  if (todo.changed)
+    publish(true);
+  for (auto link : todo.beats)
+    send_beat(link);
+  for (auto& [link, address] : todo.dials) {
+    auto fresh = add(link, handshake::side::dialler, address);
+    if (auto failed = out_.dial(link, address)) {
+      connections_.erase(link);
+      membership_.on_closed(link, failed, now_);
+      options_.log(log_level::debug, "cannot dial " + address + ": " + text_of(failed));
+      continue;
+    }
+    out_.write(link, fresh->talk.begin());
+  }
+}
+
+void mesh::send_beat(link_id link) {
+  auto what = find(link);
+  if (what && what->up)
+    what->up->send_always(frame_kind::beat, bytes_of(encode(membership_.make_beat(link, now_))));
+}
+
+void mesh::send_beats() {
+  for (const auto& [link, what] : connections_)
+    send_beat(link);
+}
+
+void mesh::set_claim(claim database) {
+  bool changed = membership_.set_own_claim(std::move(database));
+  if (changed)
+    send_beats();
+  publish(changed);
+}
+
+void mesh::set_services(std::string services) {
+  if (!membership_.set_own_services(services))
+    return;
+  for (const auto& [link, what] : connections_)
+    if (what->up)
+      if (auto refused = what->up->send_always(frame_kind::services, bytes_of(services)))
+        options_.log(log_level::error, "services not announced: " + text_of(refused));
+  publish(true);
+}
+
+void mesh::set_load(std::uint32_t load) {
+  membership_.set_own_load(load);
+  stale_board_ = true;
+}
+
+/// Pins what is known now, and tells the listeners where more than positions has changed.
+void mesh::publish(bool changed) {
+  snapshot next;
+  next.views = membership_.members().views();
+  stale_board_ = false;
+  if (leaving_)
+    std::erase_if(next.views, [](const auto& view) { return view.state != presence::self; });
+  changed |= primary_.update(next.views);
+  next.primary = primary_.state();
+  for (const auto& [link, what] : connections_)
+    if (what->up && membership_.link_to(what->up->peer().id) == link)
+      next.channels.emplace(what->up->peer().id, what->up);
+  board_.pin(std::move(next));
+  if (changed)
+    listeners_.each([](listener& who) { who.on_change(); });
+}
+
+} // namespace fly::cluster

@@ -1,0 +1,187 @@
+#include "fly/cluster/options.hpp"
+
+#include <charconv>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+
+#include "fly/actors/error.hpp"
+#include "fly/cluster/address.hpp"
+
+namespace fly::cluster {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+caf::error bad(const std::string& option, const std::string& why) {
+  return make_error(errc::invalid_argument, option + ": " + why);
+}
+
+/// Labels are printed in lists and logs: no spaces, no control characters.
+bool is_label(const std::string& text, std::size_t bytes_max) {
+  for (char c : text)
+    if (static_cast<unsigned char>(c) <= ' ' || c == '\x7f')
+      return false;
+  return text.size() <= bytes_max;
+}
+
+caf::error check_label(const std::string& option, const std::string& value, bool may_be_empty) {
+  constexpr std::size_t bytes_max = 255;
+  if (value.empty() && !may_be_empty)
+    return bad(option, "must not be empty");
+  if (!is_label(value, bytes_max))
+    return bad(option, "must be at most 255 bytes without spaces");
+  return {};
+}
+
+caf::error check_time(const std::string& option, std::chrono::milliseconds value,
+                      std::chrono::milliseconds min, std::chrono::milliseconds max) {
+  if (value >= min && value <= max)
+    return {};
+  return bad(option, std::to_string(value.count()) + " ms is not between " +
+                         std::to_string(min.count()) + " and " + std::to_string(max.count()) +
+                         " ms");
+}
+
+std::vector<std::string> split(const std::string& text) {
+  std::vector<std::string> result;
+  std::string word;
+  for (char c : text + ' ') {
+    if (c != ' ' && c != ',' && c != '\n' && c != '\t') {
+      word += c;
+    } else if (!word.empty()) {
+      result.push_back(std::move(word));
+      word.clear();
+    }
+  }
+  return result;
+}
+
+} // namespace
+
+std::optional<std::string> process_environment(const char* name) {
+  if (const char* value = std::getenv(name))
+    return std::string{value};
+  return std::nullopt;
+}
+
+options options::from_env(const environment& lookup) {
+  options result;
+  // A variable that is set but empty counts as not set, as with most tools.
+  auto take = [&](std::string& field, std::initializer_list<const char*> names) {
+    for (const char* name : names)
+      if (auto value = lookup(name); value && !value->empty()) {
+        field = *value;
+        return;
+      }
+  };
+  take(result.region, {"FLY_REGION", "MY_REGION"});
+  take(result.primary_region, {"PRIMARY_REGION"});
+  take(result.app, {"FLY_APP_NAME"});
+  take(result.machine_id, {"FLY_MACHINE_ID", "FLY_ALLOC_ID"});
+  take(result.app_version, {"FLY_IMAGE_REF", "FLY_MACHINE_VERSION"});
+  take(result.listen, {"FLY_PRIVATE_IP"});
+  take(result.dns_server, {"FLY_DNS_SERVER"});
+  take(result.secret, {"FLY_SECRET"});
+  take(result.secret_file, {"FLY_SECRET_FILE"});
+  std::string peers;
+  take(peers, {"FLY_PEERS"});
+  result.peers = split(peers);
+  std::string port;
+  take(port, {"FLY_PORT"});
+  if (!port.empty()) {
+    auto end = port.data() + port.size();
+    auto [rest, problem] = std::from_chars(port.data(), end, result.port);
+    if (problem != std::errc{} || rest != end)
+      result.unusable.push_back("FLY_PORT=" + port);
+  }
+  return result;
+}
+
+caf::error options::validate() const {
+  if (!unusable.empty())
+    return bad(unusable.front(), "cannot be used");
+  if (auto problem = check_label("region", region, false))
+    return problem;
+  if (auto problem = check_label("primary-region", primary_region, false))
+    return problem;
+  if (auto problem = check_label("app", app, true))
+    return problem;
+  if (auto problem = check_label("machine-id", machine_id, true))
+    return problem;
+  if (app_version.size() > 512)
+    return bad("app-version", "must be at most 512 bytes");
+  for (const auto& peer : peers)
+    if (auto parsed = parse_socket_address(peer, default_port); !parsed)
+      return bad("peer", text_of(parsed.error()));
+  if (!dns_server.empty()) {
+    auto parsed = parse_socket_address(dns_server, 53);
+    if (!parsed)
+      return bad("dns-server", text_of(parsed.error()));
+    if (reach_of(parsed->host) == reach::name)
+      return bad("dns-server", "'" + dns_server + "' is a name; an address is needed");
+  }
+  if (auto problem = check_times())
+    return problem;
+  if (strangers_max == 0)
+    return bad("strangers-max", "must be at least 1");
+  if (frame_bytes_max < 64 * 1024 || frame_bytes_max > 1024 * 1024 * 1024)
+    return bad("frame-bytes-max", "must be 65536 to 1073741824");
+  if (unsent_bytes_max == 0)
+    return bad("unsent-bytes-max", "must be at least 1");
+  if (!log)
+    return bad("log", "must not be empty");
+  auto known = load_secret();
+  if (!known)
+    return known.error();
+  auto where = listen_address();
+  if (!where)
+    return where.error();
+  return observer ? caf::error{} : check_listen(*where, !known->empty());
+}
+
+caf::error options::check_times() const {
+  if (auto problem = check_time("silence-max", silence_max, 100ms, 60s))
+    return problem;
+  if (auto problem = check_time("heartbeat", heartbeat, 10ms, silence_max / 3))
+    return problem;
+  if (auto problem = check_time("handshake-timeout", handshake_timeout, 100ms, 60s))
+    return problem;
+  if (auto problem = check_time("discovery-interval", discovery_interval, 100ms, 3600s))
+    return problem;
+  if (auto problem = check_time("dns-timeout", dns_timeout, 100ms, 60s))
+    return problem;
+  if (auto problem = check_time("dial-first", dial_first, 1ms, dial_max))
+    return problem;
+  return check_time("dial-max", dial_max, 1ms, 3600s);
+}
+
+caf::expected<std::string> options::load_secret() const {
+  if (!secret.empty() || secret_file.empty())
+    return secret;
+  std::ifstream file{secret_file, std::ios::binary};
+  std::string content{std::istreambuf_iterator<char>{file}, std::istreambuf_iterator<char>{}};
+  if (!file.is_open() || file.bad())
+    return bad("secret-file", "'" + secret_file + "' cannot be read");
+  while (content.ends_with('\n') || content.ends_with('\r'))
+    content.pop_back();
+  if (content.empty())
+    return bad("secret-file", "'" + secret_file + "' is empty");
+  return content;
+}
+
+caf::expected<socket_address> options::listen_address() const {
+  auto result = parse_socket_address(listen.empty() ? "127.0.0.1" : listen, port);
+  if (!result)
+    return bad("listen", text_of(result.error()));
+  return result;
+}
+
+std::string options::discovery_name() const {
+  if (!dns_name.empty())
+    return dns_name;
+  return app.empty() ? std::string{} : app + ".internal";
+}
+
+} // namespace fly::cluster

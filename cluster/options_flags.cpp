@@ -1,0 +1,61 @@
+// The flags of options.hpp; apart, because Boost.Program_options costs compile time.
+#include "fly/cluster/options.hpp"
+
+#include <boost/program_options.hpp>
+
+namespace fly::cluster {
+
+namespace {
+
+namespace po = boost::program_options;
+
+/// A flag in milliseconds. Shows the value that holds without it.
+po::typed_value<std::uint32_t>* milliseconds(std::chrono::milliseconds& field) {
+  auto assign = [&field](std::uint32_t value) { field = std::chrono::milliseconds{value}; };
+  return po::value<std::uint32_t>()
+      ->value_name("MS")
+      ->default_value(static_cast<std::uint32_t>(field.count()))
+      ->notifier(assign);
+}
+
+/// A flag whose default is shown where there is one.
+po::typed_value<std::string>* text(std::string& field, const char* name) {
+  auto* value = po::value<std::string>(&field)->value_name(name);
+  return field.empty() ? value : value->default_value(field);
+}
+
+po::typed_value<std::size_t>* bytes(std::size_t& field) {
+  return po::value<std::size_t>(&field)->value_name("BYTES")->default_value(field);
+}
+
+} // namespace
+
+void options::describe(po::options_description& flags) {
+  auto* peer = po::value<std::vector<std::string>>(&peers)->value_name("HOST[:PORT]");
+  flags.add_options()                                                                   //
+      ("region", text(region, "REGION"), "region of this node (FLY_REGION, MY_REGION)") //
+      ("primary-region", text(primary_region, "REGION"),
+       "region of the primary until a database has answered (PRIMARY_REGION)") //
+      ("app", text(app, "NAME"),
+       "name of the cluster; peers are looked up as NAME.internal (FLY_APP_NAME)")             //
+      ("app-version", text(app_version, "TEXT"), "version of the application (FLY_IMAGE_REF)") //
+      ("machine-id", text(machine_id, "ID"), "unique name of this node (FLY_MACHINE_ID)")      //
+      ("listen", text(listen, "ADDRESS[:PORT]"),
+       "loopback or 6PN address to listen on (FLY_PRIVATE_IP); 127.0.0.1 where none is given") //
+      ("port", po::value<std::uint16_t>(&port)->value_name("PORT")->default_value(port),
+       "port where an address names none (FLY_PORT)")                                 //
+      ("peer", peer, "a fixed peer, repeatable (FLY_PEERS)")                          //
+      ("dns-name", text(dns_name, "NAME"), "name to look up instead of APP.internal") //
+      ("dns-server", text(dns_server, "HOST:PORT"),
+       "name server instead of the system's (FLY_DNS_SERVER)")                                    //
+      ("discovery-interval", milliseconds(discovery_interval), "time between two looks into DNS") //
+      ("secret-file", text(secret_file, "FILE"),
+       "file with the cluster's secret (FLY_SECRET_FILE; or FLY_SECRET itself)") //
+      ("heartbeat", milliseconds(heartbeat), "time between two heartbeats")      //
+      ("silence-max", milliseconds(silence_max),
+       "time without a sign of life until a member is gone")                              //
+      ("frame-bytes-max", bytes(frame_bytes_max), "longest frame, the same on all nodes") //
+      ("unsent-bytes-max", bytes(unsent_bytes_max), "bytes that may wait for one member");
+}
+
+} // namespace fly::cluster
