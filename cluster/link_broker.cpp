@@ -56,6 +56,7 @@ public:
         broker->enqueue(nullptr, caf::make_message_id(), caf::make_message(wake_atom::value),
                         nullptr);
     });
+    on_wake(); // what was announced before holds before the first link is up
     on_tick();
   }
 

@@ -1,253 +1,45 @@
 #include "fly/cluster/node.hpp"
 
 #include <algorithm>
-#include <array>
-#include <condition_variable>
-#include <mutex>
 #include <utility>
 
-#include <unistd.h>
-
-#include <caf/actor_system.hpp>
-#include <caf/actor_system_config.hpp>
-#include <caf/config_value.hpp>
-#include <caf/settings.hpp>
-
-#include "fly/actors/error.hpp"
-#include "fly/cluster/board.hpp"
-#include "fly/cluster/discovery_thread.hpp"
-#include "fly/cluster/doorbell.hpp"
-#include "fly/cluster/link_broker.hpp"
-#include "fly/cluster/listeners.hpp"
 #include "fly/cluster/mesh.hpp"
-#include "fly/cluster/tcp.hpp"
+#include "fly/cluster/node_core.hpp"
 
 namespace fly::cluster {
 
-namespace {
-
-struct prepared_config : caf::actor_system_config {
-  prepared_config() { prepare(*this); }
-};
-
-/// An actor system of the node's own.
-struct own_system {
-  prepared_config config;
-  caf::actor_system system{config};
-};
-
-std::string host_name() {
-  std::array<char, 256> name{};
-  if (::gethostname(name.data(), name.size() - 1) != 0 || name[0] == '\0')
-    return "localhost";
-  return name.data();
-}
-
-std::uint64_t incarnation_now() {
-  auto since_epoch = std::chrono::system_clock::now().time_since_epoch();
-  return static_cast<std::uint64_t>(
-      std::chrono::duration_cast<std::chrono::microseconds>(since_epoch).count());
-}
-
-} // namespace
-
-class node::impl {
-public:
-  impl(caf::actor_system* lent, options settings)
-      : settings_(std::move(settings)),
-        own_(lent == nullptr ? std::make_unique<own_system>() : nullptr),
-        system_(lent == nullptr ? &own_->system : lent), self_(open()), board_(first_snapshot()),
-        listeners_(settings_.log), bell_(std::make_shared<doorbell>()) {}
-
-  ~impl() { leave(); }
-
-  impl(const impl&) = delete;
-  impl& operator=(const impl&) = delete;
-
-  caf::error join() {
-    std::lock_guard guard{join_mutex_};
-    if (left_)
-      return make_error(errc::shutting_down, self_.id + " has left the cluster");
-    if (joined_)
-      return make_error(errc::invalid_argument, self_.id + " has joined already");
-    if (auto problem = settings_.validate())
-      return problem;
-    if (!system_->has_middleman())
-      return make_error(errc::invalid_argument,
-                        "the lent actor system has no middleman: call fly::cluster::prepare on its "
-                        "configuration before it is built");
-    if (!settings_.observer) {
-      auto where = *settings_.listen_address();
-      if (open_error_) // taken when the node was made; perhaps it is free now
-        if (auto again = try_open())
-          return again;
-      if (auto problem = listen_tcp(listening_, where))
-        return problem;
-    }
-    joined_ = true;
-    start_link_broker(*system_, broker_setup(), [this] { on_broker_end(); });
-    discovery_.emplace(discovery_setup());
-    return {};
-  }
-
-  void leave() {
-    std::unique_lock lock{join_mutex_};
-    left_ = true;
-    discovery_.reset(); // waits for its thread
-    if (!joined_)
-      return;
-    bell_->post([](mesh& links) { links.leave(); });
-    std::unique_lock ended_lock{ended_mutex_};
-    ended_changed_.wait(ended_lock, [this] { return ended_; });
-  }
-
-  std::shared_ptr<const snapshot> read() const { return board_.read(); }
-
-  const options settings_;
-  std::unique_ptr<own_system> own_; // before all that runs on it
-  caf::actor_system* system_;
-
-private:
-  friend class node;
-
-  /// Binds the socket, so that the address is known from the start; an error is for `join`.
-  member open() {
-    member self;
-    self.incarnation = incarnation_now();
-    self.region = settings_.region;
-    self.version = settings_.app_version;
-    self.observer = settings_.observer;
-    self.id = settings_.machine_id;
-    if (self.observer) {
-      if (self.id.empty())
-        self.id = host_name() + "/observer-" + std::to_string(::getpid()) + "-" +
-                  std::to_string(self.incarnation);
-      return self;
-    }
-    if (!settings_.validate())
-      open_error_ = try_open();
-    auto where = settings_.listen_address();
-    auto address = where ? local_address(listening_, *where) : socket_address{"127.0.0.1", 0};
-    self.address = to_string(address);
-    if (self.id.empty())
-      self.id = host_name() + "/" + self.address;
-    return self;
-  }
-
-  caf::error try_open() {
-    auto bound = bind_tcp(*settings_.listen_address());
-    if (!bound)
-      return bound.error();
-    listening_ = std::move(*bound);
-    open_error_ = caf::error{};
-    return {};
-  }
-
-  snapshot first_snapshot() const {
-    snapshot first;
-    primary rule{settings_.primary_region};
-    if (!self_.observer) {
-      member_view view;
-      view.who = self_;
-      view.state = presence::self;
-      view.since = std::chrono::system_clock::now();
-      first.views.push_back(std::move(view));
-    }
-    rule.update(first.views);
-    first.primary = rule.state();
-    return first;
-  }
-
-  link_broker_setup broker_setup() {
-    mesh_options links;
-    links.who = {.self = self_, .cluster = settings_.app, .secret = *settings_.load_secret()};
-    links.membership = {.self = self_,
-                        .heartbeat = settings_.heartbeat,
-                        .silence_max = settings_.silence_max,
-                        .handshake_timeout = settings_.handshake_timeout,
-                        .strangers_max = settings_.strangers_max,
-                        .dial = {.first = settings_.dial_first, .max = settings_.dial_max},
-                        .seed = self_.incarnation};
-    links.limits = {.frame_bytes_max = settings_.frame_bytes_max,
-                    .unsent_bytes_max = settings_.unsent_bytes_max};
-    links.primary_label = settings_.primary_region;
-    links.log = settings_.log;
-    return {.mesh = std::move(links),
-            .listening = std::move(listening_),
-            .pinned = &board_,
-            .heard_by = &listeners_,
-            .bell = bell_};
-  }
-
-  discovery_thread::setup discovery_setup() {
-    auto where = settings_.listen_address();
-    auto name = settings_.discovery_name();
-    return {.what = discovery{settings_.peers, name, where->port},
-            .name = name,
-            .dns_server = settings_.dns_server,
-            .every = settings_.discovery_interval,
-            .time_max = settings_.dns_timeout,
-            .log = settings_.log,
-            .found = [bell = bell_](std::vector<std::string> addresses) {
-              bell->post([addresses = std::move(addresses)](mesh& links) {
-                links.on_addresses(addresses);
-              });
-            }};
-  }
-
-  void on_broker_end() {
-    std::lock_guard guard{ended_mutex_};
-    ended_ = true;
-    ended_changed_.notify_all(); // under the lock: the node may be gone right after it
-  }
-
-  socket_owner listening_; // bound, until the broker has it
-  caf::error open_error_;
-  const member self_;
-  board board_;
-  listeners listeners_;
-  std::shared_ptr<doorbell> bell_;
-  std::mutex join_mutex_;
-  bool joined_ = false; // guarded by join_mutex_
-  bool left_ = false;   // guarded by join_mutex_
-  std::optional<discovery_thread> discovery_;
-  std::mutex ended_mutex_;
-  std::condition_variable ended_changed_;
-  bool ended_ = false; // guarded by ended_mutex_
-};
-
-node::node(options settings) : impl_(std::make_unique<impl>(nullptr, std::move(settings))) {}
+node::node(options settings) : core_(std::make_unique<node_core>(nullptr, std::move(settings))) {}
 
 node::node(caf::actor_system& lent, options settings)
-    : impl_(std::make_unique<impl>(&lent, std::move(settings))) {}
+    : core_(std::make_unique<node_core>(&lent, std::move(settings))) {}
 
 node::~node() = default;
 
 caf::error node::join() {
-  return impl_->join();
+  return core_->join();
 }
 
 void node::leave() {
-  impl_->leave();
+  core_->leave();
 }
 
 const std::string& node::my_region() const noexcept {
-  return impl_->settings_.region;
+  return core_->settings().region;
 }
 
 std::string node::primary_region() const {
-  return impl_->read()->primary.region;
+  return core_->read()->primary.region;
 }
 
 bool node::is_primary() const {
-  const auto& group = impl_->read()->primary.group;
+  const auto& group = core_->read()->primary.group;
   return std::any_of(group.begin(), group.end(),
-                     [this](const member& who) { return who.id == impl_->self_.id; });
+                     [this](const member& who) { return who.id == core_->self().id; });
 }
 
 std::vector<member> node::members() const {
   std::vector<member> result;
-  for (const auto& view : impl_->read()->views)
+  for (const auto& view : core_->read()->views)
     result.push_back(view.who);
   return result;
 }
@@ -259,57 +51,57 @@ std::vector<member> node::region_nodes(std::string_view region) const {
 }
 
 std::optional<member> node::leader() const {
-  auto latest = impl_->read();
+  auto latest = core_->read();
   if (latest->primary.group.empty())
     return std::nullopt;
   return latest->primary.group.front();
 }
 
 member node::self() const {
-  return impl_->self_;
+  return core_->self();
 }
 
 std::vector<member_view> node::views() const {
-  return impl_->read()->views;
+  return core_->read()->views;
 }
 
 std::vector<member> node::primary_group() const {
-  return impl_->read()->primary.group;
+  return core_->read()->primary.group;
 }
 
 std::shared_ptr<channel> node::channel_to(std::string_view id) const {
-  auto latest = impl_->read();
+  auto latest = core_->read();
   auto found = latest->channels.find(id);
   return found == latest->channels.end() ? nullptr : found->second;
 }
 
 void node::announce(claim database) {
-  impl_->bell_->post([database = std::move(database)](mesh& links) { links.set_claim(database); });
+  core_->bell().post([database = std::move(database)](mesh& links) { links.set_claim(database); });
 }
 
 void node::announce_services(std::string services) {
-  impl_->bell_->post(
+  core_->bell().post(
       [services = std::move(services)](mesh& links) { links.set_services(services); });
 }
 
 void node::announce_load(std::uint32_t running) {
-  impl_->bell_->post([running](mesh& links) { links.set_load(running); });
+  core_->bell().post([running](mesh& links) { links.set_load(running); });
 }
 
 void node::listen(std::shared_ptr<listener> who) {
-  impl_->listeners_.add(std::move(who));
+  core_->heard_by().add(std::move(who));
 }
 
 void node::unlisten(const listener* who) {
-  impl_->listeners_.remove(who);
+  core_->heard_by().remove(who);
 }
 
 caf::actor_system& node::system() const noexcept {
-  return *impl_->system_;
+  return core_->system();
 }
 
 const options& node::settings() const noexcept {
-  return impl_->settings_;
+  return core_->settings();
 }
 
 } // namespace fly::cluster

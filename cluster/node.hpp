@@ -22,6 +22,8 @@ class actor_system_config;
 
 namespace fly::cluster {
 
+class node_core;
+
 /// Sets what a node needs of an actor system that is lent to it: the middleman, a scheduler that
 /// does not sleep, no middleman workers, the guard against blocking calls. Values that the user has
 /// set already stay. Call it before the system is built; a second call changes nothing.
@@ -115,8 +117,7 @@ public:
   const options& settings() const noexcept;
 
 private:
-  class impl;
-  std::unique_ptr<impl> impl_;
+  std::unique_ptr<node_core> core_;
 };
 
 } // namespace fly::cluster

@@ -1,5 +1,5 @@
-// Proves that real nodes in one process find each other over loopback sockets, trust only those that
-// prove the secret, notice who leaves, and carry frames in order.
+// Proves that real nodes in one process find each other over loopback sockets, trust only those
+// that prove the secret, notice who leaves, and carry frames in order.
 #include "fly/cluster/node.hpp"
 
 #include <atomic>
@@ -82,9 +82,11 @@ bool sees(const node& who, std::size_t count) {
 
 /// Counts what it hears.
 struct counting_listener : listener {
-  void on_frame(const std::shared_ptr<channel>& from, frame_kind, std::span<const std::byte> bytes) override {
+  void on_frame(const std::shared_ptr<channel>& from, frame_kind,
+                std::span<const std::byte> bytes) override {
     std::lock_guard guard{mutex};
-    received[from->peer().id].emplace_back(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    received[from->peer().id].emplace_back(reinterpret_cast<const char*>(bytes.data()),
+                                           bytes.size());
   }
   void on_link_down(const std::shared_ptr<channel>&, const caf::error&) override { ++downs; }
   void on_change() override { ++changes; }
