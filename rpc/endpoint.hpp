@@ -22,6 +22,10 @@ namespace fly::cluster {
 class node;
 }
 
+namespace fly::actors {
+class supervisor;
+}
+
 namespace fly::rpc {
 
 class bound_endpoint;
@@ -113,7 +117,8 @@ public:
 private:
   friend actors::child_spec child(endpoint& rpc);
 
-  std::shared_ptr<endpoint_core> core_; // shared with the RPC actor
+  std::shared_ptr<endpoint_core> core_;     // shared with the RPC actor
+  std::unique_ptr<actors::supervisor> own_; // of the RPC actor that stands by
 };
 
 /// An endpoint and the options of the calls made with it: what the verbs take. A value; the

@@ -50,7 +50,9 @@ struct any_inspector {
   static constexpr bool writes_state = false;
 
   template <class... Ts>
-  caf::error operator()(Ts&&... fields);
+  caf::error operator()(Ts&&...) {
+    return {};
+  }
 };
 
 template <class T>

@@ -1,0 +1,165 @@
+#include "fly/rpc/call_table.hpp"
+
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
+#include "fly/actors/error.hpp"
+
+namespace fly::rpc {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr actors::backoff_options pauses{10ms, 500ms, 2.0};
+
+} // namespace
+
+caf::expected<std::uint64_t> call_table::add(call& begun) {
+  if (calls_.size() >= calls_max_)
+    return make_error(errc::overloaded,
+                      std::to_string(calls_max_) + " calls are under way, the limit");
+  auto id = ++last_id_;
+  calls_.emplace(id, std::move(begun));
+  return id;
+}
+
+call* call_table::find(std::uint64_t id) {
+  auto found = calls_.find(id);
+  return found == calls_.end() ? nullptr : &found->second;
+}
+
+std::uint32_t call_table::sending(std::uint64_t id, route_key via, std::string via_id) {
+  auto* each = find(id);
+  assert(each != nullptr);
+  assert(each->state == call_state::waiting);
+  each->state = call_state::sending;
+  each->via = via;
+  each->via_id = std::move(via_id);
+  each->due = time_point::max();
+  return ++each->attempt;
+}
+
+void call_table::sent(std::uint64_t id, std::uint32_t attempt) {
+  if (is_current(id, attempt))
+    find(id)->state = call_state::sent;
+}
+
+bool call_table::is_current(std::uint64_t id, std::uint32_t attempt) {
+  auto* each = find(id);
+  return each != nullptr && each->state != call_state::waiting && each->attempt == attempt;
+}
+
+std::optional<call> call_table::answer(std::uint64_t id, route_key via) {
+  auto* each = find(id);
+  if (each == nullptr || each->state == call_state::waiting || each->via != via)
+    return std::nullopt;
+  return take(id);
+}
+
+bool call_table::refuse(std::uint64_t id, route_key via, caf::error refusal) {
+  auto* each = find(id);
+  if (each == nullptr || each->state == call_state::waiting || each->via != via)
+    return false;
+  each->state = call_state::waiting;
+  each->refused.push_back(std::move(each->via_id));
+  each->refusal = std::move(refusal);
+  each->via = nullptr;
+  each->cancel = nullptr;
+  each->busy = {};
+  each->due = time_point::min();
+  return true;
+}
+
+void call_table::rest(std::uint64_t id, time_point now, std::uint64_t seed) {
+  auto* each = find(id);
+  if (each == nullptr || each->state != call_state::waiting)
+    return;
+  if (!each->pause)
+    each->pause = std::make_unique<actors::backoff>(pauses, seed);
+  each->refused.clear();
+  each->due = now + each->pause->next();
+}
+
+std::optional<call> call_table::take(std::uint64_t id) {
+  auto node = calls_.extract(id);
+  if (node.empty())
+    return std::nullopt;
+  return std::move(node.mapped());
+}
+
+template <class Claim>
+std::vector<call> call_table::take_if(Claim claim) {
+  std::vector<call> result;
+  for (auto each = calls_.begin(); each != calls_.end();) {
+    if (claim(each->second)) {
+      result.push_back(std::move(each->second));
+      each = calls_.erase(each);
+    } else {
+      ++each;
+    }
+  }
+  return result;
+}
+
+std::vector<call> call_table::lose(route_key via) {
+  return take_if(
+      [via](const call& each) { return each.state == call_state::sent && each.via == via; });
+}
+
+std::vector<call> call_table::expire(time_point now) {
+  return take_if([now](const call& each) { return each.deadline <= now; });
+}
+
+std::vector<call> call_table::drain() {
+  return take_if([](const call&) { return true; });
+}
+
+std::vector<std::uint64_t> call_table::due(time_point now) const {
+  std::vector<std::uint64_t> result;
+  for (const auto& [id, each] : calls_)
+    if (each.state == call_state::waiting && each.due <= now)
+      result.push_back(id);
+  return result;
+}
+
+std::vector<std::uint64_t> call_table::changed() {
+  std::vector<std::uint64_t> result;
+  for (auto& [id, each] : calls_)
+    if (each.state == call_state::waiting) {
+      each.refused.clear();
+      result.push_back(id);
+    }
+  return result;
+}
+
+std::size_t call_table::waiting() const {
+  return static_cast<std::size_t>(std::count_if(calls_.begin(), calls_.end(), [](const auto& each) {
+    return each.second.state == call_state::waiting;
+  }));
+}
+
+caf::error no_answer(const call& ended, call_table::time_point now, const std::string& regions) {
+  auto spent = std::chrono::duration_cast<std::chrono::milliseconds>(now - ended.begun);
+  auto within = " within " + std::to_string(spent.count()) + " ms";
+  if (ended.state != call_state::waiting)
+    return make_error(errc::timeout,
+                      "no answer to " + ended.name + " from " + ended.via_id + within);
+  auto last =
+      ended.refusal ? "; the last answer was " + fly::to_string(ended.refusal) : std::string{};
+  auto seen = within + "; regions seen: " + regions + last;
+  switch (ended.whom.kind) {
+  case target::kind::region:
+    return make_error(errc::no_node_in_region,
+                      "no member in region " + ended.whom.name + " for " + ended.name + seen);
+  case target::kind::primary:
+    return make_error(errc::no_primary, "no primary for " + ended.name + seen);
+  case target::kind::member:
+    break;
+  }
+  return make_error(errc::no_such_member,
+                    "no member " + ended.whom.name + " for " + ended.name + seen);
+}
+
+} // namespace fly::rpc

@@ -1,0 +1,135 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include <caf/error.hpp>
+#include <caf/expected.hpp>
+
+#include "fly/actors/backoff.hpp"
+#include "fly/rpc/call.hpp"
+#include "fly/rpc/routes.hpp"
+#include "fly/rpc/signature.hpp"
+
+namespace fly::rpc {
+
+/// Where a call is sent: an identity to compare, never looked into.
+using route_key = const void*;
+
+/// Where a call stands.
+enum class call_state : std::uint8_t {
+  waiting, ///< For a member, or for the next attempt.
+  sending, ///< A thread is handing it to a link; nobody else may.
+  sent,    ///< The member has it, or will.
+};
+
+/// One call of this endpoint. Moved out of the table when it ends.
+struct call {
+  target whom;
+  std::string name;
+  signature wanted;
+  std::shared_ptr<const bytes> arguments;
+  std::chrono::steady_clock::time_point begun;
+  std::chrono::steady_clock::time_point deadline;
+  raw_reply reply;
+
+  call_state state = call_state::waiting;
+  /// How often it was handed to a member; tells an attempt from the next one.
+  std::uint32_t attempt = 0;
+  /// To whom: identity and name. Set while sending or sent.
+  route_key via = nullptr;
+  std::string via_id;
+  /// Ends a sent call at the other side; returns true where it certainly had not begun.
+  std::function<bool()> cancel;
+  /// Counts the call among those of the member.
+  busy_mark busy;
+  /// When the next attempt is due, while waiting; max(): when the cluster changes.
+  std::chrono::steady_clock::time_point due = std::chrono::steady_clock::time_point::max();
+  /// Members that said "nothing ran" in this round.
+  std::vector<std::string> refused;
+  /// What the last of them said.
+  caf::error refusal;
+  /// Set with the first wait after a refusal.
+  std::unique_ptr<actors::backoff> pause;
+};
+
+/// The calls of an endpoint that have no answer yet. Each leaves the table once, and whoever took
+/// it out completes it. A pure value: takes the time, and is guarded by who owns it.
+class call_table {
+public:
+  using time_point = std::chrono::steady_clock::time_point;
+
+  /// Takes at most `calls_max` calls at a time.
+  explicit call_table(std::size_t calls_max) : calls_max_(calls_max) {}
+
+  /// Adds a waiting call and returns its id, never 0. On an error the call stays with the caller.
+  /// Errors: errc::overloaded.
+  caf::expected<std::uint64_t> add(call& begun);
+
+  /// Returns the call, null where it has ended; valid until the next change.
+  call* find(std::uint64_t id);
+
+  /// Says that a waiting call is handed to `via`; returns the number of the attempt.
+  std::uint32_t sending(std::uint64_t id, route_key via, std::string via_id);
+
+  /// Says that the attempt was handed over. Does nothing where the call has moved on meanwhile.
+  void sent(std::uint64_t id, std::uint32_t attempt);
+
+  /// Returns whether the attempt is still the call's last one and has no answer.
+  bool is_current(std::uint64_t id, std::uint32_t attempt);
+
+  /// Takes out the call that `via` answers; nothing where it has ended, or was sent elsewhere.
+  std::optional<call> answer(std::uint64_t id, route_key via);
+
+  /// Notes that `via` said "nothing ran", and lets the call wait again, due at once. Returns
+  /// whether the call was there.
+  bool refuse(std::uint64_t id, route_key via, caf::error refusal);
+
+  /// Lets a refused call wait longer before the next round, 10 ms to 500 ms, growing; the refusals
+  /// are forgotten. `seed` decides the jitter.
+  void rest(std::uint64_t id, time_point now, std::uint64_t seed);
+
+  /// Takes out a call, however it stands.
+  std::optional<call> take(std::uint64_t id);
+
+  /// Takes out every call that was sent to `via`. Those whose sending is not over stay: the thread
+  /// that sends them finds the link closed.
+  std::vector<call> lose(route_key via);
+
+  /// Takes out every call whose deadline is at or before `now`.
+  std::vector<call> expire(time_point now);
+
+  /// Takes out all.
+  std::vector<call> drain();
+
+  /// Returns the waiting calls that are due.
+  std::vector<std::uint64_t> due(time_point now) const;
+
+  /// Returns all waiting calls, and forgets their refusals: the cluster has changed.
+  std::vector<std::uint64_t> changed();
+
+  std::size_t size() const noexcept { return calls_.size(); }
+  /// Returns how many calls wait.
+  std::size_t waiting() const;
+
+private:
+  template <class Claim>
+  std::vector<call> take_if(Claim claim);
+
+  std::size_t calls_max_;
+  std::uint64_t last_id_ = 0;
+  std::unordered_map<std::uint64_t, call> calls_; // size <= calls_max_
+};
+
+/// Returns the error of a call that ends at `now` without an answer, by where it stands: nothing
+/// ran while it waited, unknown once it was sent. `regions` says who is seen.
+caf::error no_answer(const call& ended, call_table::time_point now, const std::string& regions);
+
+} // namespace fly::rpc

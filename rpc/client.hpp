@@ -1,0 +1,96 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <caf/error.hpp>
+#include <caf/expected.hpp>
+
+#include "fly/rpc/call_table.hpp"
+#include "fly/rpc/routes.hpp"
+
+namespace fly::cluster {
+class channel;
+}
+
+namespace fly::rpc {
+
+class server;
+
+/// The caller's side: picks a member for each call, sends it, tries others where nothing ran, waits
+/// where nobody is there, and completes each call exactly once. Replies are called without a lock.
+/// Safe from any thread, never blocks.
+class client : public std::enable_shared_from_this<client> {
+public:
+  using time_point = call_table::time_point;
+
+  /// `local` runs the calls that this node answers itself, until `close`.
+  client(std::size_t calls_max, server& local);
+
+  /// Begins a call (whom, name, wanted, arguments, begun, deadline, reply). Returns its id; 0 where
+  /// it was refused, and then the reply has been called. Errors, to the reply: errc::overloaded,
+  /// errc::shutting_down; nothing ran.
+  std::uint64_t start(call begun);
+
+  /// Ends a call whose caller gives up: the reply gets what is known. Nothing where it has ended.
+  void end(std::uint64_t id);
+
+  /// Replaces who can be asked; the next `drive` lets waiting calls try again.
+  void reroute(std::shared_ptr<const routes> now);
+
+  /// Takes an answer frame; a malformed one is an error and nothing else happens.
+  caf::error on_answer(const std::shared_ptr<cluster::channel>& from,
+                       std::span<const std::byte> payload);
+
+  /// Fails the calls that were sent over `which` with errc::member_lost.
+  void on_link_down(const std::shared_ptr<cluster::channel>& which, const caf::error& reason);
+
+  /// Ends what is over its deadline and lets waiting calls try that are due.
+  void drive(time_point now);
+
+  /// Ends all calls: errc::shutting_down where nothing ran, else errc::member_lost. Refuses new
+  /// ones.
+  void close();
+
+  std::size_t calls() const;
+  std::size_t waiting() const;
+
+private:
+  /// What a thread needs of a call to hand it over without the lock.
+  struct handoff {
+    route to;
+    std::uint32_t attempt = 0;
+    std::string name;
+    std::uint64_t fingerprint = 0;
+    bool primary_only = false;
+    time_point deadline;
+    std::shared_ptr<const bytes> arguments;
+  };
+
+  void attempt(std::uint64_t id);
+  std::optional<handoff> choose(std::uint64_t id, std::optional<call>& over);
+  void run_here(std::uint64_t id, const handoff& what);
+  bool send(std::uint64_t id, const handoff& what);
+  void lose(std::uint64_t id, const handoff& what);
+  void answered(std::uint64_t id, route_key via, caf::expected<bytes> outcome);
+  void give_up(call ended, time_point now, const std::string& regions);
+  std::uint64_t random() noexcept;
+
+  server& local_;
+  std::atomic<std::uint64_t> random_;
+  mutable std::mutex mutex_;
+  call_table table_;                     // guarded by mutex_
+  std::shared_ptr<const routes> routes_; // guarded by mutex_; never null
+  bool rerouted_ = false;                // guarded by mutex_
+  bool closed_ = false;                  // guarded by mutex_
+};
+
+} // namespace fly::rpc

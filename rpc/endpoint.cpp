@@ -1,0 +1,138 @@
+#include "fly/rpc/endpoint.hpp"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include <caf/actor.hpp>
+#include <caf/event_based_actor.hpp>
+
+#include "fly/actors/error.hpp"
+#include "fly/actors/supervisor.hpp"
+#include "fly/cluster/node.hpp"
+#include "fly/rpc/endpoint_core.hpp"
+#include "fly/rpc/verbs.hpp"
+
+namespace fly::rpc {
+
+namespace {
+
+using clock = std::chrono::steady_clock;
+
+actors::child_spec actor_spec(std::weak_ptr<endpoint_core> core, bool standby) {
+  return {.id = "rpc",
+          .start = [core = std::move(core), standby](caf::event_based_actor* parent) -> caf::actor {
+            if (auto alive = core.lock())
+              return parent->spawn(rpc_actor, std::move(alive), standby);
+            return {};
+          }};
+}
+
+} // namespace
+
+endpoint::endpoint(cluster::node& node, endpoint_options options)
+    : core_(std::make_shared<endpoint_core>(node, options)) {
+  core_->open();
+  own_ = std::make_unique<actors::supervisor>(
+      node.system(), actors::supervisor_options{},
+      std::vector<actors::child_spec>{actor_spec(core_, true)});
+}
+
+endpoint::~endpoint() {
+  core_->close();
+}
+
+bound_endpoint endpoint::with(call_options options) const noexcept {
+  return {*this, options};
+}
+
+caf::error endpoint::serve_raw(std::string name, std::string signature, serve_options options,
+                               raw_handler handler) {
+  if (name.starts_with("fly."))
+    return make_error(errc::invalid_argument, "names that begin with fly. belong to fly: " + name);
+  return core_->serve(std::move(name),
+                      {rpc::signature{std::move(signature)}, options, std::move(handler)});
+}
+
+void endpoint::unserve(std::string_view name) {
+  if (!name.starts_with("fly."))
+    core_->unserve(name);
+}
+
+std::map<std::string, std::string> endpoint::served() const {
+  return core_->server().signatures();
+}
+
+actors::expire endpoint::start(const target& whom, std::string_view name, const signature& wanted,
+                               bytes arguments, clock::time_point deadline, raw_reply reply) const {
+  call begun;
+  begun.whom = whom;
+  begun.name = name;
+  begun.wanted = wanted;
+  begun.arguments = std::make_shared<const bytes>(std::move(arguments));
+  begun.begun = clock::now();
+  begun.deadline = std::min(deadline, begun.begun + std::chrono::hours{24});
+  begun.reply = std::move(reply);
+  auto id = core_->caller().start(std::move(begun));
+  return [weak = std::weak_ptr{core_}, id] {
+    if (auto core = weak.lock(); core && id != 0)
+      core->caller().end(id);
+  };
+}
+
+endpoint_counts endpoint::counts() const {
+  auto waiting = core_->caller().waiting();
+  return {.in_flight = core_->caller().calls() - waiting,
+          .waiting = waiting,
+          .serving = core_->server().serving()};
+}
+
+cluster::node& endpoint::node() const noexcept {
+  return core_->node();
+}
+
+actors::worker_pool& endpoint::workers() const noexcept {
+  return core_->workers();
+}
+
+clock::time_point bound_endpoint::deadline() const noexcept {
+  using namespace std::chrono_literals;
+  return clock::now() + std::clamp<std::chrono::milliseconds>(options_.timeout, 1ms, 24h);
+}
+
+actors::child_spec child(endpoint& rpc) {
+  return actor_spec(rpc.core_, false);
+}
+
+namespace {
+
+/// The starter refers to what it was made from: it is run within the same expression.
+actors::starter<bytes> starter_of(const bound_endpoint& rpc, const target& whom,
+                                  std::string_view name, const signature& wanted,
+                                  caf::expected<bytes> arguments, clock::time_point deadline) {
+  return [&rpc, &whom, name, &wanted, deadline,
+          arguments = std::move(arguments)](raw_reply reply) mutable -> actors::expire {
+    if (arguments)
+      return rpc.rpc().start(whom, name, wanted, std::move(*arguments), deadline, std::move(reply));
+    reply(arguments.error());
+    return [] {};
+  };
+}
+
+} // namespace
+
+caf::expected<bytes> ask_raw(const bound_endpoint& rpc, const target& whom, std::string_view name,
+                             const signature& wanted, caf::expected<bytes> arguments) {
+  auto deadline = rpc.deadline();
+  return actors::ask<bytes>(deadline,
+                            starter_of(rpc, whom, name, wanted, std::move(arguments), deadline));
+}
+
+actors::pending<bytes> ask_raw(caf::scheduled_actor* self, const bound_endpoint& rpc,
+                               const target& whom, std::string_view name, const signature& wanted,
+                               caf::expected<bytes> arguments) {
+  auto deadline = rpc.deadline();
+  return {self, deadline, starter_of(rpc, whom, name, wanted, std::move(arguments), deadline)};
+}
+
+} // namespace fly::rpc

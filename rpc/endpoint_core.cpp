@@ -1,0 +1,188 @@
+#include "fly/rpc/endpoint_core.hpp"
+
+#include <set>
+#include <utility>
+#include <vector>
+
+#include <caf/actor.hpp>
+#include <caf/actor_cast.hpp>
+#include <caf/atom.hpp>
+#include <caf/send.hpp>
+
+#include "fly/actors/error.hpp"
+#include "fly/cluster/channel.hpp"
+#include "fly/cluster/node.hpp"
+#include "fly/rpc/handler.hpp"
+#include "fly/rpc/message.hpp"
+#include "fly/rpc/tools.hpp"
+
+namespace fly::rpc {
+
+namespace {
+
+actors::worker_pool_options pool_of(const endpoint_options& options) {
+  return {.threads = options.workers, .queue_max = options.queue_max, .name = "fly.rpc"};
+}
+
+} // namespace
+
+endpoint_core::endpoint_core(cluster::node& node, endpoint_options options)
+    : node_(node), options_(options), workers_(pool_of(options)),
+      server_(workers_, [&node] { return node.is_primary(); }),
+      client_(std::make_shared<rpc::client>(options.calls_max, server_)),
+      routes_(std::make_shared<const routes>()) {}
+
+void endpoint_core::open() {
+  auto handler = make_raw_handler<std::map<std::string, std::string>>(
+      [weak = weak_from_this()]() -> std::map<std::string, std::string> {
+        auto self = weak.lock();
+        return self ? self->server_.signatures() : std::map<std::string, std::string>{};
+      });
+  server_.add(std::string{describe.name}, {signature_of<std::map<std::string, std::string>()>(),
+                                           {.on_io_thread = true},
+                                           std::move(handler)});
+  announce();
+  node_.listen(shared_from_this());
+  refresh_routes();
+}
+
+void endpoint_core::close() {
+  {
+    std::unique_lock lock{driver_mutex_};
+    if (std::exchange(closed_, true))
+      return;
+    idle_.wait(lock, [this] { return driving_ == 0; });
+  }
+  server_.close();
+  node_.announce_services({});
+  // A running function may wait for a call of its own: those end first.
+  client_->close();
+  workers_.stop();
+  server_.flush(std::chrono::steady_clock::now());
+  node_.unlisten(this);
+  server_.clear();
+}
+
+caf::error endpoint_core::serve(std::string name, served_function function) {
+  if (auto reason = server_.add(std::move(name), std::move(function)))
+    return reason;
+  announce();
+  return {};
+}
+
+void endpoint_core::unserve(std::string_view name) {
+  if (server_.remove(name))
+    announce();
+}
+
+void endpoint_core::announce() {
+  std::lock_guard guard{announce_mutex_};
+  node_.announce_services(announcement_of(server_.offer()));
+  refresh_routes();
+}
+
+void endpoint_core::on_frame(const std::shared_ptr<cluster::channel>& from,
+                             cluster::frame_kind kind, std::span<const std::byte> payload) {
+  caf::error reason;
+  if (kind == call_frame)
+    reason = server_.on_call(from, payload);
+  else if (kind == answer_frame)
+    reason = client_->on_answer(from, payload);
+  else if (kind == cancel_frame)
+    reason = server_.on_cancel(from, payload);
+  if (reason) // other kinds belong to later versions, or to floors above
+    node_.settings().log(cluster::log_level::warning, text_of(reason) + " from " + from->peer().id);
+}
+
+void endpoint_core::on_link_down(const std::shared_ptr<cluster::channel>& which,
+                                 const caf::error& reason) {
+  server_.on_link_down(which);
+  client_->on_link_down(which, reason);
+}
+
+void endpoint_core::on_change() {
+  refresh_routes();
+  caf::actor driver;
+  {
+    std::lock_guard guard{driver_mutex_};
+    driver = caf::actor_cast<caf::actor>(driver_);
+  }
+  if (driver)
+    caf::anon_send(driver, caf::ok_atom::value);
+  else
+    drive();
+}
+
+void endpoint_core::refresh_routes() {
+  std::lock_guard guard{routes_mutex_};
+  std::map<std::string, const route*> before;
+  for (const auto& each : routes_->all())
+    before.emplace(each.who.id, &each);
+  std::set<std::string> primaries;
+  for (const auto& each : node_.primary_group())
+    primaries.insert(each.id);
+  std::vector<route> now;
+  std::map<std::string, std::string> announced;
+  for (auto& view : node_.views()) {
+    auto old = before.find(view.who.id);
+    route each;
+    each.self = view.state == cluster::presence::self;
+    each.suspect = view.state == cluster::presence::suspect;
+    each.primary = primaries.contains(view.who.id);
+    each.link = each.self ? nullptr : node_.channel_to(view.who.id);
+    each.in_flight = old != before.end() ? old->second->in_flight
+                                         : std::make_shared<std::atomic<std::uint32_t>>(0);
+    auto text = each.self ? announcement_of(server_.offer()) : std::move(view.services);
+    if (old != before.end() && announced_[view.who.id] == text)
+      each.offered = old->second->offered;
+    else if (auto offered = parse_announcement(text))
+      each.offered = std::make_shared<const offer>(std::move(*offered));
+    announced[view.who.id] = std::move(text);
+    each.who = std::move(view.who);
+    now.push_back(std::move(each));
+  }
+  announced_ = std::move(announced);
+  routes_ = std::make_shared<const routes>(std::move(now));
+  client_->reroute(routes_);
+}
+
+std::uint64_t endpoint_core::attach(const caf::actor_addr& driver) {
+  std::lock_guard guard{driver_mutex_};
+  driver_ = driver;
+  return turn_ = ++last_turn_;
+}
+
+void endpoint_core::detach(std::uint64_t turn) {
+  std::lock_guard guard{driver_mutex_};
+  if (turn != turn_)
+    return;
+  driver_ = {};
+  turn_ = 0;
+}
+
+std::uint64_t endpoint_core::turn() const {
+  std::lock_guard guard{driver_mutex_};
+  return turn_;
+}
+
+void endpoint_core::drive() {
+  {
+    std::lock_guard guard{driver_mutex_};
+    if (closed_)
+      return;
+    ++driving_;
+  }
+  auto now = std::chrono::steady_clock::now();
+  client_->drive(now);
+  server_.flush(now);
+  auto load = static_cast<std::uint32_t>(server_.serving());
+  if (load_.exchange(load) != load)
+    node_.announce_load(load);
+  {
+    std::lock_guard guard{driver_mutex_};
+    --driving_;
+  }
+  idle_.notify_all();
+}
+
+} // namespace fly::rpc

@@ -1,0 +1,98 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+
+#include <caf/actor_addr.hpp>
+#include <caf/error.hpp>
+#include <caf/fwd.hpp>
+
+#include "fly/actors/worker_pool.hpp"
+#include "fly/cluster/listener.hpp"
+#include "fly/rpc/client.hpp"
+#include "fly/rpc/endpoint.hpp"
+#include "fly/rpc/routes.hpp"
+#include "fly/rpc/server.hpp"
+
+namespace fly::rpc {
+
+/// All that an endpoint is, but for its actor: outlives whichever RPC actor drives it at the
+/// moment, so that a killed one loses no call. Safe from any thread.
+class endpoint_core final : public cluster::listener,
+                            public std::enable_shared_from_this<endpoint_core> {
+public:
+  endpoint_core(cluster::node& node, endpoint_options options);
+
+  /// Begins to hear of the cluster, and serves "fly.describe".
+  void open();
+
+  /// Ends all calls, waits for running functions, and hears nothing any more. Blocks; idempotent.
+  void close();
+
+  /// Serves a function and tells the members. Errors: see `registry::add`.
+  caf::error serve(std::string name, served_function function);
+  void unserve(std::string_view name);
+
+  // -- cluster::listener
+  void on_frame(const std::shared_ptr<cluster::channel>& from, cluster::frame_kind kind,
+                std::span<const std::byte> payload) override;
+  void on_link_down(const std::shared_ptr<cluster::channel>& which,
+                    const caf::error& reason) override;
+  void on_change() override;
+
+  // -- for the RPC actor
+  /// Makes `driver` the one that drives, instead of the one before; returns its number.
+  std::uint64_t attach(const caf::actor_addr& driver);
+  /// Says that the driver `turn` has ended.
+  void detach(std::uint64_t turn);
+  /// Returns the number of who drives now; 0 for nobody.
+  std::uint64_t turn() const;
+  /// Does what is due: expiry, waiting calls, late answers, the load. Nothing once closed.
+  void drive();
+
+  cluster::node& node() const noexcept { return node_; }
+  const endpoint_options& options() const noexcept { return options_; }
+  actors::worker_pool& workers() noexcept { return workers_; }
+  rpc::client& caller() noexcept { return *client_; }
+  const rpc::server& server() const noexcept { return server_; }
+
+private:
+  void announce();
+  void refresh_routes();
+
+  cluster::node& node_;
+  const endpoint_options options_;
+  actors::worker_pool workers_;
+  rpc::server server_;
+  const std::shared_ptr<rpc::client> client_;
+
+  std::mutex routes_mutex_; // held while routes are made: the latest ones win
+  std::shared_ptr<const routes> routes_;
+  std::map<std::string, std::string> announced_; // id to the text its routes' offer was read from
+
+  std::mutex announce_mutex_; // held while announcing: the latest offer wins
+
+  mutable std::mutex driver_mutex_;
+  std::condition_variable idle_;
+  caf::actor_addr driver_;      // guarded by driver_mutex_
+  std::uint64_t turn_ = 0;      // guarded by driver_mutex_
+  std::uint64_t last_turn_ = 0; // guarded by driver_mutex_
+  std::size_t driving_ = 0;     // guarded by driver_mutex_; threads inside drive()
+  bool closed_ = false;         // guarded by driver_mutex_
+  std::atomic<std::uint32_t> load_{0};
+};
+
+/// Returns the behavior of an RPC actor: drives `core` every tick and when the cluster changes. One
+/// that is not `standby` takes over; a standby drives while nobody else does.
+caf::behavior rpc_actor(caf::event_based_actor* self, std::shared_ptr<endpoint_core> core,
+                        bool standby);
+
+} // namespace fly::rpc

@@ -1,0 +1,99 @@
+#include "fly/rpc/message.hpp"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "fly/actors/error.hpp"
+#include "fly/cluster/wire.hpp"
+
+namespace fly::rpc {
+
+namespace {
+
+constexpr std::uint8_t flag_primary_only = 1;
+
+caf::error malformed(std::string_view what) {
+  return make_error(errc::malformed_frame, "a malformed " + std::string{what} + " frame");
+}
+
+} // namespace
+
+std::vector<char> head_of(const call_message& message) {
+  cluster::wire_writer out;
+  auto budget = std::clamp(message.budget, std::chrono::microseconds{0}, budget_max);
+  out.number(message.id)
+      .number(message.fingerprint)
+      .number(static_cast<std::uint64_t>(budget.count()))
+      .number(static_cast<std::uint8_t>(message.primary_only ? flag_primary_only : 0))
+      .text(message.name);
+  return out.take();
+}
+
+std::vector<char> head_of(const answer_message& message) {
+  cluster::wire_writer out;
+  out.number(message.id);
+  if (!message.reason)
+    return out.number(std::uint8_t{0}).take();
+  out.number(code_of(message.reason)).text(text_of(message.reason));
+  auto details = details_of(message.reason);
+  out.number(static_cast<std::uint32_t>(details.size()));
+  for (const auto& [key, value] : details)
+    out.text(key).text(value);
+  return out.take();
+}
+
+std::vector<char> head_of(const cancel_message& message) {
+  return cluster::wire_writer{}.number(message.id).take();
+}
+
+caf::expected<call_message> parse_call(std::span<const std::byte> payload) {
+  cluster::wire_reader in{payload};
+  call_message message;
+  message.id = in.number<std::uint64_t>();
+  message.fingerprint = in.number<std::uint64_t>();
+  auto budget = in.number<std::uint64_t>();
+  message.budget =
+      std::chrono::microseconds{std::min(budget, static_cast<std::uint64_t>(budget_max.count()))};
+  auto flags = in.number<std::uint8_t>(); // unknown ones belong to later versions
+  message.primary_only = (flags & flag_primary_only) != 0;
+  message.name = in.text();
+  if (!in.ok() || message.name.empty() || message.name.size() > name_bytes_max)
+    return malformed("call");
+  message.arguments = in.rest();
+  return message;
+}
+
+caf::expected<answer_message> parse_answer(std::span<const std::byte> payload) {
+  cluster::wire_reader in{payload};
+  answer_message message;
+  message.id = in.number<std::uint64_t>();
+  auto status = in.number<std::uint8_t>();
+  if (!in.ok())
+    return malformed("answer");
+  if (status == 0) {
+    message.result = in.rest();
+    return message;
+  }
+  std::string text{in.text()};
+  error_details details;
+  auto count = in.number<std::uint32_t>();
+  for (std::uint32_t i = 0; i < count && in.ok(); ++i) {
+    std::string key{in.text()};
+    details.insert_or_assign(std::move(key), std::string{in.text()});
+  }
+  if (!in.complete())
+    return malformed("answer");
+  message.reason = make_error(static_cast<errc>(status), std::move(text), std::move(details));
+  return message;
+}
+
+caf::expected<cancel_message> parse_cancel(std::span<const std::byte> payload) {
+  cluster::wire_reader in{payload};
+  cancel_message message{in.number<std::uint64_t>()};
+  if (!in.complete())
+    return malformed("cancel");
+  return message;
+}
+
+} // namespace fly::rpc

@@ -1,0 +1,205 @@
+#include "fly/rpc/server.hpp"
+
+#include <cstdlib>
+#include <exception>
+#include <typeinfo>
+#include <utility>
+
+#include <cxxabi.h>
+
+#include "fly/actors/error.hpp"
+#include "fly/cluster/channel.hpp"
+#include "fly/rpc/message.hpp"
+
+namespace fly::rpc {
+
+namespace {
+
+using clock = std::chrono::steady_clock;
+
+std::string readable(const std::type_info& type) {
+  int status = 0;
+  std::unique_ptr<char, void (*)(void*)> name{
+      abi::__cxa_demangle(type.name(), nullptr, nullptr, &status), std::free};
+  return status == 0 ? name.get() : type.name();
+}
+
+caf::error function_failed(const std::string& name, const std::string& exception,
+                           const std::string& what) {
+  return make_error(errc::function_failed, name + " threw " + exception + ": " + what,
+                    {{"exception", exception}, {"what", what}});
+}
+
+/// Returns an error that can travel: those of other categories keep their text only.
+caf::error portable(const std::string& name, const caf::error& reason) {
+  if (!reason)
+    return make_error(errc::function_failed, name + " returned an error without a code");
+  if (reason.category() == make_error(errc::timeout).category())
+    return reason;
+  return make_error(errc::function_failed, name + " returned " + caf::to_string(reason));
+}
+
+caf::expected<bytes> call_guarded(const std::string& name, const served_function& function,
+                                  const call_context& context, std::span<const char> arguments) {
+  try {
+    auto outcome = function.handler(context, arguments);
+    return outcome ? std::move(outcome) : portable(name, outcome.error());
+  } catch (const std::exception& thrown) {
+    return function_failed(name, readable(typeid(thrown)), thrown.what());
+  } catch (...) {
+    const auto* type = abi::__cxa_current_exception_type();
+    return function_failed(name, type != nullptr ? readable(*type) : "something",
+                           "not a std::exception");
+  }
+}
+
+caf::error closing() {
+  return make_error(errc::shutting_down, "the member that was asked is closing");
+}
+
+} // namespace
+
+server::server(actors::worker_pool& workers, std::function<bool()> is_primary)
+    : workers_(workers), is_primary_(std::move(is_primary)) {}
+
+caf::error server::add(std::string name, served_function function) {
+  std::lock_guard guard{mutex_};
+  return registry_.add(std::move(name), std::move(function));
+}
+
+bool server::remove(std::string_view name) {
+  std::lock_guard guard{mutex_};
+  return registry_.remove(name);
+}
+
+std::map<std::string, std::string> server::signatures() const {
+  std::lock_guard guard{mutex_};
+  return registry_.signatures();
+}
+
+rpc::offer server::offer() const {
+  std::lock_guard guard{mutex_};
+  return registry_.offer();
+}
+
+caf::expected<server::function_ptr> server::check(const request& wanted) const {
+  if (closed_)
+    return closing();
+  if (wanted.primary_only && !is_primary_())
+    return make_error(errc::not_primary, "the member that was asked is not in the primary group");
+  std::lock_guard guard{mutex_};
+  return registry_.find(wanted.name, wanted.fingerprint);
+}
+
+std::shared_ptr<ticket> server::run(request wanted, std::shared_ptr<const bytes> arguments) {
+  auto permit = std::make_shared<ticket>();
+  if (auto function = check(wanted))
+    queue(std::move(wanted), std::move(*function), std::move(arguments), permit);
+  else
+    wanted.respond(function.error());
+  return permit;
+}
+
+void server::queue(request wanted, function_ptr function, std::shared_ptr<const bytes> arguments,
+                   std::shared_ptr<ticket> permit) {
+  auto respond = wanted.respond;
+  ++serving_;
+  auto refused = workers_.submit([this, wanted = std::move(wanted), function = std::move(function),
+                                  arguments = std::move(arguments), permit = std::move(permit)] {
+    if (closed_ && permit->cancel())
+      wanted.respond(closing());
+    else if (permit->begin())
+      execute(wanted, *function, *arguments);
+    --serving_;
+  });
+  if (!refused)
+    return;
+  --serving_;
+  respond(refused);
+}
+
+void server::execute(const request& wanted, const served_function& function,
+                     std::span<const char> arguments) const {
+  if (wanted.context.deadline <= clock::now()) {
+    wanted.respond(
+        make_error(errc::expired, "the deadline passed before " + wanted.name + " was started"));
+    return;
+  }
+  wanted.respond(call_guarded(wanted.name, function, wanted.context, arguments));
+}
+
+raw_reply server::responder(const std::shared_ptr<cluster::channel>& from, std::uint64_t id,
+                            const request& wanted) {
+  return [this, to = return_address{from, id, wanted.name, wanted.context.deadline}](
+             caf::expected<bytes> outcome) {
+    forget({to.link.get(), to.id});
+    answers_.send(to, std::move(outcome));
+  };
+}
+
+void server::forget(const call_key& key) {
+  std::lock_guard guard{mutex_};
+  remote_.erase(key);
+}
+
+caf::error server::on_call(const std::shared_ptr<cluster::channel>& from,
+                           std::span<const std::byte> payload) {
+  auto message = parse_call(payload);
+  if (!message)
+    return message.error();
+  request wanted{std::string{message->name},
+                 message->fingerprint,
+                 message->primary_only,
+                 {clock::now() + message->budget, from->peer()},
+                 nullptr};
+  wanted.respond = responder(from, message->id, wanted);
+  auto function = check(wanted);
+  auto arguments = characters(message->arguments);
+  if (!function) {
+    wanted.respond(function.error());
+  } else if ((*function)->options.on_io_thread) {
+    execute(wanted, **function, arguments);
+  } else {
+    auto permit = std::make_shared<ticket>();
+    {
+      std::lock_guard guard{mutex_};
+      remote_.insert_or_assign({from.get(), message->id}, permit);
+    }
+    queue(std::move(wanted), std::move(*function),
+          std::make_shared<const bytes>(arguments.begin(), arguments.end()), std::move(permit));
+  }
+  return {};
+}
+
+caf::error server::on_cancel(const std::shared_ptr<cluster::channel>& from,
+                             std::span<const std::byte> payload) {
+  auto message = parse_cancel(payload);
+  if (!message)
+    return message.error();
+  std::lock_guard guard{mutex_};
+  if (auto found = remote_.find({from.get(), message->id}); found != remote_.end()) {
+    found->second->cancel();
+    remote_.erase(found);
+  }
+  return {};
+}
+
+void server::on_link_down(const std::shared_ptr<cluster::channel>& which) {
+  std::lock_guard guard{mutex_};
+  auto first = remote_.lower_bound({which.get(), 0});
+  auto last = first;
+  for (; last != remote_.end() && last->first.first == which.get(); ++last)
+    last->second->cancel();
+  remote_.erase(first, last);
+}
+
+void server::close() {
+  closed_ = true;
+}
+
+void server::clear() {
+  std::lock_guard guard{mutex_};
+  registry_ = {};
+}
+
+} // namespace fly::rpc

@@ -1,0 +1,117 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <caf/error.hpp>
+
+#include "fly/actors/pending.hpp"
+#include "fly/actors/worker_pool.hpp"
+#include "fly/rpc/answers.hpp"
+#include "fly/rpc/call.hpp"
+#include "fly/rpc/registry.hpp"
+
+namespace fly::rpc {
+
+/// Decides, once, whether a queued call begins or is dropped. Safe from any thread.
+class ticket {
+public:
+  /// Returns whether the call may begin.
+  bool begin() noexcept { return change(state::begun); }
+  /// Returns whether the call will certainly never begin.
+  bool cancel() noexcept { return change(state::dropped); }
+
+private:
+  enum class state : std::uint8_t { queued, begun, dropped };
+  bool change(state to) noexcept {
+    auto expected = state::queued;
+    return state_.compare_exchange_strong(expected, to);
+  }
+
+  std::atomic<state> state_{state::queued};
+};
+
+/// One call to be run here.
+struct request {
+  std::string name;
+  std::uint64_t fingerprint = 0;
+  bool primary_only = false;
+  call_context context;
+  /// Takes the outcome, on any thread; never called for a call that was cancelled in the queue.
+  raw_reply respond;
+};
+
+/// Runs functions: looks the name up, queues the call for a worker (or runs it on the I/O thread,
+/// where the function wants that), drops what was cancelled or came too late, turns exceptions into
+/// errors, and answers. Safe from any thread.
+class server {
+public:
+  /// `is_primary` says whether this node is in the primary group. The pool outlives the server.
+  server(actors::worker_pool& workers, std::function<bool()> is_primary);
+
+  /// Adds or removes a function; see `registry`.
+  caf::error add(std::string name, served_function function);
+  bool remove(std::string_view name);
+  std::map<std::string, std::string> signatures() const;
+  rpc::offer offer() const;
+
+  /// Runs a call of this process on the worker pool. Returns its ticket.
+  std::shared_ptr<ticket> run(request wanted, std::shared_ptr<const bytes> arguments);
+
+  /// Takes a call or cancel frame; malformed ones are errors and nothing else happens. Only on the
+  /// I/O thread.
+  caf::error on_call(const std::shared_ptr<cluster::channel>& from,
+                     std::span<const std::byte> payload);
+  caf::error on_cancel(const std::shared_ptr<cluster::channel>& from,
+                       std::span<const std::byte> payload);
+
+  /// Drops the queued calls of a caller that is gone.
+  void on_link_down(const std::shared_ptr<cluster::channel>& which);
+
+  /// Tries again to send answers that full links did not take.
+  void flush(std::chrono::steady_clock::time_point now) { answers_.flush(now); }
+
+  /// Refuses calls with errc::shutting_down from now on and drops those in the queue, which are
+  /// answered so too.
+  void close();
+
+  /// Forgets the functions, and with them what their handlers hold.
+  void clear();
+
+  /// Returns how many calls run or wait for a worker.
+  std::size_t serving() const noexcept { return serving_; }
+
+private:
+  using call_key = std::pair<const cluster::channel*, std::uint64_t>;
+  using function_ptr = std::shared_ptr<const served_function>;
+
+  caf::expected<function_ptr> check(const request& wanted) const;
+  void queue(request wanted, function_ptr function, std::shared_ptr<const bytes> arguments,
+             std::shared_ptr<ticket> permit);
+  void execute(const request& wanted, const served_function& function,
+               std::span<const char> arguments) const;
+  raw_reply responder(const std::shared_ptr<cluster::channel>& from, std::uint64_t id,
+                      const request& wanted);
+  void forget(const call_key& key);
+
+  actors::worker_pool& workers_;
+  const std::function<bool()> is_primary_;
+  answers answers_;
+  std::atomic<std::size_t> serving_{0};
+  std::atomic<bool> closed_{false};
+  mutable std::mutex mutex_;
+  registry registry_;                                  // guarded by mutex_
+  std::map<call_key, std::shared_ptr<ticket>> remote_; // guarded by mutex_; queued or running
+};
+
+} // namespace fly::rpc

@@ -1,0 +1,37 @@
+#include "fly/rpc/tools.hpp"
+
+#include <chrono>
+
+#include "fly/actors/error.hpp"
+#include "fly/rpc/json_codec.hpp"
+#include "fly/rpc/verbs.hpp"
+
+namespace fly::rpc {
+
+caf::expected<std::string> call_json(const bound_endpoint& rpc, const target& whom,
+                                     std::string_view name, std::string_view arguments) {
+  auto deadline = rpc.deadline();
+  auto served = detail::ask(rpc, whom, describe);
+  if (!served)
+    return served.error();
+  auto found = served->find(std::string{name});
+  if (found == served->end())
+    return make_error(errc::unknown_function,
+                      "no function " + std::string{name} + " is served there");
+  auto types = parse_signature(found->second);
+  if (!types)
+    return types.error();
+  auto encoded = json_to_bytes(types->arguments, arguments);
+  if (!encoded)
+    return encoded.error();
+  auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+      deadline - std::chrono::steady_clock::now());
+  // Another member may answer this time: the signature tells it what the bytes mean.
+  auto result = ask_raw(rpc.rpc().with({.timeout = left}), whom, name, signature{found->second},
+                        std::move(encoded));
+  if (!result)
+    return result.error();
+  return bytes_to_json(types->result, *result);
+}
+
+} // namespace fly::rpc

@@ -1,0 +1,129 @@
+// Proves that the frames of this floor come back as they were, and that no bytes crash the reader.
+#include "fly/rpc/message.hpp"
+
+#include <random>
+#include <string>
+
+#include <doctest/doctest.h>
+
+#include "fly/actors/error.hpp"
+#include "fly/cluster/wire.hpp"
+
+using namespace fly;
+using namespace fly::rpc;
+using namespace std::chrono_literals;
+using cluster::bytes_of;
+
+namespace {
+
+std::vector<char> a_call() {
+  auto payload = head_of(call_message{7, 8, 9us, true, "shop.shout", {}});
+  payload.insert(payload.end(), {'a', 'b'});
+  return payload;
+}
+
+std::vector<char> an_error() {
+  return head_of(
+      answer_message{7, make_error(errc::sql_failed, "no", {{"sqlstate", "23505"}}), {}});
+}
+
+template <class T>
+void check_read_or_malformed(const caf::expected<T>& parsed) {
+  if (!parsed)
+    REQUIRE(parsed.error() == errc::malformed_frame);
+}
+
+} // namespace
+
+TEST_CASE("a call comes back as it was") {
+  auto payload = a_call();
+
+  auto parsed = parse_call(bytes_of(payload));
+
+  REQUIRE(parsed);
+  CHECK(parsed->id == 7);
+  CHECK(parsed->fingerprint == 8);
+  CHECK(parsed->budget == 9us);
+  CHECK(parsed->primary_only);
+  CHECK(parsed->name == "shop.shout");
+  CHECK(parsed->arguments.size() == 2);
+}
+
+TEST_CASE("a budget is cut down to its bounds") {
+  auto budget = [](std::chrono::microseconds given) {
+    auto payload = head_of(call_message{1, 0, given, false, "x", {}});
+    return parse_call(bytes_of(payload))->budget;
+  };
+  CHECK(budget(-5s) == 0us);
+  CHECK(budget(budget_max + 1us) == budget_max);
+
+  auto forged = a_call();
+  for (int i = 16; i < 24; ++i)
+    forged[i] = '\xff';
+  CHECK(parse_call(bytes_of(forged))->budget == budget_max);
+}
+
+TEST_CASE("a result comes back as it was, also an empty one") {
+  auto payload = head_of(answer_message{7, {}, {}});
+  CHECK(parse_answer(bytes_of(payload))->result.empty());
+  payload.push_back('x');
+
+  auto parsed = parse_answer(bytes_of(payload));
+
+  REQUIRE(parsed);
+  CHECK(parsed->id == 7);
+  CHECK_FALSE(parsed->reason);
+  CHECK(parsed->result.size() == 1);
+}
+
+TEST_CASE("an error comes back with code, text and details") {
+  auto payload = an_error();
+
+  auto parsed = parse_answer(bytes_of(payload));
+
+  REQUIRE(parsed);
+  CHECK(parsed->reason == errc::sql_failed);
+  CHECK(text_of(parsed->reason) == "no");
+  CHECK(details_of(parsed->reason).at("sqlstate") == "23505");
+}
+
+TEST_CASE("a code of a later version is kept") {
+  auto payload = head_of(answer_message{7, make_error(errc{200}, "new"), {}});
+
+  CHECK(code_of(parse_answer(bytes_of(payload))->reason) == errc{200});
+}
+
+TEST_CASE("names are 1 to 200 bytes") {
+  for (auto [length, good] : {std::pair{0, false}, {1, true}, {200, true}, {201, false}}) {
+    std::string name(static_cast<std::size_t>(length), 'n');
+    auto payload = head_of(call_message{1, 0, 1s, false, name, {}});
+    CHECK(static_cast<bool>(parse_call(bytes_of(payload))) == good);
+  }
+}
+
+TEST_CASE("payloads that are cut off are malformed") {
+  auto call = a_call();
+  for (std::size_t length = 0; length < call.size() - 2; ++length)
+    CHECK(parse_call(bytes_of(call).first(length)).error() == errc::malformed_frame);
+  auto error = an_error();
+  for (std::size_t length = 0; length < error.size(); ++length)
+    CHECK(parse_answer(bytes_of(error).first(length)).error() == errc::malformed_frame);
+  auto cancel = head_of(cancel_message{7});
+  CHECK(parse_cancel(bytes_of(cancel))->id == 7);
+  CHECK_FALSE(parse_cancel(bytes_of(cancel).first(7)));
+  cancel.push_back(0);
+  CHECK_FALSE(parse_cancel(bytes_of(cancel)));
+}
+
+TEST_CASE("mutated payloads are read or malformed, and nothing else") {
+  std::mt19937_64 random{17};
+  for (int round = 0; round < 20'000; ++round) {
+    auto payload = random() % 2 == 0 ? a_call() : an_error();
+    for (auto changes = random() % 4 + 1; changes > 0; --changes)
+      payload[random() % payload.size()] = static_cast<char>(random());
+    payload.resize(random() % (payload.size() + 1));
+    check_read_or_malformed(parse_call(bytes_of(payload)));
+    check_read_or_malformed(parse_answer(bytes_of(payload)));
+    check_read_or_malformed(parse_cancel(bytes_of(payload)));
+  }
+}
