@@ -12,7 +12,7 @@ namespace fly::cluster {
 
 /// A host, by name or number, and a port. A value.
 struct socket_address {
-  std::string host;
+  std::string host{};
   std::uint16_t port = 0;
 
   friend auto operator<=>(const socket_address&, const socket_address&) = default;

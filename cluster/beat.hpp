@@ -21,7 +21,7 @@ struct beat {
   std::uint64_t held_us = 0;
   /// Calls that run or wait at the sender.
   std::uint32_t load = 0;
-  claim database;
+  claim database{};
 
   friend bool operator==(const beat&, const beat&) = default;
 };

@@ -16,10 +16,10 @@ namespace fly::cluster {
 /// What a node knows at one moment; never changed once it is on the board.
 struct snapshot {
   /// This node and the members, sorted by region and id, without observers.
-  std::vector<member_view> views;
-  primary_state primary;
+  std::vector<member_view> views{};
+  primary_state primary{};
   /// The channels that are up, by member id, observers included.
-  std::map<std::string, std::shared_ptr<channel>, std::less<>> channels;
+  std::map<std::string, std::shared_ptr<channel>, std::less<>> channels{};
 };
 
 /// Where the I/O thread pins what it knows and any thread reads it.

@@ -29,7 +29,7 @@ struct claim {
   /// Replay delay of a replica; -1 us where unknown.
   std::chrono::microseconds lag{-1};
   /// Why it is unreachable, for people.
-  std::string reason;
+  std::string reason{};
 
   friend bool operator==(const claim&, const claim&) = default;
 };
@@ -54,17 +54,17 @@ std::string_view to_string(presence state) noexcept;
 
 /// All that a node knows of one member, a moment ago. A value.
 struct member_view {
-  member who;
+  member who{};
   presence state = presence::alive;
-  claim database;
+  claim database{};
   /// Calls that run or wait there, by its own word.
   std::uint32_t load = 0;
   /// When it was first seen, by this node's clock; stays over a lost and regained link.
-  std::chrono::system_clock::time_point since;
+  std::chrono::system_clock::time_point since{};
   /// Of the last heartbeat there and back; 0 where not measured yet.
   std::chrono::microseconds round_trip{0};
   /// Opaque announcement of the rpc floor.
-  std::string services;
+  std::string services{};
   /// Whether a connection to it is up; false for self.
   bool linked = false;
 };

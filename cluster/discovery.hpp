@@ -14,8 +14,8 @@ namespace fly::cluster {
 
 /// One machine as `vms.<app>.internal` names it.
 struct machine {
-  std::string id;
-  std::string region;
+  std::string id{};
+  std::string region{};
 
   friend auto operator<=>(const machine&, const machine&) = default;
 };
@@ -48,7 +48,7 @@ class discovery {
 public:
   /// One name to look up; its addresses get `port`.
   struct question {
-    std::string name;
+    std::string name{};
     std::uint16_t port = 0;
   };
 

@@ -22,11 +22,11 @@ public:
   struct setup {
     discovery what;
     /// Cluster name whose `vms.` text is asked for too; may be empty.
-    std::string name;
-    std::string dns_server;
+    std::string name{};
+    std::string dns_server{};
     std::chrono::milliseconds every{5000};
     std::chrono::milliseconds time_max{3000};
-    log_sink log;
+    log_sink log{};
     /// Takes the addresses after each round, on the thread.
     std::function<void(std::vector<std::string>)> found;
   };

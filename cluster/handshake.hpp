@@ -29,9 +29,9 @@ std::string_view to_string(refusal why) noexcept;
 
 /// What a node is in every handshake.
 struct identity {
-  member self;
-  std::string cluster;
-  std::string secret;
+  member self{};
+  std::string cluster{};
+  std::string secret{};
   std::uint8_t version_min = wire_version_min;
   std::uint8_t version_max = wire_version_max;
 };
@@ -57,9 +57,9 @@ public:
   struct step {
     event what = event::wait;
     /// Whole frames to send; may be empty.
-    std::vector<char> reply;
+    std::vector<char> reply{};
     /// For `failed`: errc::handshake_failed, errc::malformed_frame.
-    caf::error reason;
+    caf::error reason{};
   };
 
   /// `self` is shared by all handshakes of a node. `random` must be fresh.

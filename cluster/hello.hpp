@@ -35,8 +35,8 @@ struct hello {
   bool has_secret = false;
   cluster::nonce nonce{};
   /// Name of the cluster.
-  std::string cluster;
-  member who;
+  std::string cluster{};
+  member who{};
 
   friend bool operator==(const hello&, const hello&) = default;
 };

@@ -20,7 +20,7 @@ namespace fly::cluster {
 struct link_broker_setup {
   mesh_options mesh;
   /// The listening socket; none for an observer.
-  socket_owner listening;
+  socket_owner listening{};
   /// Where the node reads; both outlive the broker.
   board* pinned = nullptr;
   listeners* heard_by = nullptr;

@@ -10,15 +10,15 @@ namespace fly::cluster {
 struct member {
   /// Machine id, the same after a restart: FLY_MACHINE_ID, else "<hostname>/<address>:<port>". Not
   /// empty.
-  std::string id;
+  std::string id{};
   /// Microseconds since the epoch at process start: a later start has a higher one.
   std::uint64_t incarnation = 0;
   /// The region's label, "syd".
-  std::string region;
+  std::string region{};
   /// Where it listens, "127.0.0.2:4370" or "[fdaa::1]:4370"; empty for an observer, which does not.
-  std::string address;
+  std::string address{};
   /// The application's version, free text (FLY_IMAGE_REF); empty where unknown.
-  std::string version;
+  std::string version{};
   /// A visitor (the command line): never asked for work, in no list of members.
   bool observer = false;
 

@@ -23,7 +23,7 @@ using link_id = std::uint64_t;
 
 /// Bounds of a `membership`; the meaning of each is told in options.hpp.
 struct membership_options {
-  member self;
+  member self{};
   std::chrono::milliseconds heartbeat{1000};
   std::chrono::milliseconds silence_max{5000};
   std::chrono::milliseconds handshake_timeout{3000};
@@ -36,21 +36,21 @@ struct membership_options {
 struct membership_actions {
   struct dial {
     link_id link;
-    std::string address;
+    std::string address{};
   };
   struct close {
     link_id link;
-    caf::error reason;
+    caf::error reason{};
   };
 
   /// Connect to these; each gets `on_closed` or comes up.
-  std::vector<dial> dials;
+  std::vector<dial> dials{};
   /// Send a heartbeat on these.
-  std::vector<link_id> beats;
+  std::vector<link_id> beats{};
   /// Close these; the membership has forgotten them already.
-  std::vector<close> closes;
+  std::vector<close> closes{};
   /// One line each for the log: who came, who went.
-  std::vector<std::string> notes;
+  std::vector<std::string> notes{};
   /// Whether members, their presence, claims (not positions), services or links have changed.
   bool changed = false;
 };
@@ -129,8 +129,8 @@ private:
     bool accepted = false;
     bool asked = false; // a dialled link that has sent its proof
     bool up = false;
-    std::string address; // where it was dialled
-    std::string peer_id; // from peer_known or proved on
+    std::string address{}; // where it was dialled
+    std::string peer_id{}; // from peer_known or proved on
     std::uint64_t incarnation = 0;
     time_point since{}; // of the connection, then of being up
     time_point next_beat{};

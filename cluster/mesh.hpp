@@ -43,11 +43,11 @@ public:
 
 /// What a mesh needs to know.
 struct mesh_options {
-  identity who;
-  membership_options membership; // its `self` is `who.self`
-  channel_limits limits;
-  std::string primary_label;
-  log_sink log;
+  identity who{};
+  membership_options membership{}; // its `self` is `who.self`
+  channel_limits limits{};
+  std::string primary_label{};
+  log_sink log{};
 };
 
 /// All links of one node: frames, handshakes, membership and who is primary. Knows neither sockets
@@ -101,7 +101,7 @@ private:
   struct connection {
     handshake talk;
     frame_parser parser;
-    std::string remote;          // for the log: the address dialled, or the stranger's
+    std::string remote{};        // for the log: the address dialled, or the stranger's
     std::shared_ptr<channel> up; // null during the handshake
     bool closed = false;
   };

@@ -39,17 +39,17 @@ struct options {
   std::string primary_region = "local";
   /// The application: name of the cluster, and "<app>.internal" in DNS unless `dns_name` is set.
   /// Nodes of another name are refused. FLY_APP_NAME; --app. Empty: no DNS.
-  std::string app;
+  std::string app{};
   /// The machine id, unique in the cluster and the same after a restart. FLY_MACHINE_ID, else
   /// FLY_ALLOC_ID; --machine-id. Empty: "<hostname>/<address>:<port>".
-  std::string machine_id;
+  std::string machine_id{};
   /// Text that tells versions of the application apart. FLY_IMAGE_REF, else FLY_MACHINE_VERSION;
   /// --app-version.
-  std::string app_version;
+  std::string app_version{};
 
   /// Address to listen on, "127.0.0.2", "127.0.0.2:4370" or "[fdaa::1]:4370". FLY_PRIVATE_IP;
   /// --listen. Only loopback, and 6PN (fdaa::/16) with a secret. Empty: 127.0.0.1.
-  std::string listen;
+  std::string listen{};
   /// Port of `listen` where it names none, and of peers that name none. FLY_PORT; --port. 0 takes
   /// any free port, for tests.
   std::uint16_t port = default_port;
@@ -58,22 +58,22 @@ struct options {
 
   /// Fixed peers, "host", "host:port" or "[address]:port". FLY_PEERS, separated by commas or
   /// spaces; --peer, repeatable.
-  std::vector<std::string> peers;
+  std::vector<std::string> peers{};
   /// Name to look up in DNS. --dns-name. Empty: "<app>.internal" where `app` is set, else no DNS.
-  std::string dns_name;
+  std::string dns_name{};
   /// Name server to ask, "host:port" with a numeric host. FLY_DNS_SERVER; --dns-server. Empty: the
   /// system's.
-  std::string dns_server;
+  std::string dns_server{};
   /// Time between two looks into DNS, at least 100 ms.
   std::chrono::milliseconds discovery_interval{5000};
   /// Longest time for all answers of one look, 100 ms to 60 s.
   std::chrono::milliseconds dns_timeout{3000};
 
   /// What members prove to know, without sending it; empty: no proof is asked for. FLY_SECRET.
-  std::string secret;
+  std::string secret{};
   /// File whose content, without a final line break, is the secret. FLY_SECRET_FILE;
   /// --secret-file.
-  std::string secret_file;
+  std::string secret_file{};
 
   /// Time between two heartbeats on each link, 10 ms to a third of `silence_max`. --heartbeat.
   std::chrono::milliseconds heartbeat{1000};
@@ -94,7 +94,7 @@ struct options {
   std::size_t unsent_bytes_max = 8 * 1024 * 1024;
 
   /// Variables that `from_env` could not use, "FLY_PORT=banana"; `validate()` names them.
-  std::vector<std::string> unusable;
+  std::vector<std::string> unusable{};
 
   /// Takes the log's lines; must not be empty. Members up and down are `info`.
   log_sink log = log_to_stderr();

@@ -52,7 +52,7 @@ nonce nonce_of(int number) {
 }
 
 side make_side(const std::string& id) {
-  member self{.id = id, .incarnation = 7, .region = "syd", .address = id + ":1", .version = {}};
+  member self{.id = id, .incarnation = 7, .region = "syd", .address = id + ":1"};
   membership_options options;
   options.self = self;
   return {std::make_shared<const identity>(identity{self, "shop", "secret"}),

@@ -1,114 +1,29 @@
-// Proves that real nodes in one process find each other over loopback sockets, trust only those
-// that prove the secret, notice who leaves, and carry frames in order.
+// Proves that real nodes in one process find each other over loopback sockets, by fixed peers and
+// by DNS, notice who leaves, dies and starts anew, and say of each other what was announced.
 #include "fly/cluster/node.hpp"
 
-#include <atomic>
 #include <chrono>
-#include <functional>
-#include <mutex>
-#include <thread>
+#include <memory>
+#include <string>
+#include <vector>
 
 #include <doctest/doctest.h>
 
+#include <caf/actor_system.hpp>
+#include <caf/actor_system_config.hpp>
+
 #include "fly/actors/error.hpp"
 #include "fly/cluster/wire.hpp"
+#include "tests/cluster/nodes.hpp"
+#include "tests/support/dns_server.hpp"
 
-using namespace fly::cluster;
 using namespace std::chrono_literals;
-
-namespace {
-
-constexpr auto first_user = frame_kind::first_user;
-
-bool eventually(const std::function<bool()>& holds, std::chrono::milliseconds limit = 10s) {
-  auto deadline = std::chrono::steady_clock::now() + limit;
-  while (std::chrono::steady_clock::now() < deadline) {
-    if (holds())
-      return true;
-    std::this_thread::sleep_for(2ms);
-  }
-  return holds();
-}
-
-/// Collects the lines of several nodes' logs.
-struct log_lines {
-  log_sink sink() {
-    return [this](log_level level, std::string_view text) {
-      std::lock_guard guard{mutex};
-      lines.push_back(std::string{to_string(level)} + ": " + std::string{text});
-    };
-  }
-
-  std::size_t count(const std::string& part) {
-    std::lock_guard guard{mutex};
-    std::size_t result = 0;
-    for (const auto& line : lines)
-      result += line.find(part) != std::string::npos ? 1 : 0;
-    return result;
-  }
-
-  std::mutex mutex;
-  std::vector<std::string> lines;
-};
-
-log_sink silent() {
-  return [](log_level, std::string_view) {};
-}
-
-/// Options of a node on any free port, quick enough for a test.
-options quick(const std::string& region, std::vector<std::string> peers = {}) {
-  options result;
-  result.region = region;
-  result.primary_region = "syd";
-  result.port = 0;
-  result.peers = std::move(peers);
-  result.heartbeat = 50ms;
-  result.silence_max = 2000ms;
-  result.handshake_timeout = 500ms;
-  result.dial_first = 20ms;
-  result.dial_max = 200ms;
-  result.log = silent();
-  return result;
-}
-
-bool sees(const node& who, std::size_t count) {
-  if (who.members().size() != count)
-    return false;
-  for (const auto& view : who.views())
-    if (view.state == presence::suspect)
-      return false;
-  return true;
-}
-
-/// Counts what it hears.
-struct counting_listener : listener {
-  void on_frame(const std::shared_ptr<channel>& from, frame_kind,
-                std::span<const std::byte> bytes) override {
-    std::lock_guard guard{mutex};
-    received[from->peer().id].emplace_back(reinterpret_cast<const char*>(bytes.data()),
-                                           bytes.size());
-  }
-  void on_link_down(const std::shared_ptr<channel>&, const caf::error&) override { ++downs; }
-  void on_change() override { ++changes; }
-
-  std::size_t count() {
-    std::lock_guard guard{mutex};
-    std::size_t result = 0;
-    for (const auto& [id, texts] : received)
-      result += texts.size();
-    return result;
-  }
-
-  std::mutex mutex;
-  std::map<std::string, std::vector<std::string>> received;
-  std::atomic<int> downs{0};
-  std::atomic<int> changes{0};
-};
-
-} // namespace
+using namespace fly::cluster;
+using namespace fly::test;
+using fly::errc;
 
 TEST_CASE("a single node with default options joins and sees itself") {
-  auto settings = quick("local");
+  auto settings = quick_node("local");
   settings.primary_region = "local";
   node alone{settings};
 
@@ -121,11 +36,11 @@ TEST_CASE("a single node with default options joins and sees itself") {
 }
 
 TEST_CASE("three nodes find each other by fixed peers") {
-  node a{quick("syd")};
+  node a{quick_node("syd")};
   REQUIRE_FALSE(a.join());
-  node b{quick("lax", {a.self().address})};
+  node b{quick_node("lax", {a.self().address})};
   REQUIRE_FALSE(b.join());
-  node c{quick("ams", {a.self().address, b.self().address})};
+  node c{quick_node("ams", {a.self().address, b.self().address})};
   REQUIRE_FALSE(c.join());
 
   CHECK(eventually([&] { return sees(a, 3) && sees(b, 3) && sees(c, 3); }));
@@ -138,4 +53,196 @@ TEST_CASE("three nodes find each other by fixed peers") {
   CHECK(c.primary_region() == "syd");
   CHECK_FALSE(c.is_primary());
   CHECK(a.is_primary());
+}
+
+TEST_CASE("nodes find each other by DNS, and a name server that dies takes nobody away") {
+  dns_server dns;
+  dns.set_hosts({{"127.0.0.2", "shop.internal"},
+                 {"127.0.0.3", "shop.internal"},
+                 {"127.0.0.4", "shop.internal"}});
+  std::vector<std::unique_ptr<node>> nodes;
+  std::uint16_t port = 0; // any free one, the same on all three addresses
+  for (auto [region, address] : {std::pair{"syd", "127.0.0.2"}, std::pair{"lax", "127.0.0.3"},
+                                 std::pair{"ams", "127.0.0.4"}}) {
+    auto settings = quick_node(region);
+    settings.app = "shop";
+    settings.listen = address;
+    settings.port = port;
+    settings.dns_server = dns.address();
+    settings.discovery_interval = 100ms;
+    settings.dns_timeout = 300ms;
+    nodes.push_back(std::make_unique<node>(settings));
+    auto where = parse_socket_address(nodes.back()->self().address, 0);
+    port = where->port;
+  }
+  for (auto& one : nodes)
+    REQUIRE_FALSE(one->join());
+
+  CHECK(eventually([&] { return sees(*nodes[1], 3) && sees(*nodes[2], 3); }));
+
+  dns.kill();
+  std::this_thread::sleep_for(500ms); // several rounds of discovery fail meanwhile
+  for (auto& one : nodes)
+    CHECK(sees(*one, 3));
+}
+
+TEST_CASE("a node that leaves is gone at once") {
+  node stays{quick_node("syd")};
+  REQUIRE_FALSE(stays.join());
+  auto heard = std::make_shared<memory_listener>();
+  stays.listen(heard);
+  node leaves{quick_node("lax", {stays.self().address})};
+  REQUIRE_FALSE(leaves.join());
+  REQUIRE(eventually([&] { return sees(stays, 2) && sees(leaves, 2); }));
+  auto channel_to = stays.channel_to(leaves.self().id);
+  REQUIRE(channel_to);
+
+  auto began = std::chrono::steady_clock::now();
+  leaves.leave();
+  leaves.leave();
+
+  CHECK(std::chrono::steady_clock::now() - began < 1s);
+  CHECK(eventually([&] { return stays.members().size() == 1; }, 300ms));
+  CHECK(leaves.members() == std::vector{leaves.self()});
+  CHECK(eventually([&] { return heard->downs().size() == 1; }));
+  CHECK(heard->downs().front() == channel_to);
+  CHECK_FALSE(channel_to->is_open());
+  CHECK(channel_to->send(frame_kind::first_user, {}) == errc::no_such_member);
+  CHECK_FALSE(stays.channel_to(leaves.self().id));
+  auto again = leaves.join();
+  REQUIRE(again);
+  CHECK(again == errc::shutting_down);
+  stays.unlisten(heard.get());
+}
+
+TEST_CASE("a new incarnation replaces the older one") {
+  node stays{quick_node("syd")};
+  REQUIRE_FALSE(stays.join());
+  auto settings = quick_node("lax", {stays.self().address});
+  settings.machine_id = "m1";
+  auto first = std::make_unique<node>(settings);
+  REQUIRE_FALSE(first->join());
+  REQUIRE(eventually([&] { return stays.region_nodes("lax").size() == 1; }));
+
+  node second{settings}; // beside the first, as in a restart that overlaps
+  REQUIRE_FALSE(second.join());
+
+  CHECK(eventually([&] { return stays.region_nodes("lax") == std::vector{second.self()}; }));
+  std::this_thread::sleep_for(300ms); // the first one dials on, and is refused
+  CHECK(stays.region_nodes("lax") == std::vector{second.self()});
+  CHECK(first->self().incarnation < second.self().incarnation);
+}
+
+TEST_CASE("announcements reach the others, and a later member too") {
+  node a{quick_node("syd")};
+  REQUIRE_FALSE(a.join());
+  node b{quick_node("lax", {a.self().address})};
+  b.announce_services("greet");
+  REQUIRE_FALSE(b.join());
+  auto heard = std::make_shared<memory_listener>();
+  a.listen(heard);
+  auto view_of_b = [&b](const node& from) {
+    for (auto& view : from.views())
+      if (view.who == b.self())
+        return view;
+    return member_view{};
+  };
+  CHECK(eventually([&] { return view_of_b(a).services == "greet"; }));
+
+  b.announce({.role = claim::role::primary, .system = 1, .timeline = 3, .lsn = 100});
+  b.announce_load(17);
+
+  CHECK(eventually([&] { return view_of_b(a).database.timeline == 3; }, 1s));
+  CHECK(eventually([&] { return view_of_b(a).load == 17; }));
+  CHECK(eventually([&] { return view_of_b(a).round_trip > 0us; }));
+  CHECK(a.primary_region() == "lax"); // the database wins over the label
+  CHECK(a.leader() == b.self());
+  CHECK(b.is_primary());
+  CHECK_FALSE(a.is_primary());
+  node c{quick_node("ams", {b.self().address})};
+  REQUIRE_FALSE(c.join());
+  CHECK(eventually([&] {
+    auto view = view_of_b(c);
+    return view.services == "greet" && view.database.timeline == 3;
+  }));
+  CHECK(heard->changes > 0);
+  a.unlisten(heard.get());
+}
+
+TEST_CASE("an observer sees everybody and is in no list") {
+  node a{quick_node("syd")};
+  REQUIRE_FALSE(a.join());
+  auto settings = quick_node("lax", {a.self().address});
+  settings.observer = true;
+
+  node visitor{settings};
+  REQUIRE_FALSE(visitor.join());
+
+  CHECK(eventually([&] { return visitor.members() == std::vector{a.self()}; }));
+  CHECK(visitor.self().address.empty());
+  CHECK(a.members() == std::vector{a.self()});
+  CHECK(eventually([&] { return a.channel_to(visitor.self().id) != nullptr; }));
+}
+
+TEST_CASE("a port that is taken is an error that names it") {
+  node first{quick_node("syd")};
+  REQUIRE_FALSE(first.join());
+  auto settings = quick_node("lax");
+  settings.listen = first.self().address;
+
+  node second{settings};
+  auto problem = second.join();
+
+  REQUIRE(problem);
+  CHECK(problem == errc::cannot_listen);
+  CHECK(fly::text_of(problem).find(first.self().address) != std::string::npos);
+}
+
+TEST_CASE("bad options are told by join, not by the constructor") {
+  auto settings = quick_node("two words");
+  node bad{settings};
+
+  auto problem = bad.join();
+
+  REQUIRE(problem);
+  CHECK(problem == errc::invalid_argument);
+  CHECK(fly::text_of(problem).find("region") != std::string::npos);
+}
+
+TEST_CASE("a node runs on a lent actor system that was prepared") {
+  caf::actor_system_config config;
+  prepare(config);
+  prepare(config); // changes nothing
+  caf::actor_system system{config};
+  node a{system, quick_node("syd")};
+  node b{system, quick_node("lax", {a.self().address})};
+
+  REQUIRE_FALSE(a.join());
+  REQUIRE_FALSE(b.join());
+
+  CHECK(eventually([&] { return sees(a, 2) && sees(b, 2); }));
+  CHECK(&a.system() == &system);
+}
+
+TEST_CASE("a lent actor system that was not prepared is refused") {
+  caf::actor_system_config config;
+  caf::actor_system system{config};
+  node lost{system, quick_node("syd")};
+
+  auto problem = lost.join();
+
+  REQUIRE(problem);
+  CHECK(problem == errc::invalid_argument);
+  CHECK(fly::text_of(problem).find("prepare") != std::string::npos);
+}
+
+TEST_CASE("prepare leaves what the user has set") {
+  caf::actor_system_config config;
+  config.set("scheduler.policy", caf::atom("stealing"));
+  config.set("middleman.workers", std::size_t{2});
+
+  prepare(config);
+
+  CHECK(caf::get_or(config, "scheduler.policy", caf::atom("")) == caf::atom("stealing"));
+  CHECK(caf::get_or(config, "middleman.workers", std::size_t{9}) == 2);
 }
