@@ -131,9 +131,10 @@ public:
     auto deliver = [slot = slot_, on_value = std::move(on_value),
                     on_error = std::move(on_error)]() mutable {
       auto value = slot->take();
-      if (!value)
-        on_error(value.error());
-      else if constexpr (std::is_invocable_v<OnValue&>)
+      if (!value) {
+        caf::error reason = value.error(); // const where T is caf::unit_t
+        on_error(reason);
+      } else if constexpr (std::is_invocable_v<OnValue&>)
         on_value();
       else
         on_value(*value);

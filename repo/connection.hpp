@@ -32,7 +32,7 @@ public:
   server_report& report() noexcept { return link_.report(); }
 
   /// Returns whether it is up and outside a transaction, so that somebody else may use it.
-  bool reusable() { return link_.idle(); }
+  bool reusable() const { return link_.idle(); }
 
   /// Returns whether it is up as far as is known.
   bool connected() const { return link_.connected(); }

@@ -20,10 +20,10 @@ struct position {
   /// The timeline on which the write was committed, from 1.
   std::uint32_t timeline = 0;
   /// The flush position read right after the commit: the commit record ends there or before.
-  fly::repo::lsn lsn;
+  fly::repo::lsn lsn{};
   /// The full transaction id of the write (xid8), never 0; nothing where none was assigned. Where
   /// this id is visible on the same system and history the write is, whatever its LSN says.
-  std::optional<std::uint64_t> xid;
+  std::optional<std::uint64_t> xid{};
 
   friend bool operator==(const position&, const position&) = default;
 };

@@ -156,13 +156,12 @@ caf::expected<link_rows> pq_link::query(const std::string& sql, time_point deadl
   return rows;
 }
 
-bool pq_link::idle() {
+bool pq_link::idle() const {
   if (PQtransactionStatus(raw()) != PQTRANS_IDLE)
     return false;
   pollfd what{PQsocket(raw()), POLLIN, 0};
-  if (::poll(&what, 1, 0) > 0 && PQconsumeInput(raw()) != 1)
-    return false;
-  return connected();
+  // What an idle session says unasked is mostly its last word; it is not worth finding out.
+  return ::poll(&what, 1, 0) == 0 && connected();
 }
 
 bool pq_link::connected() const {

@@ -45,9 +45,9 @@ public:
   /// Errors: errc::sql_failed as `to_error`; errc::database_unavailable.
   caf::expected<link_rows> query(const std::string& sql, time_point deadline);
 
-  /// Returns whether the connection is up, idle, and outside a transaction. Asks the socket, not
-  /// the server: one that has been closed meanwhile is noticed.
-  bool idle();
+  /// Returns whether the connection is up, outside a transaction, and silent. Asks the socket, not
+  /// the server: a session that was ended meanwhile is noticed.
+  bool idle() const;
 
   /// Returns whether the connection is up as far as libpq knows.
   bool connected() const;

@@ -18,7 +18,7 @@ struct server_identity {
   /// Start of the postmaster, in microseconds since the epoch, by the server's clock.
   std::int64_t started_us = 0;
   /// "10.0.0.7:5432" by the server's own word; "" on a Unix socket.
-  std::string address;
+  std::string address{};
   /// Whether it replays the log of another server.
   bool in_recovery = false;
   /// Whether a new transaction can only read: a replica, or default_transaction_read_only.
@@ -27,7 +27,7 @@ struct server_identity {
   /// that: without pg_read_all_stats the newest of two values that are written late.
   std::uint32_t timeline = 0;
   /// Flush position, on a replica the replay position.
-  fly::repo::lsn lsn;
+  fly::repo::lsn lsn{};
   /// Replay delay of a replica that is behind, 0 of one that has all it received; -1 us where
   /// unknown.
   std::chrono::microseconds lag{-1};

@@ -21,9 +21,9 @@ struct progress {
   /// The timeline of its data. Of a replica at least that: PostgreSQL tells ordinary roles late.
   std::uint32_t timeline = 0;
   /// Replay position of a replica, flush position of a server that is not in recovery.
-  fly::repo::lsn lsn;
+  fly::repo::lsn lsn{};
   /// Which of the transaction ids that were asked for are visible, in any order.
-  std::vector<std::uint64_t> visible_xids;
+  std::vector<std::uint64_t> visible_xids{};
 
   friend bool operator==(const progress&, const progress&) = default;
 };

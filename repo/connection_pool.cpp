@@ -1,0 +1,146 @@
+#include "fly/repo/connection_pool.hpp"
+
+#include <algorithm>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <random>
+#include <utility>
+#include <vector>
+
+#include "fly/actors/error.hpp"
+
+namespace fly::repo {
+
+using clock = std::chrono::steady_clock;
+
+struct connection_pool::core {
+  explicit core(pool_options given)
+      : options(std::move(given)), retry(options.retry, std::random_device{}()) {}
+
+  const pool_options options;
+  mutable std::mutex mutex;
+  std::condition_variable returned;
+  std::vector<std::unique_ptr<connection>> idle; // guarded by mutex; the last was used last
+  std::map<connection*, time_point> lent;        // guarded by mutex
+  std::size_t open = 0;                          // guarded by mutex; <= connections_max
+  std::size_t waiting = 0;                       // guarded by mutex; <= queue_max
+  actors::backoff retry;                         // guarded by mutex
+  time_point retry_at{};                         // guarded by mutex
+  caf::error reason;                             // guarded by mutex; of the last failed attempt
+  bool closed = false;                           // guarded by mutex
+
+  /// Takes an idle connection that still works; closes those that do not.
+  std::unique_ptr<connection> take_idle() {
+    while (!idle.empty()) {
+      auto last = std::move(idle.back());
+      idle.pop_back();
+      if (last->reusable())
+        return last;
+      --open;
+    }
+    return nullptr;
+  }
+
+  caf::error waited_in_vain() const {
+    return make_error(errc::overloaded, "all " + std::to_string(options.connections_max) +
+                                            " database connections were in use until the deadline");
+  }
+};
+
+connection_pool::lease::~lease() {
+  if (!held_)
+    return;
+  bool keep = !spoiled_ && held_->reusable();
+  {
+    std::lock_guard guard{pool_->mutex};
+    pool_->lent.erase(held_.get());
+    if (keep && !pool_->closed)
+      pool_->idle.push_back(std::move(held_));
+    else
+      --pool_->open;
+  }
+  pool_->returned.notify_one();
+}
+
+connection_pool::connection_pool(pool_options options)
+    : core_(std::make_shared<core>(std::move(options))) {}
+
+connection_pool::~connection_pool() {
+  close();
+}
+
+caf::expected<connection_pool::lease> connection_pool::take(time_point deadline) {
+  auto& pool = *core_;
+  std::unique_lock lock{pool.mutex};
+  for (;;) {
+    if (pool.closed)
+      return make_error(errc::shutting_down, "the database is closing");
+    if (auto found = pool.take_idle()) {
+      pool.lent.emplace(found.get(), deadline);
+      return lease{core_, std::move(found), true};
+    }
+    if (pool.open < pool.options.connections_max)
+      break;
+    if (pool.waiting >= pool.options.queue_max)
+      return make_error(errc::overloaded, "more than " + std::to_string(pool.options.queue_max) +
+                                              " wait for a database connection");
+    ++pool.waiting;
+    auto outcome = pool.returned.wait_until(lock, deadline);
+    --pool.waiting;
+    if (outcome == std::cv_status::timeout && clock::now() >= deadline)
+      return pool.waited_in_vain();
+  }
+  if (clock::now() < pool.retry_at)
+    return pool.reason;
+  ++pool.open;
+  lock.unlock();
+  auto opened = connection::open(pool.options.link,
+                                 std::min(deadline, clock::now() + pool.options.connect_timeout));
+  lock.lock();
+  if (!opened) {
+    --pool.open;
+    pool.reason = opened.error();
+    pool.retry_at = clock::now() + pool.retry.next();
+    lock.unlock();
+    pool.returned.notify_one();
+    return std::move(opened.error());
+  }
+  pool.retry.reset();
+  pool.lent.emplace(opened->get(), deadline);
+  return lease{core_, std::move(*opened), false};
+}
+
+void connection_pool::drop_idle() {
+  std::vector<std::unique_ptr<connection>> dropped;
+  {
+    std::lock_guard guard{core_->mutex};
+    dropped.swap(core_->idle);
+    core_->open -= dropped.size();
+  }
+  core_->returned.notify_all();
+}
+
+void connection_pool::cut_overdue(time_point now) {
+  // Statements end by statement_timeout; only a server that does not answer gets here.
+  constexpr std::chrono::seconds grace{2};
+  std::lock_guard guard{core_->mutex};
+  for (const auto& [held, deadline] : core_->lent)
+    if (deadline + grace <= now)
+      held->cut();
+}
+
+void connection_pool::close() {
+  {
+    std::lock_guard guard{core_->mutex};
+    core_->closed = true;
+  }
+  drop_idle();
+}
+
+pool_counts connection_pool::counts() const {
+  std::lock_guard guard{core_->mutex};
+  return {.open = core_->open, .idle = core_->idle.size(), .waiting = core_->waiting};
+}
+
+} // namespace fly::repo

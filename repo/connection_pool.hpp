@@ -1,0 +1,101 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <memory>
+
+#include <caf/expected.hpp>
+
+#include "fly/actors/backoff.hpp"
+#include "fly/repo/connection.hpp"
+
+namespace fly::repo {
+
+/// Bounds of a `connection_pool`.
+struct pool_options {
+  link_options link{};
+  /// Connections that may be open at a time, 1 to 1,000.
+  std::size_t connections_max = 8;
+  /// Threads that may wait for one; one more is refused at once.
+  std::size_t queue_max = 1024;
+  /// Longest time to open one.
+  std::chrono::milliseconds connect_timeout{3000};
+  /// Time after a failed attempt in which nobody tries again.
+  actors::backoff_options retry{.first = std::chrono::milliseconds{100},
+                                .max = std::chrono::milliseconds{2000}};
+};
+
+/// What a pool holds, a moment ago.
+struct pool_counts {
+  std::size_t open = 0;    ///< Lent, idle, or being opened.
+  std::size_t idle = 0;    ///< Ready to be lent.
+  std::size_t waiting = 0; ///< Threads that wait for one.
+};
+
+/// Connections to the local database, opened when needed and kept. A broken one is closed and
+/// replaced, never healed. Safe from any thread.
+class connection_pool {
+public:
+  using time_point = std::chrono::steady_clock::time_point;
+  struct core;
+
+  /// A connection on loan: goes back when it is destroyed, or is closed where it cannot be used
+  /// again (broken, or left inside a transaction). May outlive the pool.
+  class lease {
+  public:
+    lease(lease&&) noexcept = default;
+    lease& operator=(lease&&) = delete;
+    ~lease();
+
+    connection& operator*() const noexcept { return *held_; }
+    connection* operator->() const noexcept { return held_.get(); }
+
+    /// Returns whether it was used before, so that it may have broken since unnoticed.
+    bool reused() const noexcept { return reused_; }
+
+    /// Says that nobody should use it again.
+    void spoil() noexcept { spoiled_ = true; }
+
+  private:
+    friend class connection_pool;
+    lease(std::shared_ptr<core> pool, std::unique_ptr<connection> held, bool reused)
+        : pool_(std::move(pool)), held_(std::move(held)), reused_(reused) {}
+
+    std::shared_ptr<core> pool_;
+    std::unique_ptr<connection> held_; // null after a move
+    bool reused_;
+    bool spoiled_ = false;
+  };
+
+  explicit connection_pool(pool_options options);
+
+  /// Closes the idle connections; lent ones go when they come back.
+  ~connection_pool();
+
+  connection_pool(const connection_pool&) = delete;
+  connection_pool& operator=(const connection_pool&) = delete;
+
+  /// Lends a connection, until `deadline` to its user: see `cut_overdue`. Blocks, until `deadline`
+  /// at most. Nothing ran where it fails.
+  /// Errors: errc::overloaded, all are lent and none came back in time, or `queue_max` wait
+  /// already; errc::database_unavailable with the reason, also at once for a while after a failed
+  /// attempt; errc::shutting_down.
+  caf::expected<lease> take(time_point deadline);
+
+  /// Closes the idle connections: what they knew of their server does not hold any more.
+  void drop_idle();
+
+  /// Ends the sessions that are lent for longer than agreed, so that a frozen server does not keep
+  /// their threads for ever.
+  void cut_overdue(time_point now);
+
+  /// Refuses from now on, also those who wait. Idempotent.
+  void close();
+
+  pool_counts counts() const;
+
+private:
+  std::shared_ptr<core> core_;
+};
+
+} // namespace fly::repo

@@ -1,0 +1,60 @@
+#include "fly/repo/role_board.hpp"
+
+#include <utility>
+
+namespace fly::repo {
+
+role_board::role_board(std::chrono::milliseconds fresh_interval, listener tell)
+    : roles_(fresh_interval), tell_(std::move(tell)) {}
+
+void role_board::saw_fresh(const server_identity& server) {
+  std::lock_guard guard{mutex_};
+  roles_.saw_fresh(server, clock::now());
+  tell();
+}
+
+void role_board::saw(const server_identity& server) {
+  std::lock_guard guard{mutex_};
+  roles_.saw(server);
+  tell();
+}
+
+void role_board::failed(std::string reason) {
+  std::lock_guard guard{mutex_};
+  roles_.failed(std::move(reason), clock::now());
+  tell();
+}
+
+void role_board::refused() {
+  std::lock_guard guard{mutex_};
+  roles_.refused();
+  tell();
+}
+
+role_board::clock::time_point role_board::fresh_due() const {
+  std::lock_guard guard{mutex_};
+  return roles_.fresh_due();
+}
+
+role_report role_board::report() const {
+  std::lock_guard guard{mutex_};
+  return roles_.report();
+}
+
+void role_board::close() {
+  std::lock_guard guard{mutex_};
+  tell_ = nullptr;
+}
+
+void role_board::tell() {
+  constexpr std::chrono::milliseconds least_interval{900};
+  auto now = clock::now();
+  const auto& report = roles_.report();
+  if (!tell_ || (!differs_in_kind(report, told_) && now - told_at_ < least_interval))
+    return;
+  told_ = report;
+  told_at_ = now;
+  tell_(report);
+}
+
+} // namespace fly::repo

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <mutex>
+#include <string>
+
+#include "fly/repo/role_watcher.hpp"
+
+namespace fly::repo {
+
+/// Where all who see the local database write down what they saw, and from where changes of its
+/// role are told. Safe from any thread.
+class role_board {
+public:
+  using clock = std::chrono::steady_clock;
+  /// Hears of the role: at once where it changed in kind, and once a second for how far the data
+  /// is. Called by one thread at a time, in order; must not block and not call the board.
+  using listener = std::function<void(const role_report&)>;
+
+  role_board(std::chrono::milliseconds fresh_interval, listener tell);
+
+  /// As the functions of `role_watcher`.
+  void saw_fresh(const server_identity& server);
+  void saw(const server_identity& server);
+  void failed(std::string reason);
+  void refused();
+
+  clock::time_point fresh_due() const;
+  role_report report() const;
+
+  /// Tells nobody from now on; returns after the last call into the listener has.
+  void close();
+
+private:
+  void tell(); // with the mutex held
+
+  mutable std::mutex mutex_;
+  role_watcher roles_;          // guarded by mutex_
+  listener tell_;               // guarded by mutex_
+  role_report told_;            // guarded by mutex_
+  clock::time_point told_at_{}; // guarded by mutex_
+};
+
+} // namespace fly::repo
