@@ -43,6 +43,12 @@ bool primary::update(std::span<const member_view> views) {
   next.region = state_.region;
   next.by_database = state_.by_database || std::any_of(views.begin(), views.end(), has_answered);
   auto system = common_system(views);
+  if (system == 0)
+    system = state_.system; // nobody knows now: what was known stays
+  next.system = system;
+  // A timeline that has begun is never gone back behind: whoever is still writable there is cut off
+  // and does not know it.
+  next.timeline = system == state_.system ? state_.timeline : 0;
   for (const auto& view : views) {
     bool writable = view.database.role == claim::role::primary && view.database.system == system;
     if (writable && is_live(view))

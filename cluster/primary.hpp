@@ -16,7 +16,9 @@ struct primary_state {
   std::vector<member> group;
   /// Region of the group; where that is empty the last known one, else the label.
   std::string region;
-  /// Timeline of the group's database; 0 without a database.
+  /// The system that is gone by; 0 without a database.
+  std::uint64_t system = 0;
+  /// The highest timeline of that system on which a writable database was ever seen; 0 for none.
   std::uint32_t timeline = 0;
   /// Whether any database has ever answered: from then on the label decides nothing.
   bool by_database = false;
@@ -25,9 +27,9 @@ struct primary_state {
 };
 
 /// Decides who is primary from what the members claim: the members whose database is writable, on
-/// the highest timeline, of the system that most members have (of two equally common ones the
-/// smaller identifier). As long as no database has ever answered, the members of the region in the
-/// label. Only members with a link, and self, can be primary. A pure value.
+/// the highest timeline ever seen, of the system that most members have (of two equally common ones
+/// the smaller identifier). As long as no database has ever answered, the members of the region in
+/// the label. Only members with a link, and self, can be primary. A pure value.
 class primary {
 public:
   explicit primary(std::string label);

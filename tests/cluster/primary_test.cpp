@@ -1,0 +1,137 @@
+// Proves who is primary: by label until a database has answered, then by what the databases say.
+#include "fly/cluster/primary.hpp"
+
+#include <algorithm>
+
+#include <doctest/doctest.h>
+
+using namespace fly::cluster;
+
+namespace {
+
+using role = enum claim::role;
+
+member_view view(const std::string& id, const std::string& region, role what = role::none,
+                 std::uint32_t timeline = 1, std::uint64_t system = 1) {
+  member_view result;
+  result.who = {.id = id, .incarnation = 1, .region = region};
+  result.linked = true;
+  result.database.role = what;
+  if (what == role::primary || what == role::replica) {
+    result.database.system = system;
+    result.database.timeline = timeline;
+  }
+  return result;
+}
+
+std::vector<std::string> group(primary& rule, std::vector<member_view> views) {
+  rule.update(views);
+  std::vector<std::string> ids;
+  for (const auto& who : rule.state().group)
+    ids.push_back(who.id);
+  return ids;
+}
+
+using ids = std::vector<std::string>;
+
+} // namespace
+
+TEST_CASE("before anybody is seen nobody is primary, and the region is the label") {
+  primary rule{"syd"};
+
+  CHECK(rule.state().group.empty());
+  CHECK(rule.state().region == "syd");
+  CHECK_FALSE(rule.update({}));
+}
+
+TEST_CASE("without a database the members of the labelled region are primary") {
+  primary rule{"syd"};
+
+  CHECK(group(rule, {view("b", "syd"), view("c", "lax"), view("a", "syd")}) == ids{"a", "b"});
+  CHECK(rule.state().region == "syd");
+  CHECK_FALSE(rule.state().by_database);
+}
+
+TEST_CASE("a database that has not answered yet, or cannot be reached, does not count") {
+  primary rule{"syd"};
+
+  CHECK(group(rule, {view("a", "syd", role::unknown), view("b", "lax", role::unreachable)}) ==
+        ids{"a"});
+  CHECK_FALSE(rule.state().by_database);
+}
+
+TEST_CASE("the first answer of a database ends the rule of the label for good") {
+  primary rule{"syd"};
+
+  CHECK(group(rule, {view("a", "syd", role::replica), view("b", "lax", role::unknown)}).empty());
+  CHECK(rule.state().region == "syd");
+  CHECK(group(rule, {view("a", "syd", role::replica), view("b", "lax", role::primary)}) ==
+        ids{"b"});
+  CHECK(rule.state().region == "lax");
+  CHECK(group(rule, {view("a", "syd"), view("b", "lax", role::unreachable)}).empty());
+  CHECK(rule.state().region == "lax"); // the last known one
+}
+
+TEST_CASE("the highest timeline wins, and all on it are primary") {
+  primary rule{"syd"};
+
+  CHECK(group(rule, {view("old", "syd", role::primary, 3), view("b", "lax", role::primary, 4),
+                     view("a", "lax", role::primary, 4), view("r", "ams", role::replica, 5)}) ==
+        ids{"a", "b"});
+  CHECK(rule.state().timeline == 4);
+  CHECK(rule.state().region == "lax");
+}
+
+TEST_CASE("another system does not win by its timeline, unless more members have it") {
+  primary rule{"syd"};
+  auto ours = view("a", "syd", role::primary, 1, 7);
+  auto replica = view("b", "lax", role::replica, 1, 7);
+  auto foreign = view("x", "ams", role::primary, 9, 8);
+  auto foreign_too = view("y", "ams", role::replica, 9, 8);
+
+  CHECK(group(rule, {ours, replica, foreign}) == ids{"a"});
+  CHECK(group(rule, {ours, foreign}) == ids{"a"}); // equally common: the smaller identifier
+  CHECK(group(rule, {ours, foreign, foreign_too}) == ids{"x"});
+}
+
+TEST_CASE("who has no link is not primary, self always can be") {
+  primary rule{"syd"};
+  auto lost = view("a", "syd", role::primary);
+  lost.linked = false;
+  lost.state = presence::suspect;
+  auto self = view("b", "syd", role::primary);
+  self.linked = false;
+  self.state = presence::self;
+  auto slow = view("c", "syd", role::primary);
+  slow.state = presence::suspect;
+
+  CHECK(group(rule, {lost, self, slow}) == ids{"b", "c"});
+}
+
+TEST_CASE("a primary on an older timeline does not come back when the later one is lost") {
+  primary rule{"syd"};
+  auto fresh = view("b", "lax", role::primary, 2);
+  auto zombie = view("a", "syd", role::primary, 1);
+  CHECK(group(rule, {zombie}) == ids{"a"});
+  CHECK(group(rule, {zombie, fresh}) == ids{"b"});
+
+  fresh.linked = false;
+
+  CHECK(group(rule, {zombie, fresh}).empty());
+  CHECK(group(rule, {zombie}).empty());
+  CHECK(rule.state().region == "lax");
+  zombie.database.timeline = 3;
+  CHECK(group(rule, {zombie}) == ids{"a"});
+}
+
+TEST_CASE("an update says whether anything has changed") {
+  primary rule{"syd"};
+  std::vector<member_view> views{view("a", "syd", role::primary)};
+  CHECK(rule.update(views));
+  CHECK_FALSE(rule.update(views));
+
+  views[0].database.lsn = 99;
+  CHECK_FALSE(rule.update(views));
+  views[0].database.timeline = 2;
+  CHECK(rule.update(views));
+}
