@@ -20,7 +20,7 @@ namespace fly::rpc {
 
 /// Deepest nesting of JSON, and most values of one text: what is larger is refused.
 inline constexpr std::size_t json_depth_max = 64;
-inline constexpr std::size_t json_values_max = 4'000'000;
+inline constexpr std::size_t json_values_max = 1'000'000;
 
 /// Encodes a JSON array of values as `types` say. Errors: errc::invalid_argument naming the place.
 caf::expected<bytes> json_to_bytes(const std::vector<type_node>& types, std::string_view json);

@@ -29,9 +29,10 @@ public:
     std::move(raw_).then(
         [on_value = std::move(on_value), on_error](bytes& encoded) mutable {
           auto result = decode_result<R>(encoded); // here, and not on the I/O thread
-          if (!result)
-            on_error(result.error());
-          else if constexpr (std::is_void_v<R>)
+          if (!result) {
+            caf::error reason = result.error();
+            on_error(reason);
+          } else if constexpr (std::is_void_v<R>)
             on_value();
           else
             on_value(*result);

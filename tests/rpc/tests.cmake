@@ -1,11 +1,25 @@
+# A member as a process of its own, for tests that kill it.
+add_executable(fly_rpc_peer rpc/peer.cpp)
+target_link_libraries(fly_rpc_peer PRIVATE fly::rpc)
+target_include_directories(fly_rpc_peer PRIVATE "${PROJECT_SOURCE_DIR}")
+fly_configure_target(fly_rpc_peer)
+
 fly_add_test_program(rpc
   SOURCES
     rpc/call_table_test.cpp
+    rpc/client_test.cpp
     rpc/codec_test.cpp
+    rpc/endpoint_test.cpp
+    rpc/failover_test.cpp
     rpc/json_codec_test.cpp
     rpc/message_test.cpp
     rpc/registry_test.cpp
     rpc/routes_test.cpp
+    rpc/server_test.cpp
     rpc/signature_test.cpp
+    rpc/tools_test.cpp
     rpc/type_text_test.cpp
+    rpc/verbs_test.cpp
   LINKS fly::rpc)
+add_dependencies(fly_rpc_test fly_rpc_peer)
+target_compile_definitions(fly_rpc_test PRIVATE FLY_RPC_PEER="$<TARGET_FILE:fly_rpc_peer>")

@@ -1,0 +1,259 @@
+// Proves that a call is sent where it can run, goes elsewhere where nothing ran, and ends once.
+#include "fly/rpc/client.hpp"
+
+#include <doctest/doctest.h>
+
+#include "fake_link.hpp"
+#include "fly/actors/error.hpp"
+#include "fly/rpc/server.hpp"
+
+using namespace fly;
+using namespace fly::rpc;
+using namespace fly::test;
+using namespace std::chrono_literals;
+using cluster::bytes_of;
+
+namespace {
+
+using outcome = std::optional<caf::expected<bytes>>;
+
+/// A client whose members are the test.
+struct bench {
+  actors::worker_pool workers{{.threads = 1, .queue_max = 1, .name = "test"}};
+  rpc::server local{workers, [] { return false; }};
+  std::shared_ptr<rpc::client> client = std::make_shared<rpc::client>(4, local);
+  fake_link a{"a", {.frame_bytes_max = 1000, .unsent_bytes_max = 1000}};
+  fake_link b{"b", {.frame_bytes_max = 1000, .unsent_bytes_max = 1000}};
+
+  void connect(std::vector<fake_link*> links) {
+    std::vector<route> all;
+    for (auto* each : links) {
+      route to;
+      to.who = each->link->peer();
+      to.link = each->link;
+      to.primary = true;
+      to.offered = std::make_shared<const offer>();
+      to.in_flight = std::make_shared<std::atomic<std::uint32_t>>(0);
+      all.push_back(std::move(to));
+    }
+    client->reroute(std::make_shared<const routes>(std::move(all)));
+  }
+
+  std::uint64_t start(std::shared_ptr<outcome> to, target whom = target::region("ams"),
+                      std::size_t size = 2) {
+    call begun;
+    begun.whom = std::move(whom);
+    begun.name = "f";
+    begun.wanted = signature{"()->str"};
+    begun.arguments = std::make_shared<const bytes>(size);
+    begun.begun = std::chrono::steady_clock::now();
+    begun.deadline = begun.begun + 1h;
+    begun.reply = [to](caf::expected<bytes> value) {
+      CHECK_FALSE(to->has_value());
+      *to = std::move(value);
+    };
+    return client->start(std::move(begun));
+  }
+
+  void answer(fake_link& from, std::uint64_t id, caf::error reason = {}) {
+    CHECK_FALSE(client->on_answer(from.link, bytes_of(head_of(answer_message{id, reason, {}}))));
+  }
+
+  static std::optional<call_message> sent_to(fake_link& link) {
+    auto frame = link.next();
+    if (!frame || frame->first != call_frame)
+      return std::nullopt;
+    return *parse_call(bytes_of(frame->second));
+  }
+};
+
+std::shared_ptr<outcome> slot() {
+  return std::make_shared<outcome>();
+}
+
+} // namespace
+
+TEST_CASE("a call is sent with what is left of its time, and its answer ends it") {
+  bench it;
+  it.connect({&it.a});
+  auto result = slot();
+
+  auto id = it.start(result);
+
+  auto sent = bench::sent_to(it.a);
+  REQUIRE(sent);
+  CHECK(sent->id == id);
+  CHECK(sent->budget > 59min);
+  CHECK(sent->arguments.size() == 2);
+  CHECK_FALSE(sent->primary_only);
+  it.answer(it.a, id);
+  REQUIRE(*result);
+  CHECK(**result);
+  CHECK(it.client->calls() == 0);
+  it.answer(it.a, id); // a second answer is dropped
+}
+
+TEST_CASE("a call waits for a member and is sent when one comes") {
+  bench it;
+  auto result = slot();
+  it.start(result);
+  CHECK(it.client->waiting() == 1);
+
+  it.connect({&it.a});
+  it.client->drive(std::chrono::steady_clock::now());
+
+  CHECK(bench::sent_to(it.a));
+  CHECK(it.client->waiting() == 0);
+}
+
+TEST_CASE("a member that is not primary is left for another one") {
+  bench it;
+  it.connect({&it.a, &it.b});
+  auto result = slot();
+  auto id = it.start(result, target::primary());
+  auto first = bench::sent_to(it.a);
+  auto& refuser = first ? it.a : it.b;
+  auto& other = first ? it.b : it.a;
+  if (!first)
+    first = bench::sent_to(it.b);
+  REQUIRE(first);
+  CHECK(first->primary_only);
+
+  it.answer(refuser, id, make_error(errc::not_primary, "no"));
+
+  CHECK_FALSE(*result);
+  CHECK(bench::sent_to(other));
+  it.answer(refuser, id); // who refused has nothing more to say
+  CHECK_FALSE(*result);
+  it.answer(other, id);
+  CHECK(**result);
+}
+
+TEST_CASE("where all refuse the call rests, and asks again") {
+  bench it;
+  it.connect({&it.a});
+  auto result = slot();
+  auto id = it.start(result, target::primary());
+  for (int round = 0; round < 3; ++round) {
+    REQUIRE(bench::sent_to(it.a));
+    it.answer(it.a, id, make_error(errc::not_primary, "no"));
+    CHECK(it.client->waiting() == 1);
+    it.client->drive(std::chrono::steady_clock::now() + 1s);
+  }
+  it.client->end(id);
+
+  REQUIRE(*result);
+  CHECK((*result)->error() == errc::timeout); // the last attempt may have run
+}
+
+TEST_CASE("a full link is left for another member; where all are full the call fails at once") {
+  bench it;
+  it.connect({&it.a, &it.b});
+  std::vector<char> filler(990);
+  REQUIRE_FALSE(it.a.link->send(cluster::frame_kind{99}, bytes_of(filler)));
+  for (int i = 0; i < 3; ++i) {
+    auto result = slot();
+    it.answer(it.b, it.start(result));
+    CHECK(**result);
+  }
+  REQUIRE_FALSE(it.b.link->send(cluster::frame_kind{99}, bytes_of(std::vector<char>(860))));
+  auto result = slot();
+
+  it.start(result);
+
+  REQUIRE(*result);
+  CHECK((*result)->error() == errc::overloaded);
+  CHECK(it.client->calls() == 0);
+}
+
+TEST_CASE("a closed link is left for another member, and waited for where there is none") {
+  bench it;
+  it.connect({&it.a});
+  it.a.link->close();
+  auto result = slot();
+  it.start(result);
+  CHECK(it.client->waiting() == 1);
+
+  it.connect({&it.a, &it.b});
+  it.client->drive(std::chrono::steady_clock::now());
+
+  CHECK(bench::sent_to(it.b));
+}
+
+TEST_CASE("arguments above the bound of a frame fail at once, nothing ran") {
+  bench it;
+  it.connect({&it.a, &it.b});
+  auto result = slot();
+
+  it.start(result, target::region("ams"), 2000);
+
+  REQUIRE(*result);
+  CHECK((*result)->error() == errc::frame_too_large);
+}
+
+TEST_CASE("a lost link fails the calls that were sent over it, at once") {
+  bench it;
+  it.connect({&it.a});
+  auto result = slot();
+  it.start(result);
+
+  it.client->on_link_down(it.a.link, make_error(errc::member_lost, "silence"));
+
+  REQUIRE(*result);
+  CHECK((*result)->error() == errc::member_lost);
+  CHECK(text_of((*result)->error()).find("silence") != std::string::npos);
+}
+
+TEST_CASE("a caller that gives up tells the member, and an answer after that is dropped") {
+  bench it;
+  it.connect({&it.a});
+  auto result = slot();
+  auto id = it.start(result);
+  REQUIRE(bench::sent_to(it.a));
+
+  it.client->end(id);
+
+  CHECK((*result)->error() == errc::timeout);
+  auto frame = it.a.next();
+  REQUIRE(frame);
+  CHECK(frame->first == cancel_frame);
+  CHECK(parse_cancel(bytes_of(frame->second))->id == id);
+  it.answer(it.a, id);
+  it.client->end(id);
+}
+
+TEST_CASE("the text of a mismatch has both signatures") {
+  bench it;
+  it.connect({&it.a});
+  auto result = slot();
+  auto id = it.start(result);
+
+  it.answer(it.a, id, make_error(errc::signature_mismatch, "f is served as (i32)->str"));
+
+  CHECK(text_of((*result)->error()) == "f is served as (i32)->str by a and called as ()->str");
+}
+
+TEST_CASE("calls are bounded, and end with the client") {
+  bench it;
+  std::vector<std::shared_ptr<outcome>> results;
+  for (int i = 0; i < 5; ++i)
+    it.start(results.emplace_back(slot()));
+  CHECK((**results[4]).error() == errc::overloaded);
+
+  it.client->close();
+
+  CHECK((**results[0]).error() == errc::shutting_down);
+  auto late = slot();
+  it.start(late);
+  CHECK((**late).error() == errc::shutting_down);
+}
+
+TEST_CASE("a malformed answer is an error and ends nothing") {
+  bench it;
+  it.connect({&it.a});
+  auto result = slot();
+  it.start(result);
+
+  CHECK(it.client->on_answer(it.a.link, bytes_of(std::vector<char>{1})) == errc::malformed_frame);
+  CHECK_FALSE(*result);
+}

@@ -1,0 +1,223 @@
+// Proves what becomes of calls when members die, leave, refuse, or close, with real nodes; one of
+// them is a process of its own that is killed.
+#include "fly/rpc/endpoint.hpp"
+
+#include <array>
+#include <atomic>
+#include <csignal>
+#include <cstdio>
+#include <future>
+#include <thread>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <doctest/doctest.h>
+
+#include "fly/actors/error.hpp"
+#include "shops.hpp"
+
+using namespace fly;
+using namespace fly::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// The program `fly_rpc_peer` (peer.cpp) as a process: a shop in region hkg.
+class peer_process {
+public:
+  explicit peer_process(const std::string& peer) {
+    pid_ = ::fork();
+    REQUIRE(pid_ >= 0);
+    if (pid_ == 0) {
+      ::execl(FLY_RPC_PEER, FLY_RPC_PEER, "hkg", peer.c_str(), nullptr);
+      ::_exit(127);
+    }
+  }
+
+  ~peer_process() { kill(); }
+
+  void kill() {
+    if (pid_ <= 0)
+      return;
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+    pid_ = 0;
+  }
+
+private:
+  pid_t pid_ = 0;
+};
+
+/// A handler of bytes, as the repo floor serves its writes.
+rpc::raw_handler returning(std::function<caf::expected<std::string>()> f) {
+  return [f = std::move(f)](const rpc::call_context&,
+                            std::span<const char>) -> caf::expected<rpc::bytes> {
+    auto value = f();
+    if (!value)
+      return value.error();
+    return rpc::encode(*value);
+  };
+}
+
+} // namespace
+
+TEST_CASE("calls of a process that is killed fail at once, and say that they may have run") {
+  shop_node syd{"syd"};
+  REQUIRE_FALSE(syd.node.join());
+  peer_process hkg{syd.address()};
+  REQUIRE(sees_endpoints(syd, 2));
+  auto patient = syd.rpc->with({.timeout = 30s});
+  REQUIRE(*rpc_region(patient, "hkg", shop::shout, "hi") == "hi");
+  std::vector<std::future<caf::expected<std::string>>> answers;
+  for (int i = 0; i < 4; ++i)
+    answers.push_back(std::async(std::launch::async,
+                                 [&] { return rpc_region(patient, "hkg", shop::shout, "block"); }));
+  REQUIRE(eventually([&] { return syd.rpc->counts().in_flight == 4; }));
+  std::this_thread::sleep_for(50ms); // until the other process has begun them
+
+  auto took = time_of([&] {
+    hkg.kill();
+    for (auto& each : answers)
+      CHECK(each.get().error() == errc::member_lost);
+  });
+
+  CHECK(took < 2s);
+  CHECK(syd.rpc->counts().in_flight == 0);
+}
+
+TEST_CASE("calls of a member that leaves fail at once") {
+  shop_node syd{"syd"};
+  shop_node lax{"lax", {syd.address()}};
+  REQUIRE_FALSE(syd.node.join());
+  REQUIRE_FALSE(lax.node.join());
+  std::promise<void> release;
+  lax.rpc->serve(shop::shout, [gate = release.get_future().share()](std::string text) {
+    gate.wait();
+    return text;
+  });
+  REQUIRE(sees_endpoints(syd, 2));
+  auto answer = std::async(std::launch::async, [&] {
+    return rpc_region(syd.rpc->with({.timeout = 30s}), "lax", shop::shout, "hi");
+  });
+  REQUIRE(eventually([&] { return lax.rpc->counts().serving == 1; }));
+
+  lax.node.leave();
+
+  REQUIRE(answer.wait_for(5s) == std::future_status::ready);
+  auto value = answer.get();
+  CHECK(value.error() == errc::member_lost);
+  CHECK(text_of(value.error()).find(lax.id()) != std::string::npos);
+  release.set_value();
+}
+
+TEST_CASE("a primary that refuses is left for another one") {
+  shop_node one{"syd"};
+  shop_node two{"syd", {one.address()}};
+  shop_node lax{"lax", {one.address(), two.address()}};
+  std::atomic<int> refusals{0};
+  one.rpc->serve_raw("write", "()->str", {}, returning([&]() -> caf::expected<std::string> {
+                       ++refusals;
+                       return make_error(errc::not_primary, "read-only");
+                     }));
+  two.rpc->serve_raw("write", "()->str", {}, returning([] { return std::string{"two"}; }));
+  for (auto* each : {&one, &two, &lax})
+    REQUIRE_FALSE(each->node.join());
+  REQUIRE(sees_endpoints(lax, 3));
+  REQUIRE(sees_endpoints(one, 3));
+
+  auto ask = [](shop_node& from) {
+    return rpc::ask_raw(*from.rpc, rpc::target::primary(), "write", {}, rpc::bytes{});
+  };
+  for (int i = 0; i < 20; ++i)
+    CHECK(*rpc::decode_result<std::string>(*ask(lax)) == "two");
+  CHECK(refusals > 0);
+  // The one that refuses asks itself first, then the other.
+  CHECK(*rpc::decode_result<std::string>(*ask(one)) == "two");
+}
+
+TEST_CASE("where every primary refuses the call asks again until one does not") {
+  shop_node syd{"syd"};
+  shop_node lax{"lax", {syd.address()}};
+  std::atomic<int> asked{0};
+  syd.rpc->serve_raw("write", "()->str", {}, returning([&]() -> caf::expected<std::string> {
+                       if (++asked < 5)
+                         return make_error(errc::not_primary, "read-only");
+                       return std::string{"done"};
+                     }));
+  REQUIRE_FALSE(syd.node.join());
+  REQUIRE_FALSE(lax.node.join());
+  REQUIRE(sees_endpoints(lax, 2));
+
+  auto value = rpc::ask_raw(*lax.rpc, rpc::target::primary(), "write", {}, rpc::bytes{});
+  CHECK(*rpc::decode_result<std::string>(*value) == "done");
+  CHECK(asked == 5);
+
+  asked = -1'000'000;
+  auto quick = lax.rpc->with({.timeout = 200ms});
+  auto refused = rpc::ask_raw(quick, rpc::target::primary(), "write", {}, rpc::bytes{});
+  CHECK(refused.error() == errc::no_primary);
+  CHECK(text_of(refused.error()).find("read-only") != std::string::npos);
+}
+
+TEST_CASE("an endpoint that closes sends new calls elsewhere and ends its own") {
+  shop_node syd{"syd"};
+  shop_node one{"lax", {syd.address()}};
+  shop_node two{"lax", {syd.address()}};
+  for (auto* each : {&one, &two})
+    each->rpc->serve(shop::shout, [](std::string text) { return text; });
+  for (auto* each : {&syd, &one, &two})
+    REQUIRE_FALSE(each->node.join());
+  REQUIRE(sees_endpoints(syd, 3));
+  std::atomic<bool> stop{false};
+  std::atomic<int> failed{0};
+  std::atomic<int> done{0};
+  std::thread caller{[&] {
+    while (!stop) {
+      failed += rpc_region(*syd.rpc, "lax", shop::shout, "x") ? 0 : 1;
+      ++done;
+    }
+  }};
+  REQUIRE(eventually([&] { return done > 20; }));
+
+  one.rpc.reset();
+  auto before = done.load();
+  CHECK(eventually([&] { return done > before + 20; }));
+  stop = true;
+  caller.join();
+
+  CHECK(failed == 0);
+}
+
+TEST_CASE("the calls of an endpoint that is destroyed end with it") {
+  shop_node syd{"syd"};
+  REQUIRE_FALSE(syd.node.join());
+  std::promise<void> release;
+  std::atomic<bool> runs{false};
+  syd.rpc->serve(shop::shout, [&, gate = release.get_future().share()](std::string text) {
+    runs = true;
+    gate.wait();
+    return text;
+  });
+  std::vector<caf::error> reasons(2);
+  std::atomic<int> ended{0};
+  auto deadline = std::chrono::steady_clock::now() + 1h;
+  for (int i = 0; i < 2; ++i)
+    syd.rpc->start(rpc::target::region(i == 0 ? "syd" : "hkg"), "shop.shout", {},
+                   *rpc::encode(std::string{}), deadline, [&, i](caf::expected<rpc::bytes> value) {
+                     reasons[static_cast<std::size_t>(i)] = value.error();
+                     ++ended;
+                   });
+  REQUIRE(eventually([&] { return runs.load(); }));
+  std::thread opener{[&] {
+    while (ended < 2)
+      std::this_thread::sleep_for(1ms);
+    release.set_value();
+  }};
+
+  syd.rpc.reset();
+  opener.join();
+
+  CHECK(reasons[0] == errc::member_lost); // it ran
+  CHECK(reasons[1] == errc::shutting_down);
+}

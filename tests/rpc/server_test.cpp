@@ -1,0 +1,240 @@
+// Proves what becomes of a call frame: which calls run, which are dropped, and how each is
+// answered.
+#include "fly/rpc/server.hpp"
+
+#include <atomic>
+#include <future>
+#include <stdexcept>
+
+#include <caf/sec.hpp>
+#include <doctest/doctest.h>
+
+#include "fake_link.hpp"
+#include "fly/actors/error.hpp"
+#include "fly/rpc/message.hpp"
+#include "tests/support/eventually.hpp"
+
+using namespace fly;
+using namespace fly::rpc;
+using namespace fly::test;
+using namespace std::chrono_literals;
+using cluster::bytes_of;
+
+namespace {
+
+struct oddity {};
+
+/// A server with one worker and the functions of the tests.
+struct bench {
+  std::atomic<bool> primary{true};
+  std::atomic<int> runs{0};
+  std::promise<void> release;
+  std::shared_future<void> released{release.get_future()};
+  actors::worker_pool workers{{.threads = 1, .queue_max = 2, .name = "test"}};
+  rpc::server server{workers, [this] { return primary.load(); }};
+  fake_link caller{"caller", {.frame_bytes_max = 4096, .unsent_bytes_max = 8192}};
+
+  bench() {
+    serve("echo", {}, [](auto& from) { return bytes{from.begin(), from.end()}; });
+    serve("direct", {.on_io_thread = true}, [](auto& from) {
+      return bytes{from.begin(), from.end()};
+    });
+    serve("large", {}, [](auto&) { return bytes(5000); });
+    serve("block", {}, [gate = released](auto&) { return gate.wait(), bytes{}; });
+    serve("throw", {}, [](auto&) -> bytes { throw std::out_of_range("too far"); });
+    serve("odd", {}, [](auto&) -> bytes { throw oddity{}; });
+    serve("foreign", {}, [](auto&) -> caf::expected<bytes> { return caf::sec::invalid_argument; });
+  }
+
+  ~bench() {
+    if (!done)
+      release.set_value();
+    workers.stop();
+  }
+
+  template <class F>
+  void serve(std::string name, serve_options options, F f) {
+    auto handler = [this, f](const call_context&,
+                             std::span<const char> from) -> caf::expected<bytes> {
+      ++runs;
+      return f(from);
+    };
+    REQUIRE_FALSE(server.add(name, {signature{"()->void"}, options, handler}));
+  }
+
+  void call(std::uint64_t id, std::string_view name, std::chrono::microseconds budget = 5s,
+            bool primary_only = false, std::uint64_t fingerprint = 0) {
+    auto payload = head_of(call_message{id, fingerprint, budget, primary_only, name, {}});
+    payload.insert(payload.end(), {'h', 'i'});
+    CHECK_FALSE(server.on_call(caller.link, bytes_of(payload)));
+  }
+
+  /// Waits for the next answer: its error, or an empty one and the result.
+  std::pair<caf::error, std::string> answer(std::uint64_t id) {
+    std::optional<std::pair<cluster::frame_kind, std::vector<char>>> frame;
+    REQUIRE(eventually([&] { return (frame = caller.next()).has_value(); }));
+    CHECK(frame->first == answer_frame);
+    auto parsed = parse_answer(bytes_of(frame->second));
+    REQUIRE(parsed);
+    CHECK(parsed->id == id);
+    auto text = characters(parsed->result);
+    return {parsed->reason, {text.begin(), text.end()}};
+  }
+
+  void let_go() {
+    done = true;
+    release.set_value();
+  }
+
+  bool done = false;
+};
+
+} // namespace
+
+TEST_CASE("a call runs on a worker, or at once where the function wants that") {
+  bench it;
+  it.call(1, "echo");
+  CHECK(it.answer(1).second == "hi");
+
+  it.call(2, "direct");
+  CHECK(it.runs == 2); // it has run on this thread
+  CHECK(it.answer(2).second == "hi");
+  CHECK(eventually([&] { return it.server.serving() == 0; }));
+}
+
+TEST_CASE(
+    "unknown names, other signatures and a node that is not primary are answered, nothing ran") {
+  bench it;
+  it.primary = false;
+  it.call(1, "nothing");
+  CHECK(it.answer(1).first == errc::unknown_function);
+  it.call(2, "echo", 5s, false, signature{"(i32)->void"}.fingerprint);
+  CHECK(it.answer(2).first == errc::signature_mismatch);
+  it.call(3, "echo", 5s, true);
+  CHECK(it.answer(3).first == errc::not_primary);
+
+  CHECK(it.runs == 0);
+}
+
+TEST_CASE("an exception is answered with its type and text") {
+  bench it;
+  it.call(1, "throw");
+  auto thrown = it.answer(1).first;
+  CHECK(thrown == errc::function_failed);
+  CHECK(text_of(thrown) == "throw threw std::out_of_range: too far");
+  CHECK(details_of(thrown).at("exception") == "std::out_of_range");
+  CHECK(details_of(thrown).at("what") == "too far");
+
+  it.call(2, "odd");
+  CHECK(details_of(it.answer(2).first).at("exception").find("oddity") != std::string::npos);
+  it.call(3, "foreign");
+  auto foreign = it.answer(3).first;
+  CHECK(foreign == errc::function_failed);
+  CHECK(text_of(foreign).find("invalid_argument") != std::string::npos);
+}
+
+TEST_CASE("a full pool refuses at once") {
+  bench it;
+  it.call(1, "block");
+  REQUIRE(eventually([&] { return it.runs == 1; }));
+  it.call(2, "echo");
+  it.call(3, "echo");
+  it.call(4, "echo");
+
+  CHECK(it.answer(4).first == errc::overloaded);
+  it.let_go();
+  CHECK_FALSE(it.answer(1).first);
+  CHECK_FALSE(it.answer(2).first);
+  CHECK_FALSE(it.answer(3).first);
+}
+
+TEST_CASE("a call whose time is up before it begins does not run") {
+  bench it;
+  it.call(1, "direct", 0us);
+
+  CHECK(it.answer(1).first == errc::expired);
+  CHECK(it.runs == 0);
+}
+
+TEST_CASE("a cancelled call does not run, nor do those of a caller that is gone") {
+  bench it;
+  it.call(1, "block");
+  REQUIRE(eventually([&] { return it.runs == 1; }));
+  it.call(2, "echo");
+  it.call(3, "echo");
+
+  CHECK_FALSE(it.server.on_cancel(it.caller.link, bytes_of(head_of(cancel_message{2}))));
+  CHECK_FALSE(it.server.on_cancel(it.caller.link, bytes_of(head_of(cancel_message{99}))));
+  it.server.on_link_down(it.caller.link);
+  it.let_go();
+
+  REQUIRE(eventually([&] { return it.server.serving() == 0; }));
+  CHECK(it.runs == 1);
+}
+
+TEST_CASE("a call that runs already is not stopped by a cancel") {
+  bench it;
+  it.call(1, "block");
+  REQUIRE(eventually([&] { return it.runs == 1; }));
+
+  it.server.on_cancel(it.caller.link, bytes_of(head_of(cancel_message{1})));
+  it.let_go();
+
+  CHECK_FALSE(it.answer(1).first);
+}
+
+TEST_CASE("a result above the bound of a frame says that it ran") {
+  bench it;
+  it.call(1, "large");
+
+  auto reason = it.answer(1).first;
+
+  CHECK(reason == errc::malformed_result);
+  CHECK(text_of(reason).find("4096") != std::string::npos);
+}
+
+TEST_CASE("answers that a full link does not take are sent later, or dropped with their deadline") {
+  bench it;
+  std::vector<char> filler(4000);
+  REQUIRE_FALSE(it.caller.link->send(cluster::frame_kind{99}, bytes_of(filler)));
+  REQUIRE_FALSE(it.caller.link->send(cluster::frame_kind{99}, bytes_of(filler)));
+  it.server.add("wide",
+                {signature{"()->void"},
+                 {.on_io_thread = true},
+                 [](const call_context&, auto) -> caf::expected<bytes> { return bytes(500); }});
+  it.call(1, "wide");
+  it.call(2, "wide", 1h);
+  CHECK(it.caller.next()->first == cluster::frame_kind{99});
+  CHECK(it.caller.next()->first == cluster::frame_kind{99});
+  CHECK_FALSE(it.caller.next());
+  it.caller.link->in_flight(0);
+
+  it.server.flush(std::chrono::steady_clock::now() + 1min);
+
+  CHECK_FALSE(it.answer(2).first); // the first one's caller has given up
+  CHECK_FALSE(it.caller.next());
+}
+
+TEST_CASE("a closed server refuses, also what is in the queue") {
+  bench it;
+  it.call(1, "block");
+  REQUIRE(eventually([&] { return it.runs == 1; }));
+  it.call(2, "echo");
+  it.server.close();
+  it.call(3, "echo");
+  CHECK(it.answer(3).first == errc::shutting_down);
+  it.let_go();
+
+  CHECK_FALSE(it.answer(1).first);
+  CHECK(it.answer(2).first == errc::shutting_down);
+  CHECK(it.runs == 1);
+}
+
+TEST_CASE("malformed frames are errors and change nothing") {
+  bench it;
+  std::vector<char> junk{1, 2, 3};
+
+  CHECK(it.server.on_call(it.caller.link, bytes_of(junk)) == errc::malformed_frame);
+  CHECK(it.server.on_cancel(it.caller.link, bytes_of(junk)) == errc::malformed_frame);
+  CHECK_FALSE(it.caller.next());
+}
