@@ -54,6 +54,15 @@ caf::error endpoint::serve_raw(std::string name, std::string signature, serve_op
                       {rpc::signature{std::move(signature)}, options, std::move(handler)});
 }
 
+caf::error endpoint::serve_builtin(std::string name, std::string signature, raw_handler handler) {
+  return core_->serve(std::move(name),
+                      {rpc::signature{std::move(signature)}, {}, std::move(handler)});
+}
+
+void endpoint::unserve_builtin(std::string_view name) {
+  core_->unserve(name);
+}
+
 void endpoint::unserve(std::string_view name) {
   if (!name.starts_with("fly."))
     core_->unserve(name);

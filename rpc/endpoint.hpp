@@ -89,6 +89,10 @@ public:
   caf::error serve_raw(std::string name, std::string signature, serve_options options,
                        raw_handler handler);
 
+  /// The same for the floors of fly itself, whose names begin with "fly.".
+  caf::error serve_builtin(std::string name, std::string signature, raw_handler handler);
+  void unserve_builtin(std::string_view name);
+
   /// Stops serving `name`; calls that have begun go on. Does nothing for an unknown name.
   void unserve(std::string_view name);
 

@@ -13,6 +13,7 @@
 #include "fly/cluster/channel.hpp"
 #include "fly/cluster/node.hpp"
 #include "fly/rpc/handler.hpp"
+#include "fly/rpc/members.hpp"
 #include "fly/rpc/message.hpp"
 #include "fly/rpc/tools.hpp"
 
@@ -32,15 +33,21 @@ endpoint_core::endpoint_core(cluster::node& node, endpoint_options options)
       client_(std::make_shared<rpc::client>(options.calls_max, server_)),
       routes_(std::make_shared<const routes>()) {}
 
+/// Serves one of fly's own functions, which never block.
+template <class R, class F>
+void endpoint_core::serve_own(const function<R()>& f, F handler) {
+  server_.add(
+      std::string{f.name},
+      {signature_of<R()>(), {.on_io_thread = true}, make_raw_handler<R>(std::move(handler))});
+}
+
 void endpoint_core::open() {
-  auto handler = make_raw_handler<std::map<std::string, std::string>>(
-      [weak = weak_from_this()]() -> std::map<std::string, std::string> {
-        auto self = weak.lock();
-        return self ? self->server_.signatures() : std::map<std::string, std::string>{};
-      });
-  server_.add(std::string{describe.name}, {signature_of<std::map<std::string, std::string>()>(),
-                                           {.on_io_thread = true},
-                                           std::move(handler)});
+  auto signatures = [weak = weak_from_this()]() -> std::map<std::string, std::string> {
+    auto self = weak.lock();
+    return self ? self->server_.signatures() : std::map<std::string, std::string>{};
+  };
+  serve_own(describe, std::move(signatures));
+  serve_own(members, [&node = node_] { return report(node.views()); }); // cleared before it ends
   announce();
   node_.listen(shared_from_this());
   refresh_routes();

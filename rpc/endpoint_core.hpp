@@ -31,7 +31,7 @@ class endpoint_core final : public cluster::listener,
 public:
   endpoint_core(cluster::node& node, endpoint_options options);
 
-  /// Begins to hear of the cluster, and serves "fly.describe".
+  /// Begins to hear of the cluster, and serves "fly.describe" and "fly.members".
   void open();
 
   /// Ends all calls, waits for running functions, and hears nothing any more. Blocks; idempotent.
@@ -65,6 +65,8 @@ public:
   const rpc::server& server() const noexcept { return server_; }
 
 private:
+  template <class R, class F>
+  void serve_own(const function<R()>& f, F handler);
   void announce();
   void refresh_routes();
 
