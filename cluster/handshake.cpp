@@ -67,8 +67,10 @@ handshake::step handshake::on_frame(const frame& received) {
   if (received.kind == frame_kind::refuse && side_ == side::dialler && state_ != state::done) {
     wire_reader in{received.payload};
     auto why = in.number<refusal>();
-    return fail(
+    auto result = fail(
         make_error(errc::handshake_failed, "the peer refused: " + std::string{to_string(why)}));
+    result.is_duplicate = why == refusal::duplicate;
+    return result;
   }
   if (received.kind == frame_kind::hello && state_ == state::hello)
     return on_hello(received.payload);
@@ -96,7 +98,7 @@ handshake::step handshake::on_hello(std::span<const std::byte> payload) {
                 std::to_string(theirs_.version_min) + " to " + std::to_string(theirs_.version_max));
   if (same_process(theirs_.who, mine_.who)) {
     state_ = state::done;
-    return {.what = event::own, .reply = {}, .reason = {}};
+    return {.what = event::own};
   }
   if (theirs_.who.id == mine_.who.id)
     return fail(refusal::same_id, "'" + theirs_.who.id + "'");
@@ -105,18 +107,17 @@ handshake::step handshake::on_hello(std::span<const std::byte> payload) {
                 theirs_.has_secret ? "only the peer has one" : "the peer has none");
   if (side_ == side::dialler) {
     state_ = state::asked;
-    return {.what = event::peer_known, .reply = {}, .reason = {}};
+    return {.what = event::peer_known};
   }
   state_ = state::proof;
-  return {
-      .what = event::wait, .reply = frame_of(frame_kind::hello, bytes_of(my_bytes_)), .reason = {}};
+  return {.what = event::wait, .reply = frame_of(frame_kind::hello, bytes_of(my_bytes_))};
 }
 
 handshake::step handshake::on_proof(std::span<const std::byte> payload) {
   if (!same_proof(prove_as(proof_role::dialler), payload))
     return fail(refusal::wrong_secret, "the proof does not match");
   state_ = state::asked;
-  return {.what = event::proved, .reply = {}, .reason = {}};
+  return {.what = event::proved};
 }
 
 handshake::step handshake::on_welcome(std::span<const std::byte> payload) {
@@ -124,7 +125,7 @@ handshake::step handshake::on_welcome(std::span<const std::byte> payload) {
     return fail(make_error(errc::handshake_failed, "wrong secret: the acceptor's proof does not "
                                                    "match"));
   state_ = state::done;
-  return {.what = event::established, .reply = {}, .reason = {}};
+  return {.what = event::established};
 }
 
 std::vector<char> handshake::proof_frame() {
@@ -157,7 +158,7 @@ handshake::step handshake::fail(refusal why, const std::string& detail) {
 
 handshake::step handshake::fail(caf::error reason) {
   state_ = state::done;
-  return {.what = event::failed, .reply = {}, .reason = std::move(reason)};
+  return {.what = event::failed, .reason = std::move(reason)};
 }
 
 } // namespace fly::cluster

@@ -60,6 +60,8 @@ public:
     std::vector<char> reply{};
     /// For `failed`: errc::handshake_failed, errc::malformed_frame.
     caf::error reason{};
+    /// For `failed`: the other connection stays, so nothing is wrong.
+    bool is_duplicate = false;
   };
 
   /// `self` is shared by all handshakes of a node. `random` must be fresh.

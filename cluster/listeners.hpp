@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <exception>
 #include <memory>
 #include <mutex>
@@ -32,13 +33,14 @@ public:
   template <class Function>
   void each(Function what) {
     std::lock_guard guard{mutex_};
-    auto all = all_; // a listener may add another one
-    for (const auto& who : all)
+    for (std::size_t i = 0; i < all_.size(); ++i) { // a listener may add another one
+      auto who = all_[i];
       try {
         what(*who);
       } catch (const std::exception& thrown) {
         log_(log_level::error, std::string{"a listener threw: "} + thrown.what());
       }
+    }
   }
 
 private:

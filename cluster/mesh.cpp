@@ -135,7 +135,10 @@ void mesh::on_handshake(link_id link, connection& from, const frame& received) {
   case handshake::event::own:
     return on_own(link, from);
   case handshake::event::failed:
-    return give_up(link, step.reason);
+    if (!step.is_duplicate)
+      return give_up(link, step.reason);
+    membership_.on_closed(link, step.reason, now_);
+    return drop(link, {}); // nothing is wrong: not a word
   }
 }
 

@@ -50,7 +50,8 @@ void mesh::perform(membership_actions todo) {
 
 void mesh::send_beat(link_id link) {
   auto what = find(link);
-  if (what && what->up)
+  // A peer that sends and never reads must not gather heartbeats for ever.
+  if (what && what->up && what->up->unsent_bytes() <= options_.limits.unsent_bytes_max)
     what->up->send_always(frame_kind::beat, bytes_of(encode(membership_.make_beat(link, now_))));
 }
 

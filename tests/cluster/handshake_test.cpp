@@ -247,6 +247,22 @@ TEST_CASE("each shortened hello, and each with a field that cannot be, is malfor
   CHECK(refused([](hello& h) { h.version_min = 2; }));
 }
 
+TEST_CASE("a duplicate is told apart from what is wrong") {
+  for (auto why : {refusal::duplicate, refusal::stale, refusal::wrong_secret}) {
+    auto dialler = talk(side::dialler, who("a"));
+
+    auto step = dialler.on_frame(read(refuse_frame(why)));
+
+    CHECK(step.what == event::failed);
+    CHECK(step.reason == errc::handshake_failed);
+    CHECK(step.is_duplicate == (why == refusal::duplicate));
+  }
+  auto dialler = talk(side::dialler, who("a"));
+  std::vector<char> unknown;
+  append_frame(unknown, frame_kind::refuse, bytes_of("\x63"));
+  CHECK(fly::text_of(dialler.on_frame(read(unknown)).reason) == "the peer refused: unknown reason");
+}
+
 TEST_CASE("proofs are compared whole") {
   proof mine;
   mine.fill(std::byte{7});
