@@ -31,7 +31,7 @@ namespace fly::rpc {
 class bound_endpoint;
 class endpoint_core;
 
-/// Bounds of an `endpoint`.
+/// Bounds of an `endpoint`; values outside of theirs are brought inside.
 struct endpoint_options {
   /// Threads that run functions, 1 to 1,024.
   std::size_t workers = 8;

@@ -1,5 +1,6 @@
 #include "fly/rpc/endpoint_core.hpp"
 
+#include <algorithm>
 #include <set>
 #include <utility>
 #include <vector>
@@ -21,6 +22,13 @@ namespace fly::rpc {
 
 namespace {
 
+endpoint_options within_bounds(endpoint_options options) {
+  using namespace std::chrono_literals;
+  options.workers = std::clamp<std::size_t>(options.workers, 1, 1024);
+  options.tick = std::clamp<std::chrono::milliseconds>(options.tick, 1ms, 1s);
+  return options;
+}
+
 actors::worker_pool_options pool_of(const endpoint_options& options) {
   return {.threads = options.workers, .queue_max = options.queue_max, .name = "fly.rpc"};
 }
@@ -28,7 +36,7 @@ actors::worker_pool_options pool_of(const endpoint_options& options) {
 } // namespace
 
 endpoint_core::endpoint_core(cluster::node& node, endpoint_options options)
-    : node_(node), options_(options), workers_(pool_of(options)),
+    : node_(node), options_(within_bounds(options)), workers_(pool_of(options_)),
       server_(workers_, [&node] { return node.is_primary(); }),
       client_(std::make_shared<rpc::client>(options.calls_max, server_)),
       routes_(std::make_shared<const routes>()) {}

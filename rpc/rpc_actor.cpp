@@ -28,13 +28,11 @@ caf::behavior rpc_actor(caf::event_based_actor* self, std::shared_ptr<endpoint_c
     take_over(self, core, *turn);
   self->send(self, caf::tick_atom::value);
   return {
-      [self, core, turn, standby](caf::tick_atom) {
+      [self, core, turn](caf::tick_atom) {
         if (auto who = core->turn(); who == 0)
           take_over(self, core, *turn); // the one that drove has ended
         else if (who == *turn)
           core->drive();
-        else if (!standby)
-          take_over(self, core, *turn);
         self->delayed_send(self, core->options().tick, caf::tick_atom::value);
       },
       [core](caf::ok_atom) { core->drive(); },
