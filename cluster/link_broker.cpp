@@ -12,6 +12,7 @@
 #include <caf/behavior.hpp>
 #include <caf/io/broker.hpp>
 #include <caf/io/middleman.hpp>
+#include <caf/send.hpp>
 
 #include "fly/actors/error.hpp"
 
@@ -26,7 +27,7 @@ using tick_atom = caf::atom_constant<caf::atom("flyTick")>;
 using wake_atom = caf::atom_constant<caf::atom("flyWake")>;
 
 /// Small reads cost least (CAF clears the whole buffer before each), large ones pay within a large
-/// frame. Measured: see docs/decisions.
+/// frame. Measured.
 constexpr std::size_t read_bytes_small = 4 * 1024;
 constexpr std::size_t read_bytes_large = 72 * 1024;
 
@@ -57,8 +58,11 @@ public:
                         nullptr);
     });
     on_wake(); // what was announced before holds before the first link is up
-    on_tick();
+    tick_after(1ms);
   }
+
+  /// Says that the I/O loop has taken a turn since the start.
+  void settle() { settled_ = true; }
 
   void on_tick() {
     mesh_.tick(now(), std::chrono::system_clock::now());
@@ -68,7 +72,7 @@ public:
     if (left_)
       leave();
     else
-      self_->delayed_send(self_, tick_every_, tick_atom::value);
+      tick_after(tick_every_);
   }
 
   void on_wake() {
@@ -81,7 +85,7 @@ public:
     if (!mesh_.has_left() || std::exchange(left_, true))
       return;
     leave_deadline_ = now() + leave_linger;
-    self_->delayed_send(self_, leave_tick, tick_atom::value);
+    tick_after(leave_tick);
   }
 
   void on_connection(connection_handle handle) {
@@ -136,13 +140,13 @@ public:
   }
 
   void log_thrown(const char* what) {
-    log_(log_level::error, std::string{"the node's broker goes on after: "} + what);
+    log_(log_level::error, std::string{"goes on after: "} + what);
   }
 
   // -- transport ---------------------------------------------------------------------------------
 
   caf::error dial(link_id link, const std::string& address) override {
-    auto where = parse_socket_address(address, default_dial_port);
+    auto where = parse_socket_address(address, 0);
     if (!where)
       return where.error();
     auto socket = start_connect(*where);
@@ -199,9 +203,13 @@ private:
     mesh::time_point deadline{};
   };
 
-  static constexpr std::uint16_t default_dial_port = 0; // addresses come with their port
-
   static mesh::time_point now() { return std::chrono::steady_clock::now(); }
+
+  /// Without a sender: a broker that has ended never clears its mailbox (CAF 0.17.6), and a message
+  /// from itself would keep it for ever.
+  void tick_after(std::chrono::milliseconds delay) {
+    caf::delayed_anon_send(caf::actor_cast<caf::actor>(self_), delay, tick_atom::value);
+  }
 
   void tell_time() { mesh_.set_time(now(), std::chrono::system_clock::now()); }
 
@@ -223,14 +231,15 @@ private:
 
   /// Goes on leaving, a tick at a time, until nothing is open any more.
   void leave() {
-    if (doorman_ != caf::io::accept_handle{})
+    // Opened and closed in one turn of the I/O loop a doorman is never freed (CAF 0.17.6).
+    if (settled_ && doorman_ != caf::io::accept_handle{})
       self_->close(std::exchange(doorman_, {}));
     if (now() >= leave_deadline_)
       for (auto& [handle, socket] : sockets_)
         shut(handle, socket);
     bool overdue = now() >= leave_deadline_ + linger;
-    if (!sockets_.empty() && !overdue) {
-      self_->delayed_send(self_, leave_tick, tick_atom::value);
+    if (!settled_ || (!sockets_.empty() && !overdue)) {
+      tick_after(leave_tick);
       return;
     }
     bell_->close();
@@ -244,6 +253,7 @@ private:
   caf::io::accept_handle doorman_;
   std::unordered_map<connection_handle, open_socket> sockets_;
   std::unordered_map<link_id, connection_handle> handles_; // of those that are not closing
+  bool settled_ = false;
   bool left_ = false;
   mesh::time_point leave_deadline_{};
   mesh mesh_; // last: it calls back into the others
@@ -262,6 +272,7 @@ void guarded(socket_io& io, Function what) {
 caf::behavior run_broker(caf::io::broker* self, std::shared_ptr<link_broker_setup> setup) {
   auto io = std::make_shared<socket_io>(self, std::move(*setup));
   guarded(*io, [&] { io->start(); });
+  self->parent().run_later([io] { io->settle(); }); // in the next turn of the I/O loop
   return {
       [io](const caf::io::new_data_msg& data) { guarded(*io, [&] { io->on_data(data); }); },
       [io](const caf::io::data_transferred_msg& done) {
@@ -276,8 +287,6 @@ caf::behavior run_broker(caf::io::broker* self, std::shared_ptr<link_broker_setu
       [io](wake_atom) { guarded(*io, [&] { io->on_wake(); }); },
       [io](tick_atom) { guarded(*io, [&] { io->on_tick(); }); },
       [](const caf::io::acceptor_closed_msg&) {},
-      [](const caf::io::connection_passivated_msg&) {},
-      [](const caf::io::acceptor_passivated_msg&) {},
   };
 }
 

@@ -24,6 +24,8 @@ void mesh::tick(time_point now, wall_time wall) {
 
 void mesh::on_addresses(std::vector<std::string> addresses) {
   membership_.on_addresses(std::move(addresses));
+  if (!leaving_)
+    perform(membership_.tick(now_, wall_)); // dial at once
 }
 
 void mesh::perform(membership_actions todo) {
