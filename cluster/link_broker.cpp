@@ -26,8 +26,7 @@ using caf::io::connection_handle;
 using tick_atom = caf::atom_constant<caf::atom("flyTick")>;
 using wake_atom = caf::atom_constant<caf::atom("flyWake")>;
 
-/// Small reads cost least (CAF clears the whole buffer before each), large ones pay within a large
-/// frame. Measured.
+/// CAF clears the whole buffer before each read: large ones only pay within a large frame.
 constexpr std::size_t read_bytes_small = 4 * 1024;
 constexpr std::size_t read_bytes_large = 72 * 1024;
 
@@ -61,7 +60,6 @@ public:
     tick_after(1ms);
   }
 
-  /// Says that the I/O loop has taken a turn since the start.
   void settle() { settled_ = true; }
 
   void on_tick() {
@@ -253,7 +251,7 @@ private:
   caf::io::accept_handle doorman_;
   std::unordered_map<connection_handle, open_socket> sockets_;
   std::unordered_map<link_id, connection_handle> handles_; // of those that are not closing
-  bool settled_ = false;
+  bool settled_ = false; // the I/O loop has taken a turn since the start
   bool left_ = false;
   mesh::time_point leave_deadline_{};
   mesh mesh_; // last: it calls back into the others
