@@ -36,8 +36,10 @@ caf::error channel::queue(frame_kind kind, std::span<const std::byte> head,
     if (!open_)
       return make_error(errc::no_such_member, "the connection to " + peer_.id + " is closed");
     auto unsent = outbox_.size() + in_flight_;
-    // An idle channel takes any frame, else one longer than the bound could never be sent.
-    if (!always && unsent != 0 && unsent + length > limits_.unsent_bytes_max)
+    // A nearly idle channel (a heartbeat may be on its way) takes any frame, else one longer than
+    // the bound could never be sent.
+    bool is_idle = unsent <= limits_.unsent_bytes_max / 16;
+    if (!always && !is_idle && unsent + length > limits_.unsent_bytes_max)
       return make_error(errc::overloaded, std::to_string(unsent) + " bytes wait for " + peer_.id +
                                               ", the limit is " +
                                               std::to_string(limits_.unsent_bytes_max));

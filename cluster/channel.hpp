@@ -18,7 +18,8 @@ namespace fly::cluster {
 struct channel_limits {
   /// Longest kind and payload of one frame.
   std::size_t frame_bytes_max = 16 * 1024 * 1024;
-  /// Bytes that wait for the socket; above it `send` refuses.
+  /// Bytes that wait for the socket; above it `send` refuses. A single frame may be longer: it is
+  /// taken while less than a sixteenth of this waits.
   std::size_t unsent_bytes_max = 8 * 1024 * 1024;
 };
 

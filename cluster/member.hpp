@@ -15,7 +15,8 @@ struct member {
   std::uint64_t incarnation = 0;
   /// The region's label, "syd".
   std::string region{};
-  /// Where it listens, "127.0.0.2:4370" or "[fdaa::1]:4370"; empty for an observer, which does not.
+  /// Where it can be reached, "127.0.0.2:4370" or "[fdaa::1]:4370": where it listens, unless it
+  /// advertises another address. Empty for an observer, which does not listen.
   std::string address{};
   /// The application's version, free text (FLY_IMAGE_REF); empty where unknown.
   std::string version{};

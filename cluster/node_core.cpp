@@ -106,9 +106,10 @@ member node_core::open() {
     open_error_ = try_open();
   auto where = settings_.listen_address();
   auto address = where ? local_address(listening_, *where) : socket_address{"127.0.0.1", 0};
-  self.address = to_string(address);
   if (self.id.empty())
-    self.id = host_name() + "/" + self.address;
+    self.id = host_name() + "/" + to_string(address);
+  auto told = settings_.advertised_address(address);
+  self.address = to_string(told ? *told : address); // a bad one is for `join` to refuse
   return self;
 }
 

@@ -82,6 +82,7 @@ options options::from_env(const environment& lookup) {
   take(result.machine_id, {"FLY_MACHINE_ID", "FLY_ALLOC_ID"});
   take(result.app_version, {"FLY_IMAGE_REF", "FLY_MACHINE_VERSION"});
   take(result.listen, {"FLY_PRIVATE_IP"});
+  take(result.advertise, {"FLY_ADVERTISE"});
   take(result.dns_server, {"FLY_DNS_SERVER"});
   take(result.secret, {"FLY_SECRET"});
   take(result.secret_file, {"FLY_SECRET_FILE"});
@@ -138,6 +139,8 @@ caf::error options::validate() const {
   auto where = listen_address();
   if (!where)
     return where.error();
+  if (auto told = advertised_address(*where); !told)
+    return told.error();
   return observer ? caf::error{} : check_listen(*where, !known->empty());
 }
 
@@ -175,6 +178,17 @@ caf::expected<socket_address> options::listen_address() const {
   auto result = parse_socket_address(listen.empty() ? "127.0.0.1" : listen, port);
   if (!result)
     return bad("listen", text_of(result.error()));
+  return result;
+}
+
+caf::expected<socket_address> options::advertised_address(const socket_address& listened) const {
+  if (advertise.empty())
+    return listened;
+  auto result = parse_socket_address(advertise, listened.port);
+  if (!result)
+    return bad("advertise", text_of(result.error()));
+  if (reach_of(result->host) == reach::name)
+    return bad("advertise", "'" + advertise + "' is a name; an address is needed");
   return result;
 }
 

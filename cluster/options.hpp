@@ -53,6 +53,10 @@ struct options {
   /// Port of `listen` where it names none, and of peers that name none. FLY_PORT; --port. 0 takes
   /// any free port, for tests.
   std::uint16_t port = default_port;
+  /// Address at which the others reach this node, where it is not the one it listens on (behind a
+  /// proxy, in a container), "10.0.0.7" or "10.0.0.7:4370": told to members, dialled by them, never
+  /// listened on. Numeric. FLY_ADVERTISE; --advertise. Empty: where it listens.
+  std::string advertise{};
   /// A visitor that neither listens nor is asked for work (the command line).
   bool observer = false;
 
@@ -100,7 +104,7 @@ struct options {
   log_sink log = log_to_stderr();
 
   /// Returns the defaults changed by the environment: FLY_REGION, MY_REGION, PRIMARY_REGION,
-  /// FLY_APP_NAME, FLY_MACHINE_ID, FLY_ALLOC_ID, FLY_PRIVATE_IP, FLY_IMAGE_REF,
+  /// FLY_APP_NAME, FLY_MACHINE_ID, FLY_ALLOC_ID, FLY_PRIVATE_IP, FLY_ADVERTISE, FLY_IMAGE_REF,
   /// FLY_MACHINE_VERSION, FLY_SECRET, FLY_SECRET_FILE, FLY_PEERS, FLY_PORT, FLY_DNS_SERVER. A value
   /// that cannot be used is kept and named by `validate()`.
   static options from_env(const environment& lookup = process_environment);
@@ -119,6 +123,10 @@ struct options {
   /// Returns where to listen: `listen`, with `port` where it names none.
   /// Errors: errc::invalid_argument.
   caf::expected<socket_address> listen_address() const;
+
+  /// Returns the address to tell the others: `advertise`, with the port of `listened` where it
+  /// names none, else `listened`, where this node really listens. Errors: errc::invalid_argument.
+  caf::expected<socket_address> advertised_address(const socket_address& listened) const;
 
   /// Returns the name to look up in DNS; empty for none.
   std::string discovery_name() const;

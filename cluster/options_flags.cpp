@@ -43,7 +43,9 @@ void options::describe(po::options_description& flags) {
       ("listen", text(listen, "ADDRESS[:PORT]"),
        "loopback or 6PN address to listen on (FLY_PRIVATE_IP); 127.0.0.1 where none is given") //
       ("port", po::value<std::uint16_t>(&port)->value_name("PORT")->default_value(port),
-       "port where an address names none (FLY_PORT)")                                 //
+       "port where an address names none (FLY_PORT)") //
+      ("advertise", text(advertise, "ADDRESS[:PORT]"),
+       "where the others reach this node, if not where it listens (FLY_ADVERTISE)")   //
       ("peer", peer, "a fixed peer, repeatable (FLY_PEERS)")                          //
       ("dns-name", text(dns_name, "NAME"), "name to look up instead of APP.internal") //
       ("dns-server", text(dns_server, "HOST:PORT"),

@@ -91,6 +91,17 @@ TEST_CASE("an idle channel takes a frame beyond the bound, so that it can be sen
   CHECK(one.send(1) == errc::overloaded);
 }
 
+TEST_CASE("a heartbeat on its way does not keep a frame beyond the bound from being sent") {
+  counted one{{.frame_bytes_max = 1000, .unsent_bytes_max = 320}};
+  one.it.send_always(frame_kind::beat, bytes_of(std::string(15, 'b'))); // 20 bytes, a sixteenth
+
+  CHECK_FALSE(one.send(900));
+  one.it.in_flight(0);
+  one.take();
+  one.it.in_flight(21);
+  CHECK(one.send(900) == errc::overloaded);
+}
+
 TEST_CASE("heartbeats pass beyond the bound") {
   counted one;
   for (int i = 0; i < 4; ++i)

@@ -106,7 +106,7 @@ TEST_CASE("the longest frame passes and one byte more is refused before it is se
   REQUIRE(refused);
   CHECK(refused == errc::frame_too_large);
   auto id = pair.a.self().id;
-  CHECK(eventually([&] { return pair.heard->from(id).size() == 1; }));
+  REQUIRE(eventually([&] { return pair.heard->from(id).size() == 1; }));
   CHECK(pair.heard->from(id).front() == longest);
   CHECK(sees(pair.a, 2));
 }

@@ -86,6 +86,21 @@ TEST_CASE("nodes find each other by DNS, and a name server that dies takes nobod
     CHECK(sees(*one, 3));
 }
 
+TEST_CASE("a node tells the others the address that it advertises, and keeps its own id") {
+  auto settings = quick_node("syd");
+  settings.advertise = "127.0.0.9:4400";
+  node a{settings};
+  REQUIRE_FALSE(a.join());
+  auto listens = a.self().id.substr(a.self().id.rfind('/') + 1); // "<hostname>/<address>:<port>"
+  node b{quick_node("lax", {listens})};
+  REQUIRE_FALSE(b.join());
+
+  CHECK(eventually([&] { return sees(b, 2); }));
+
+  CHECK(a.self().address == "127.0.0.9:4400");
+  CHECK(b.region_nodes("syd") == std::vector{a.self()});
+}
+
 TEST_CASE("a node that leaves is gone at once") {
   node stays{quick_node("syd")};
   REQUIRE_FALSE(stays.join());

@@ -139,6 +139,17 @@ TEST_CASE("flags win over the environment") {
   CHECK(settings.port == 4500);
 }
 
+TEST_CASE("a node tells the address that it advertises, else where it listens") {
+  socket_address listened{"127.0.0.2", 4371};
+
+  CHECK(to_string(*from({}).advertised_address(listened)) == "127.0.0.2:4371");
+  auto settings = from({{"FLY_ADVERTISE", "10.0.0.7"}});
+  CHECK(problem_of(settings) == ""); // any address: nobody listens there
+  CHECK(to_string(*settings.advertised_address(listened)) == "10.0.0.7:4371");
+  parse(settings, {"--advertise", "[fdaa::9]:4500"});
+  CHECK(to_string(*settings.advertised_address(listened)) == "[fdaa::9]:4500");
+}
+
 TEST_CASE("without flags the environment stays") {
   auto settings = from({{"FLY_REGION", "syd"}, {"FLY_PEERS", "old"}});
   settings.heartbeat = 123ms;
@@ -169,6 +180,8 @@ TEST_CASE("each bad option is named") {
   names("machine-id", [](options& o) { o.machine_id = "a\tb"; });
   names("app-version", [](options& o) { o.app_version = std::string(513, 'x'); });
   names("listen", [](options& o) { o.listen = "127.0.0.1:99999"; });
+  names("advertise", [](options& o) { o.advertise = "proxy.example"; });
+  names("advertise", [](options& o) { o.advertise = "10.0.0.7:x"; });
   names("peer", [](options& o) { o.peers = {"ok", "not ok"}; });
   names("dns-server", [](options& o) { o.dns_server = "name:53"; });
   names("dns-server", [](options& o) { o.dns_server = "127.0.0.1:x"; });
