@@ -60,7 +60,8 @@ public:
   explicit endpoint(cluster::node& node, endpoint_options options = {});
 
   /// Refuses new calls, lets running functions end, and completes calls that are under way with an
-  /// error. Blocks until running functions have returned; never call it from one.
+  /// error. Blocks until running functions have returned, and until linked members have heard that
+  /// they must ask elsewhere (50 ms and two round trips, at most 1 s); never call it from one.
   ~endpoint();
 
   endpoint(const endpoint&) = delete;

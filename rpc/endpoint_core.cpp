@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -70,12 +71,27 @@ void endpoint_core::close() {
   }
   server_.close();
   node_.announce_services({});
+  auto heard = std::chrono::steady_clock::now() + time_to_be_heard();
   // A running function may wait for a call of its own: those end first.
   client_->close();
   workers_.stop();
+  // Calls that were on their way are told that nothing ran, so that they go elsewhere.
+  std::this_thread::sleep_until(heard);
   server_.flush(std::chrono::steady_clock::now());
   node_.unlisten(this);
   server_.clear();
+}
+
+/// Returns how long it takes until no linked member sends calls here any more: there and back.
+std::chrono::milliseconds endpoint_core::time_to_be_heard() const {
+  using namespace std::chrono_literals;
+  std::chrono::milliseconds result{0};
+  for (const auto& view : node_.views())
+    if (view.linked) {
+      auto there_and_back = std::chrono::ceil<std::chrono::milliseconds>(view.round_trip);
+      result = std::max(result, std::min<std::chrono::milliseconds>(50ms + 2 * there_and_back, 1s));
+    }
+  return result;
 }
 
 caf::error endpoint_core::serve(std::string name, served_function function) {

@@ -69,6 +69,7 @@ private:
   void serve_own(const function<R()>& f, F handler);
   void announce();
   void refresh_routes();
+  std::chrono::milliseconds time_to_be_heard() const;
 
   cluster::node& node_;
   const endpoint_options options_;

@@ -172,9 +172,13 @@ TEST_CASE("an endpoint that closes sends new calls elsewhere and ends its own") 
   std::atomic<bool> stop{false};
   std::atomic<int> failed{0};
   std::atomic<int> done{0};
+  std::string last_reason;
   std::thread caller{[&] {
     while (!stop) {
-      failed += rpc_region(*syd.rpc, "lax", shop::shout, "x") ? 0 : 1;
+      if (auto value = rpc_region(*syd.rpc, "lax", shop::shout, "x"); !value) {
+        ++failed;
+        last_reason = fly::to_string(value.error());
+      }
       ++done;
     }
   }};
@@ -186,6 +190,7 @@ TEST_CASE("an endpoint that closes sends new calls elsewhere and ends its own") 
   stop = true;
   caller.join();
 
+  CAPTURE(last_reason);
   CHECK(failed == 0);
 }
 
