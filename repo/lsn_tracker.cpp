@@ -11,6 +11,7 @@
 #include <caf/event_based_actor.hpp>
 
 #include "fly/actors/error.hpp"
+#include "fly/repo/driver_seat.hpp"
 #include "fly/repo/role_board.hpp"
 
 namespace fly::repo {
@@ -26,6 +27,7 @@ struct lsn_tracker::core {
 
   const tracker_options options;
   const std::shared_ptr<role_board> roles;
+  const std::shared_ptr<driver_seat> seat = std::make_shared<driver_seat>();
 
   mutable std::mutex mutex;
   std::condition_variable changed;
@@ -38,7 +40,6 @@ struct lsn_tracker::core {
   time_point look_at{};                          // guarded by mutex; for the role
   time_point down_until{};                       // guarded by mutex; no question before
   actors::backoff retry;                         // guarded by mutex
-  std::uint64_t driver = 0;                      // guarded by mutex; the actor that drives
   bool closed = false;                           // guarded by mutex
 
   /// Completes one wait; false where another has done so already.
@@ -120,7 +121,7 @@ bool lsn_tracker::core::round(std::uint64_t me, replay_watcher& watcher) {
   // Short, so that the actor sees exit messages soon; a question may take longer.
   auto until = clock::now() + std::chrono::milliseconds{20};
   std::unique_lock lock{mutex};
-  while (!closed && driver == me) {
+  while (!closed && seat->is(me)) {
     auto now = clock::now();
     expire(lock, now);
     auto next = next_question();
@@ -139,15 +140,24 @@ namespace {
 caf::behavior drive(caf::event_based_actor* self, const std::shared_ptr<lsn_tracker::core>& core,
                     std::uint64_t me) {
   auto watcher = std::make_shared<replay_watcher>(core->options.watcher);
+  self->attach_functor([core, me] { core->seat->leave(me); });
   self->send(self, caf::tick_atom::value);
   return {
       [self, core, me, watcher](caf::tick_atom) {
         if (core->round(me, *watcher))
           self->send(self, caf::tick_atom::value);
-        else
+        else if (!core->seat->is(me))
           self->quit();
+        // Else closed: it stays, so that no supervisor takes the end for a failure.
       },
   };
+}
+
+caf::actor start_driver(caf::event_based_actor* parent,
+                        const std::shared_ptr<lsn_tracker::core>& core) {
+  auto me = core->seat->take();
+  core->changed.notify_all();
+  return parent->spawn<caf::detached>(drive, core, me);
 }
 
 } // namespace
@@ -207,16 +217,17 @@ void lsn_tracker::close() {
 }
 
 actors::child_spec lsn_tracker::child() const {
-  auto start = [core = core_](caf::event_based_actor* parent) -> caf::actor {
-    std::uint64_t me = 0;
-    {
-      std::lock_guard guard{core->mutex};
-      me = ++core->driver;
-    }
-    core->changed.notify_all();
-    return parent->spawn<caf::detached>(drive, core, me);
-  };
-  return {.id = "tracker", .start = std::move(start)};
+  return {.id = "tracker", .start = [core = core_](caf::event_based_actor* parent) {
+            return start_driver(parent, core);
+          }};
+}
+
+actors::child_spec lsn_tracker::standby() const {
+  return {.id = "tracker", .start = [core = core_](caf::event_based_actor* parent) {
+            return parent->spawn(stand_by, core->seat, [core](caf::event_based_actor* self) {
+              return start_driver(self, core);
+            });
+          }};
 }
 
 } // namespace fly::repo

@@ -72,9 +72,12 @@ public:
   /// Refuses from now on, ends all waits with errc::shutting_down and lets the actor end.
   void close();
 
-  /// Returns the actor that drives the waits, id "tracker". A detached one; the one that was
+  /// Returns the actor that drives the waits, id "tracker", a detached one. The one that was
   /// started last drives, those before it end.
   actors::child_spec child() const;
+
+  /// Returns the actor that drives while no other one does.
+  actors::child_spec standby() const;
 
 private:
   std::shared_ptr<core> core_; // shared with the actor

@@ -1,10 +1,15 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <pqxx/connection>
 #include <pqxx/dbtransaction>
+#include <pqxx/prepared_statement>
+#include <pqxx/result>
 #include <pqxx/version>
 #if PQXX_VERSION_MAJOR < 7
 #include <pqxx/connectionpolicy>
@@ -13,8 +18,8 @@
 namespace fly::repo::compat {
 
 // All that differs between libpqxx 6.4 (Debian 12) and 7.10 (Debian 13): how a connection of libpq
-// becomes one of libpqxx, that 6 must not reconnect by itself, and how a transaction of our own
-// begins and ends.
+// becomes one of libpqxx, that 6 must not reconnect by itself, how a transaction of our own begins
+// and ends, and how parameters are passed whose number is known at run time only.
 
 #if PQXX_VERSION_MAJOR >= 7
 
@@ -45,6 +50,15 @@ protected:
 
   ~base_transaction() { close(); }
 };
+
+/// Runs a statement with parameters.
+inline pqxx::result exec_with(pqxx::transaction_base& tx, const std::string& sql,
+                              const std::vector<std::optional<std::string>>& parameters) {
+  pqxx::params all;
+  for (const auto& it : parameters)
+    all.append(it);
+  return tx.exec(sql, all);
+}
 
 #else
 
@@ -100,6 +114,15 @@ private:
 
   std::string begin_;
 };
+
+/// Runs a statement with parameters.
+inline pqxx::result exec_with(pqxx::transaction_base& tx, const std::string& sql,
+                              const std::vector<std::optional<std::string>>& parameters) {
+  std::vector<const char*> all;
+  for (const auto& it : parameters)
+    all.push_back(it ? it->c_str() : nullptr);
+  return tx.exec_params(sql, pqxx::prepare::make_dynamic_params(all));
+}
 
 #endif
 

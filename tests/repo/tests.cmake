@@ -1,9 +1,12 @@
 fly_add_test_program(repo
   SOURCES
     repo/connection_pool_test.cpp
+    repo/database_test.cpp
     repo/database_url_test.cpp
+    repo/failover_test.cpp
     repo/lsn_test.cpp
     repo/lsn_tracker_test.cpp
+    repo/options_test.cpp
     repo/position_test.cpp
     repo/postgres_test.cpp
     repo/replay_watcher_test.cpp

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include <libpq-fe.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/support/eventually.hpp"
@@ -115,7 +116,9 @@ void postgres_server::start() {
     return;
   pid_ = spawn_postgres_program({program("postgres"), "-D", folder_.string()},
                                 folder_.string() + ".log");
-  if (!eventually([this] { return answers(); }, 30s))
+  // One that cannot start has ended, and is not waited for.
+  auto ended = [this] { return ::waitpid(pid_, nullptr, WNOHANG) == pid_ && (pid_ = 0, true); };
+  if (!eventually([&] { return ended() || answers(); }, 30s) || !running())
     throw std::runtime_error{"PostgreSQL does not answer on port " + std::to_string(port_) + ": " +
                              log()};
 }

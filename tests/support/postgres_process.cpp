@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <fstream>
+#include <random>
 #include <sstream>
 #include <stdexcept>
 #include <system_error>
@@ -164,18 +165,21 @@ void wait_for_child(pid_t pid) {
 }
 
 std::uint16_t free_port() {
-  int probe = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(address);
-  bool bound = probe >= 0 && ::bind(probe, reinterpret_cast<sockaddr*>(&address), size) == 0 &&
-               ::getsockname(probe, reinterpret_cast<sockaddr*>(&address), &size) == 0;
-  if (probe >= 0)
+  // Below the ports that the kernel gives to connections: those come and go at any moment.
+  static std::mt19937 random{std::random_device{}()};
+  std::uniform_int_distribution<int> ports{15'000, 31'999};
+  for (int attempts = 0; attempts < 1000; ++attempts) {
+    int probe = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<std::uint16_t>(ports(random)));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    bool bound = ::bind(probe, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;
     ::close(probe);
-  if (!bound)
-    fail("find a free port");
-  return ntohs(address.sin_port);
+    if (bound)
+      return ntohs(address.sin_port);
+  }
+  fail("find a free port");
 }
 
 } // namespace fly::test

@@ -1,0 +1,213 @@
+#include "fly/repo/database.hpp"
+
+#include <algorithm>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include <caf/event_based_actor.hpp>
+
+#include "fly/actors/blocking_guard.hpp"
+#include "fly/actors/error.hpp"
+#include "fly/actors/supervisor.hpp"
+#include "fly/cluster/node.hpp"
+#include "fly/repo/database_core.hpp"
+#include "fly/repo/statement.hpp"
+
+namespace fly::repo {
+
+using clock = std::chrono::steady_clock;
+using namespace std::chrono_literals;
+
+struct database::own_actors {
+  explicit own_actors(caf::actor_system& system, const std::shared_ptr<database_core>& core)
+      : tree(system, {}, {keeper(core), core->tracker()->standby()}) {}
+
+  static actors::child_spec keeper(const std::shared_ptr<database_core>& core) {
+    return {.id = "repo", .start = [core](caf::event_based_actor* parent) {
+              return parent->spawn(stand_by, core->seat(), [core](caf::event_based_actor* self) {
+                return start_keeper(self, core);
+              });
+            }};
+  }
+
+  std::mutex mutex;
+  std::vector<std::string> served; // guarded by mutex; "fly.execute" is not among them
+  bool serves_statements = false;  // written by the constructor of database
+  actors::supervisor tree;
+};
+
+database::database(rpc::endpoint& rpc, options settings)
+    : rpc_(rpc), core_(std::make_shared<database_core>(rpc.node(), settings)) {
+  if (core_->unusable())
+    return;
+  own_ = std::make_unique<own_actors>(rpc.node().system(), core_);
+  serve_statements();
+}
+
+database::~database() {
+  if (own_) {
+    for (const auto& name : own_->served)
+      rpc_.unserve(name);
+    if (own_->serves_statements)
+      rpc_.unserve_builtin(execute_statement.name);
+  }
+  core_->close();
+  own_.reset();
+}
+
+caf::error database::usable() const {
+  return core_->unusable();
+}
+
+bound_database database::with(call_options options) const noexcept {
+  return {*this, options};
+}
+
+namespace {
+
+rpc::raw_handler in_transaction(std::shared_ptr<database_core> core, raw_write_handler handler) {
+  return [core = std::move(core), handler = std::move(handler)](
+             const rpc::call_context& context,
+             std::span<const char> arguments) -> caf::expected<rpc::bytes> {
+    return core->run_write(context,
+                           [&](pqxx::transaction_base& tx) { return handler(tx, arguments); });
+  };
+}
+
+} // namespace
+
+caf::error database::serve_raw(std::string name, std::string signature, serve_options,
+                               raw_write_handler handler) {
+  if (core_->unusable())
+    return core_->unusable();
+  std::lock_guard guard{own_->mutex};
+  auto reason =
+      rpc_.serve_raw(name, std::move(signature), {}, in_transaction(core_, std::move(handler)));
+  if (!reason)
+    own_->served.push_back(std::move(name));
+  return reason;
+}
+
+void database::serve_statements() {
+  auto handler = make_write_handler<result, std::string, std::vector<parameter>>(run_statement);
+  // A second database of one endpoint finds the name taken: statements go to the first.
+  own_->serves_statements =
+      !rpc_.serve_builtin(std::string{execute_statement.name},
+                          write_signature<result, std::string, std::vector<parameter>>().text,
+                          in_transaction(core_, std::move(handler)));
+}
+
+void database::unserve(std::string_view name) {
+  if (!own_)
+    return;
+  std::lock_guard guard{own_->mutex};
+  auto it = std::find(own_->served.begin(), own_->served.end(), name);
+  if (it == own_->served.end())
+    return;
+  own_->served.erase(it);
+  rpc_.unserve(name);
+}
+
+namespace {
+
+actors::starter<caf::unit_t> waiting_for(const std::shared_ptr<database_core>& core,
+                                         const position& where, clock::time_point deadline) {
+  return [core, where, deadline](actors::completion<caf::unit_t> done) -> actors::expire {
+    if (!core->unusable())
+      return core->tracker()->wait_for(where, deadline, std::move(done));
+    done(core->unusable());
+    return [] {};
+  };
+}
+
+clock::time_point deadline_in(std::chrono::milliseconds timeout) {
+  return clock::now() + std::clamp<std::chrono::milliseconds>(timeout, 1ms, 24h);
+}
+
+} // namespace
+
+caf::error database::wait_for(const position& where, std::chrono::milliseconds timeout) const {
+  auto deadline = deadline_in(timeout);
+  auto outcome = actors::ask<caf::unit_t>(deadline, waiting_for(core_, where, deadline));
+  return outcome ? caf::error{} : outcome.error();
+}
+
+actors::pending<caf::unit_t> database::wait_for(caf::scheduled_actor* self, const position& where,
+                                                std::chrono::milliseconds timeout) const {
+  auto deadline = deadline_in(timeout);
+  return {self, deadline, waiting_for(core_, where, deadline)};
+}
+
+role_report database::role() const {
+  return core_->roles().report();
+}
+
+// -- bound_database -------------------------------------------------------------------------------
+
+clock::time_point bound_database::deadline() const noexcept {
+  return deadline_in(options_.timeout);
+}
+
+caf::error
+bound_database::read_raw(const std::function<caf::error(pqxx::transaction_base&)>& body) const {
+  if (auto refused = actors::check_may_block())
+    return refused;
+  if (db_->core_->unusable())
+    return db_->core_->unusable();
+  return db_->core_->runner().run_read(deadline(), body);
+}
+
+namespace {
+
+/// The starter refers to what it was made from: it is run within the same expression.
+actors::starter<raw_committed> writing(const write_call& how, std::string_view name,
+                                       const rpc::signature& wanted,
+                                       caf::expected<rpc::bytes> arguments) {
+  return [how, name, &wanted, arguments = std::move(arguments)](
+             actors::completion<raw_committed> done) mutable -> actors::expire {
+    if (arguments)
+      return start_write(how, name, wanted, std::move(*arguments), std::move(done));
+    done(arguments.error());
+    return [] {};
+  };
+}
+
+caf::expected<rpc::bytes> checked(const caf::error& unusable, caf::expected<rpc::bytes> arguments) {
+  return unusable ? caf::expected<rpc::bytes>{unusable} : std::move(arguments);
+}
+
+} // namespace
+
+caf::expected<raw_committed> bound_database::ask_raw(bool waits, std::string_view name,
+                                                     const rpc::signature& wanted,
+                                                     caf::expected<rpc::bytes> arguments) const {
+  const auto& core = *db_->core_;
+  write_call how{&db_->rpc_, waits ? core.tracker() : nullptr, deadline()};
+  return actors::ask<raw_committed>(
+      how.deadline, writing(how, name, wanted, checked(core.unusable(), std::move(arguments))));
+}
+
+actors::pending<raw_committed> bound_database::ask_raw(caf::scheduled_actor* self, bool waits,
+                                                       std::string_view name,
+                                                       const rpc::signature& wanted,
+                                                       caf::expected<rpc::bytes> arguments) const {
+  const auto& core = *db_->core_;
+  write_call how{&db_->rpc_, waits ? core.tracker() : nullptr, deadline()};
+  return {self, how.deadline,
+          writing(how, name, wanted, checked(core.unusable(), std::move(arguments)))};
+}
+
+// -- children -------------------------------------------------------------------------------------
+
+actors::child_spec child(database& db) {
+  return {.id = "repo", .start = [core = db.core_](caf::event_based_actor* parent) {
+            return start_keeper(parent, core);
+          }};
+}
+
+actors::child_spec tracker_child(database& db) {
+  return db.core_->tracker()->child();
+}
+
+} // namespace fly::repo

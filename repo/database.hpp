@@ -1,0 +1,203 @@
+#pragma once
+
+#include <chrono>
+#include <concepts>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include <caf/expected.hpp>
+#include <caf/fwd.hpp>
+
+#include "fly/actors/child_spec.hpp"
+#include "fly/actors/pending.hpp"
+#include "fly/repo/committed.hpp"
+#include "fly/repo/options.hpp"
+#include "fly/repo/parameter.hpp"
+#include "fly/repo/position.hpp"
+#include "fly/repo/result.hpp"
+#include "fly/repo/role_watcher.hpp"
+#include "fly/repo/write.hpp"
+#include "fly/repo/write_handler.hpp"
+#include "fly/rpc/endpoint.hpp"
+
+namespace fly::repo {
+
+class bound_database;
+class database_core;
+
+/// What a caller may say of one call.
+struct call_options {
+  /// Longest time in all: to the primary, in the transaction, and until the local database has it;
+  /// or for one read. 1 ms to a day.
+  std::chrono::milliseconds timeout{5000};
+};
+
+/// What a node says of a write when it serves it.
+struct serve_options {};
+
+/// The face of the repo floor: the local database of this node, and writes on the primary's. Writes
+/// are called with `fly::rpc_and_wait` and `fly::rpc_primary` (rpc_and_wait.hpp). Announces the
+/// database's role to the cluster, and runs its own actors until a user's supervisor starts
+/// `child(db)` and `tracker_child(db)`. A resource: not copied, not moved. Safe from any thread.
+class database {
+public:
+  /// Attaches a database to the node of `rpc`, which outlives it. Returns at once; the database is
+  /// reached when it is needed, and may be down. Options that cannot be used are told by
+  /// `usable()` and by every call.
+  database(rpc::endpoint& rpc, options settings);
+
+  /// Stops serving its writes, ends all waits and closes the connections. Blocks for a moment, and
+  /// up to the connect timeout where the database does not answer.
+  ~database();
+
+  database(const database&) = delete;
+  database& operator=(const database&) = delete;
+
+  /// Returns errc::invalid_argument where the options cannot be used; empty otherwise.
+  caf::error usable() const;
+
+  /// Returns this database with other options: `db.with({.timeout = 2s})`.
+  bound_database with(call_options options) const noexcept;
+
+  /// Serves `f`: calls of it run `handler(transaction, args...)` inside one transaction on this
+  /// node while it is in the primary group. The transaction is a pqxx::transaction_base&; the
+  /// function returns R or caf::expected<R> (for void also nothing or caf::error), and must not
+  /// commit itself. What it throws or returns as an error rolls back and reaches the caller.
+  /// Errors: errc::already_served, errc::invalid_argument (the name, or `usable`).
+  template <class R, class... Args, write_handler_of<R, Args...> F>
+  caf::error serve(const write<R(Args...)>& f, serve_options options, F handler) {
+    return serve_raw(std::string{f.name}, write_signature<R, Args...>().text, options,
+                     make_write_handler<R, Args...>(std::move(handler)));
+  }
+
+  template <class R, class... Args, write_handler_of<R, Args...> F>
+  caf::error serve(const write<R(Args...)>& f, F handler) {
+    return serve(f, serve_options{}, std::move(handler));
+  }
+
+  /// Stops serving `name`; calls that have begun go on.
+  void unserve(std::string_view name);
+
+  /// As `bound_database`, with a timeout of 5 s.
+  template <class F>
+  auto read(F f) const;
+  template <class... Ts>
+  auto execute(std::string sql, const Ts&... parameters) const;
+
+  /// Waits until the local database is as far as `where`. Blocks: never call it from an actor that
+  /// shares threads. Returns an empty error once it is; otherwise errc::not_visible,
+  /// errc::foreign_position, errc::overloaded, errc::blocking_refused, errc::shutting_down.
+  caf::error wait_for(const position& where, std::chrono::milliseconds timeout) const;
+
+  /// The same in the name of the actor `self`: `.then(on_value, on_error)`.
+  actors::pending<caf::unit_t> wait_for(caf::scheduled_actor* self, const position& where,
+                                        std::chrono::milliseconds timeout) const;
+
+  /// Returns what is known of the local database, a moment ago.
+  role_report role() const;
+
+  rpc::endpoint& rpc() const noexcept { return rpc_; }
+
+private:
+  friend class bound_database;
+  friend actors::child_spec child(database& db);
+  friend actors::child_spec tracker_child(database& db);
+
+  caf::error serve_raw(std::string name, std::string signature, serve_options options,
+                       raw_write_handler handler);
+  void serve_statements();
+
+  rpc::endpoint& rpc_;
+  std::shared_ptr<database_core> core_; // shared with the actors and with what runs
+  struct own_actors;
+  std::unique_ptr<own_actors> own_;
+};
+
+/// A database and the options of the calls made with it. A value; the database outlives it.
+class bound_database {
+public:
+  bound_database(const database& db, call_options options = {}) noexcept
+      : db_(&db), options_(options) {}
+
+  /// Runs `f(transaction)` in a read-only transaction on the local database and returns its result,
+  /// R or caf::expected<R>. Blocks: never call it from an actor that shares threads.
+  /// Errors, nothing remains of any: errc::database_unavailable, errc::overloaded, errc::sql_failed
+  /// (25006 where it tried to write), errc::function_failed, errc::blocking_refused,
+  /// errc::invalid_argument, errc::shutting_down; what `f` returns.
+  template <class F>
+  auto read(F f) const {
+    using given = std::invoke_result_t<F&, pqxx::transaction_base&>;
+    using R = typename detail::plain<given>::type;
+    if constexpr (std::is_void_v<R>) {
+      return caf::expected<void>{read_raw([&](pqxx::transaction_base& tx) -> caf::error {
+        if constexpr (std::is_void_v<given>) {
+          f(tx);
+          return {};
+        } else
+          return detail::error_in(f(tx));
+      })};
+    } else {
+      std::optional<R> value;
+      auto reason = read_raw([&](pqxx::transaction_base& tx) -> caf::error {
+        caf::expected<R> result = f(tx);
+        if (!result)
+          return std::move(result.error());
+        value.emplace(std::move(*result));
+        return {};
+      });
+      return reason ? caf::expected<R>{std::move(reason)} : caf::expected<R>{std::move(*value)};
+    }
+  }
+
+  /// Runs one statement in a transaction on the primary, with $1 and on from `parameters` (strings,
+  /// numbers, booleans, optionals, nullptr), and waits until the local database has it. Returns
+  /// caf::expected<committed<result>>. Blocks; errors as `fly::rpc_and_wait`.
+  template <class... Ts>
+  auto execute(std::string sql, const Ts&... parameters) const;
+
+  const database& db() const noexcept { return *db_; }
+  const call_options& options() const noexcept { return options_; }
+
+  /// Returns when a call that begins now ends at the latest.
+  std::chrono::steady_clock::time_point deadline() const noexcept;
+
+  /// Starts a write with encoded arguments (or the error of encoding them) and blocks for its
+  /// encoded result. What the verbs are made of.
+  caf::expected<raw_committed> ask_raw(bool waits, std::string_view name,
+                                       const rpc::signature& wanted,
+                                       caf::expected<rpc::bytes> arguments) const;
+
+  /// The same in the name of the actor `self`.
+  actors::pending<raw_committed> ask_raw(caf::scheduled_actor* self, bool waits,
+                                         std::string_view name, const rpc::signature& wanted,
+                                         caf::expected<rpc::bytes> arguments) const;
+
+private:
+  caf::error read_raw(const std::function<caf::error(pqxx::transaction_base&)>& body) const;
+
+  const database* db_;
+  call_options options_;
+};
+
+/// Returns the actor that watches the role of the local database as a child of the user's own
+/// supervisor, id "repo". The database outlives it.
+actors::child_spec child(database& db);
+
+/// Returns the actor that answers who waits for the local database, id "tracker". Killing it loses
+/// no caller. The database outlives it.
+actors::child_spec tracker_child(database& db);
+
+template <class F>
+auto database::read(F f) const {
+  return bound_database{*this}.read(std::move(f));
+}
+
+} // namespace fly::repo
+
+#include "fly/repo/rpc_and_wait.hpp"

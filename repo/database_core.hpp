@@ -1,0 +1,68 @@
+#pragma once
+
+#include <memory>
+
+#include <caf/error.hpp>
+#include <caf/fwd.hpp>
+
+#include "fly/cluster/claim.hpp"
+#include "fly/repo/connection_pool.hpp"
+#include "fly/repo/driver_seat.hpp"
+#include "fly/repo/lsn_tracker.hpp"
+#include "fly/repo/options.hpp"
+#include "fly/repo/role_board.hpp"
+#include "fly/repo/transaction_runner.hpp"
+#include "fly/rpc/call.hpp"
+
+namespace fly::cluster {
+class node;
+}
+
+namespace fly::repo {
+
+/// Returns what a node says of its database.
+cluster::claim to_claim(const role_report& report);
+
+/// All that a database is, but for its actors: outlives them, and what runs while it closes. Safe
+/// from any thread.
+class database_core {
+public:
+  /// Announces the role of the database through `node` until `close`.
+  database_core(cluster::node& node, const options& settings);
+
+  /// Runs a write for the caller of `context` and returns the encoded answer (write_reply.hpp).
+  caf::expected<rpc::bytes> run_write(const rpc::call_context& context,
+                                      const transaction_runner::write_body& body);
+
+  /// Does what is due: a fresh look at the role, the end of sessions that are overdue. Blocks.
+  void keep();
+
+  /// Ends all waits, closes the pool, announces nothing any more. Idempotent.
+  void close();
+
+  /// Why nothing works, for options that cannot be used; empty otherwise.
+  const caf::error& unusable() const noexcept { return unusable_; }
+  transaction_runner& runner() noexcept { return runner_; }
+  connection_pool& pool() noexcept { return pool_; }
+  role_board& roles() noexcept { return *roles_; }
+  const std::shared_ptr<lsn_tracker>& tracker() const noexcept { return tracker_; }
+  const std::shared_ptr<driver_seat>& seat() const noexcept { return seat_; }
+
+private:
+  database_core(cluster::node& node, const options& settings, caf::expected<std::string> url);
+
+  cluster::node& node_; // not touched after close
+  caf::error unusable_;
+  link_options link_;
+  std::chrono::milliseconds connect_timeout_;
+  std::shared_ptr<role_board> roles_;
+  std::shared_ptr<lsn_tracker> tracker_;
+  std::shared_ptr<driver_seat> seat_ = std::make_shared<driver_seat>();
+  connection_pool pool_;
+  transaction_runner runner_;
+};
+
+/// Starts a detached actor that drives `core`, in the place of the one before.
+caf::actor start_keeper(caf::event_based_actor* parent, const std::shared_ptr<database_core>& core);
+
+} // namespace fly::repo

@@ -1,0 +1,83 @@
+#include "fly/repo/options.hpp"
+
+#include <charconv>
+
+#include <boost/program_options.hpp>
+
+#include "fly/actors/error.hpp"
+#include "fly/repo/database_url.hpp"
+
+namespace fly::repo {
+
+namespace {
+
+namespace po = boost::program_options;
+using std::chrono::milliseconds;
+
+caf::error out_of_range(const char* option, std::int64_t value, const char* range) {
+  return make_error(errc::invalid_argument, std::string{"option "} + option + " is " +
+                                                std::to_string(value) + ", not " + range);
+}
+
+bool is_interval(milliseconds value) {
+  return value >= milliseconds{10} && value <= milliseconds{60'000};
+}
+
+/// A flag in milliseconds. Shows the value that holds without it.
+po::typed_value<std::uint32_t>* interval(milliseconds& field) {
+  return po::value<std::uint32_t>()
+      ->value_name("MS")
+      ->default_value(static_cast<std::uint32_t>(field.count()))
+      ->notifier([&field](std::uint32_t value) { field = milliseconds{value}; });
+}
+
+} // namespace
+
+options options::from_env(const cluster::options& where, const cluster::environment& lookup) {
+  options result;
+  result.application_name = where.app;
+  if (auto url = lookup("DATABASE_URL"))
+    result.database_url = *url;
+  if (auto text = lookup("FLY_CONNECTIONS_MAX")) {
+    auto [end, code] =
+        std::from_chars(text->data(), text->data() + text->size(), result.connections_max);
+    if (code != std::errc{} || end != text->data() + text->size())
+      result.unusable_.push_back("FLY_CONNECTIONS_MAX=" + *text);
+  }
+  return result;
+}
+
+void options::describe(po::options_description& flags) {
+  // Without a default value: the URL has a password, and help texts are shown to everybody.
+  flags.add_options()("database-url", po::value<std::string>(&database_url)->value_name("URL"),
+                      "the local database (DATABASE_URL)") //
+      ("connections-max",
+       po::value<std::size_t>(&connections_max)->value_name("N")->default_value(connections_max),
+       "most connections to it (FLY_CONNECTIONS_MAX)")                                    //
+      ("connect-timeout", interval(connect_timeout), "longest time to open a connection") //
+      ("role-interval", interval(role_interval), "time between two looks at its role");
+}
+
+caf::error options::validate() const {
+  if (!unusable_.empty())
+    return make_error(errc::invalid_argument, "cannot use " + unusable_.front());
+  if (database_url.empty())
+    return make_error(errc::invalid_argument,
+                      "no database: DATABASE_URL is not set, and --database-url not given");
+  if (auto reason = check_database_url(database_url))
+    return reason;
+  if (connections_max < 1 || connections_max > 1000)
+    return out_of_range("connections-max", static_cast<std::int64_t>(connections_max),
+                        "1 to 1,000");
+  if (!is_interval(connect_timeout))
+    return out_of_range("connect-timeout", connect_timeout.count(), "10 to 60,000 ms");
+  if (!is_interval(role_interval))
+    return out_of_range("role-interval", role_interval.count(), "10 to 60,000 ms");
+  if (!is_interval(fresh_interval))
+    return out_of_range("fresh_interval", fresh_interval.count(), "10 to 60,000 ms");
+  if (waiters_max < 1)
+    return out_of_range("waiters_max", 0, "1 and more");
+  return {};
+}
+
+} // namespace fly::repo

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include <caf/error.hpp>
+
+#include "fly/cluster/options.hpp"
+
+namespace boost::program_options {
+class options_description;
+}
+
+namespace fly::repo {
+
+/// Which database a node has, and how much of it is used. A value.
+struct options {
+  /// The local database, "postgresql://user:password@host:5432/name". DATABASE_URL; --database-url.
+  /// Fly's rules are applied to it with the node's region, see database_url.hpp.
+  std::string database_url;
+  /// Connections for functions and reads, 1 to 1,000; the tracker has one more, and every few
+  /// seconds a short one looks at the role. FLY_CONNECTIONS_MAX; --connections-max.
+  std::size_t connections_max = 8;
+  /// Longest time to open a connection, 10 ms to 60 s. --connect-timeout.
+  std::chrono::milliseconds connect_timeout{3000};
+  /// Waits for the local database that may be under way, 1 and more.
+  std::size_t waiters_max = 100'000;
+  /// Time between two looks at the database's role, 10 ms to 60 s. --role-interval.
+  std::chrono::milliseconds role_interval{1000};
+  /// Time between two looks with a fresh connection, which alone can tell that it is writable,
+  /// 10 ms to 60 s.
+  std::chrono::milliseconds fresh_interval{3000};
+  /// Shown in pg_stat_activity, unless the URL names another. Empty: the cluster's `app`, or "fly".
+  std::string application_name;
+
+  /// Returns the defaults changed by the environment: DATABASE_URL, FLY_CONNECTIONS_MAX. A value
+  /// that cannot be used is kept and named by `validate()`.
+  static options from_env(const cluster::options& where,
+                          const cluster::environment& lookup = cluster::process_environment);
+
+  /// Adds the flags to `flags`, bound to the fields of this object, which must outlive the parsing.
+  void describe(boost::program_options::options_description& flags);
+
+  /// Returns errc::invalid_argument naming the first option that cannot be used, never with the
+  /// password.
+  caf::error validate() const;
+
+private:
+  std::vector<std::string> unusable_; // "FLY_CONNECTIONS_MAX=banana", kept for validate()
+};
+
+} // namespace fly::repo

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <charconv>
+#include <concepts>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace fly::repo {
+
+/// A parameter of a statement as PostgreSQL reads it; nothing is NULL.
+using parameter = std::optional<std::string>;
+
+inline parameter to_parameter(std::string_view text) {
+  return std::string{text};
+}
+
+inline parameter to_parameter(std::nullptr_t) {
+  return std::nullopt;
+}
+
+/// Of bool alone: a string literal would become one otherwise.
+template <std::same_as<bool> Bool>
+parameter to_parameter(Bool value) {
+  return value ? "true" : "false";
+}
+
+template <std::same_as<char> Char>
+parameter to_parameter(Char value) {
+  return std::string(1, value);
+}
+
+template <class T>
+concept number = (std::integral<T> || std::floating_point<T>)&&!std::same_as<T, bool> &&
+                 !std::same_as<T, char>;
+
+/// Numbers travel with all their digits.
+template <number Number>
+parameter to_parameter(Number value) {
+  char text[128];
+  auto end = std::to_chars(text, text + sizeof(text), value).ptr;
+  return std::string{text, end};
+}
+
+template <class T>
+parameter to_parameter(const std::optional<T>& value) {
+  return value ? to_parameter(*value) : std::nullopt;
+}
+
+/// Turns the arguments of a statement into its parameters, $1 and on.
+template <class... Ts>
+std::vector<parameter> to_parameters(const Ts&... values) {
+  return {to_parameter(values)...};
+}
+
+} // namespace fly::repo

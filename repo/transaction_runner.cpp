@@ -1,0 +1,95 @@
+#include "fly/repo/transaction_runner.hpp"
+
+#include <exception>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "fly/actors/error.hpp"
+#include "fly/repo/sql_error.hpp"
+#include "fly/repo/transaction.hpp"
+
+namespace fly::repo {
+
+using clock = std::chrono::steady_clock;
+
+struct transaction_runner::begun {
+  explicit begun(connection_pool::lease given) : lease(std::move(given)) {}
+
+  connection_pool::lease lease; // before the transaction on it
+  clock::time_point at = clock::now();
+  std::optional<transaction> tx;
+};
+
+caf::expected<std::unique_ptr<transaction_runner::begun>>
+transaction_runner::begin(time_point deadline, bool read_only) {
+  for (;;) {
+    auto lease = pool_.take(deadline);
+    if (!lease)
+      return std::move(lease.error());
+    auto result = std::make_unique<begun>(std::move(*lease));
+    auto& on = *result->lease;
+    try {
+      result->tx.emplace(on, transaction_options{.deadline = deadline, .read_only = read_only});
+      return result;
+    } catch (...) {
+      // One that broke while it was idle says nothing of the database; a new one does.
+      if (result->lease.reused() && !on.connected())
+        continue;
+      return error_of_exception(std::current_exception(), on.report(), !read_only);
+    }
+  }
+}
+
+caf::expected<write_outcome> transaction_runner::run_write(time_point deadline,
+                                                           const write_body& body) {
+  auto on = begin(deadline, false);
+  if (!on)
+    return std::move(on.error());
+  auto outcome = run_write_on(**on, body);
+  if (!outcome && outcome.error() == errc::not_primary) {
+    // Whatever else was opened before the database became read-only is of no use either.
+    roles_->refused();
+    (*on)->lease.spoil();
+    pool_.drop_idle();
+  }
+  return outcome;
+}
+
+caf::expected<write_outcome> transaction_runner::run_write_on(begun& on, const write_body& body) {
+  write_outcome result;
+  try {
+    auto value = body(*on.tx);
+    if (!value)
+      return std::move(value.error());
+    result.value = std::move(*value);
+  } catch (...) {
+    return error_of_exception(std::current_exception(), on.lease->report(), true);
+  }
+  if (result.value.size() > result_bytes_max_)
+    return make_error(errc::malformed_result,
+                      "the result has " + std::to_string(result.value.size()) +
+                          " bytes, more than " + std::to_string(result_bytes_max_) +
+                          "; nothing is committed");
+  auto where = on.tx->finish();
+  if (!where)
+    return std::move(where.error());
+  result.where = *where;
+  result.took = std::chrono::duration_cast<std::chrono::microseconds>(clock::now() - on.at);
+  return result;
+}
+
+caf::error transaction_runner::run_read(time_point deadline, const read_body& body) {
+  auto on = begin(deadline, true);
+  if (!on)
+    return std::move(on.error());
+  try {
+    if (auto reason = body(*(*on)->tx))
+      return reason;
+  } catch (...) {
+    return error_of_exception(std::current_exception(), (*on)->lease->report(), false);
+  }
+  return (*on)->tx->finish_reading();
+}
+
+} // namespace fly::repo

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <memory>
+
+#include <caf/expected.hpp>
+
+#include "fly/repo/connection_pool.hpp"
+#include "fly/repo/position.hpp"
+#include "fly/repo/role_board.hpp"
+#include "fly/rpc/function.hpp"
+
+namespace pqxx {
+class transaction_base;
+}
+
+namespace fly::repo {
+
+/// What a function left behind that was committed.
+struct write_outcome {
+  position where;
+  /// From BEGIN to the answer of COMMIT.
+  std::chrono::microseconds took{0};
+  rpc::bytes value;
+};
+
+/// Runs functions in transactions on connections of a pool: in one that writes, or one that reads.
+/// Safe from any thread; blocks.
+class transaction_runner {
+public:
+  using time_point = std::chrono::steady_clock::time_point;
+  /// Runs a function and encodes its result. May throw.
+  using write_body = std::function<caf::expected<rpc::bytes>(pqxx::transaction_base&)>;
+  using read_body = std::function<caf::error(pqxx::transaction_base&)>;
+
+  /// Borrows the pool. Results of more than `result_bytes_max` are refused before the commit.
+  transaction_runner(connection_pool& pool, std::shared_ptr<role_board> roles,
+                     std::size_t result_bytes_max)
+      : pool_(pool), roles_(std::move(roles)), result_bytes_max_(result_bytes_max) {}
+
+  /// Runs `body` in a transaction and commits. `deadline` bounds the wait for a connection and each
+  /// statement. A refusal to write (SQLSTATE 25006) is written on the role board at once.
+  /// Errors: those of `connection_pool::take`, `transaction::finish` and `error_of_exception`;
+  /// what `body` returns; errc::malformed_result, too large. Only errc::outcome_unknown may be
+  /// committed.
+  caf::expected<write_outcome> run_write(time_point deadline, const write_body& body);
+
+  /// Runs `body` in a read-only transaction. Errors: as `run_write`, none unknown.
+  caf::error run_read(time_point deadline, const read_body& body);
+
+private:
+  struct begun;
+
+  caf::expected<std::unique_ptr<begun>> begin(time_point deadline, bool read_only);
+  caf::expected<write_outcome> run_write_on(begun& on, const write_body& body);
+
+  connection_pool& pool_;
+  std::shared_ptr<role_board> roles_;
+  std::size_t result_bytes_max_;
+};
+
+} // namespace fly::repo

@@ -1,0 +1,113 @@
+#include "fly/repo/write_call.hpp"
+
+#include <mutex>
+#include <utility>
+
+#include "fly/actors/error.hpp"
+#include "fly/repo/write_reply.hpp"
+#include "fly/rpc/endpoint.hpp"
+
+namespace fly::repo {
+
+namespace {
+
+using clock = std::chrono::steady_clock;
+
+std::chrono::microseconds between(clock::time_point a, clock::time_point b) {
+  return std::chrono::duration_cast<std::chrono::microseconds>(b - a);
+}
+
+/// What ends the stage that a write is in. Safe from any thread.
+class stages {
+public:
+  /// Says how the stage that has just begun is ended; ends it at once where the time is over.
+  void began(std::size_t stage, actors::expire end) {
+    {
+      std::lock_guard guard{mutex_};
+      if (stage < stage_)
+        return; // it was complete before it was known here
+      stage_ = stage;
+      end_ = end;
+      if (!over_)
+        return;
+    }
+    end();
+  }
+
+  void expire() {
+    actors::expire end;
+    {
+      std::lock_guard guard{mutex_};
+      over_ = true;
+      end = end_;
+    }
+    if (end)
+      end();
+  }
+
+private:
+  std::mutex mutex_;
+  std::size_t stage_ = 0; // guarded by mutex_
+  actors::expire end_;    // guarded by mutex_
+  bool over_ = false;     // guarded by mutex_
+};
+
+struct under_way {
+  std::shared_ptr<lsn_tracker> tracker;
+  clock::time_point deadline;
+  clock::time_point begun = clock::now();
+  actors::completion<raw_committed> done;
+  stages now;
+};
+
+void wait_until_visible(const std::shared_ptr<under_way>& call, raw_committed answer) {
+  auto arrived = clock::now();
+  auto where = answer.report.where;
+  auto shared = std::make_shared<raw_committed>(std::move(answer));
+  auto end = call->tracker->wait_for(
+      where, call->deadline, [call, shared, arrived](caf::expected<caf::unit_t> outcome) {
+        shared->report.visible = static_cast<bool>(outcome);
+        if (!outcome)
+          shared->report.late = outcome.error();
+        shared->report.timing.until_visible = between(arrived, clock::now());
+        call->done(std::move(*shared));
+      });
+  call->now.began(2, std::move(end));
+}
+
+void on_answer(const std::shared_ptr<under_way>& call, caf::expected<rpc::bytes> answer) {
+  if (!answer)
+    return call->done(std::move(answer.error()));
+  std::span<const char> value;
+  auto head = decode_reply(*answer, value);
+  if (!head)
+    return call->done(std::move(head.error()));
+  raw_committed result;
+  result.value.assign(value.begin(), value.end());
+  result.report.where = head->where;
+  result.report.visible = head->ran_here;
+  result.report.timing.in_transaction = head->took;
+  result.report.timing.to_primary = between(call->begun, clock::now()) - head->took;
+  if (head->ran_here || !call->tracker)
+    call->done(std::move(result));
+  else
+    wait_until_visible(call, std::move(result));
+}
+
+} // namespace
+
+actors::expire start_write(const write_call& how, std::string_view name,
+                           const rpc::signature& wanted, rpc::bytes arguments,
+                           actors::completion<raw_committed> done) {
+  auto call = std::make_shared<under_way>();
+  call->tracker = how.tracker;
+  call->deadline = how.deadline;
+  call->done = std::move(done);
+  auto end = how.rpc->start(
+      rpc::target::primary(), name, wanted, std::move(arguments), how.deadline,
+      [call](caf::expected<rpc::bytes> answer) { on_answer(call, std::move(answer)); });
+  call->now.began(1, std::move(end));
+  return [call] { call->now.expire(); };
+}
+
+} // namespace fly::repo

@@ -1,0 +1,203 @@
+// Proves what callers see while databases change their role, go away and come back, and while the
+// user's supervisor restarts the actors.
+#include "fly/repo/database.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <thread>
+#include <vector>
+
+#include <doctest/doctest.h>
+
+#include <caf/actor_system.hpp>
+#include <caf/event_based_actor.hpp>
+#include <caf/send.hpp>
+
+#include "fly/actors/supervisor.hpp"
+#include "tests/repo/far_shops.hpp"
+
+using namespace fly;
+using namespace fly::test;
+using namespace std::chrono_literals;
+using repo::database_role;
+
+TEST_CASE_FIXTURE(far_shops, "a node announces what its database is") {
+  CHECK(syd.db->role().role == database_role::primary);
+  CHECK(lax.db->role().role == database_role::replica);
+  CHECK(lax.db->role().server.in_recovery);
+  CHECK(lax.node.primary_region() == "syd");
+  CHECK(syd.node.is_primary());
+  for (const auto& it : lax.node.views()) {
+    CHECK(it.database.system == syd.db->role().server.system);
+    CHECK(it.database.timeline == 1);
+    CHECK(it.database.lsn > 0);
+  }
+}
+
+TEST_CASE_FIXTURE(far_shops, "fault 9: a region whose database is down stays a member, and heals") {
+  servers.replica(0).stop();
+
+  auto read = lax.db->with({.timeout = 500ms}).read([](pqxx::transaction_base&) {});
+  CHECK(read.error() == errc::database_unavailable);
+  CHECK(eventually([&] { return lax.db->role().role == database_role::unreachable; }));
+  CHECK(eventually([&] {
+    for (const auto& it : syd.node.views())
+      if (it.who.region == "lax")
+        return it.database.role == cluster::claim::role::unreachable &&
+               it.database.reason.find("refused") != std::string::npos;
+    return false;
+  }));
+  // A write still runs on the primary; it is not visible here.
+  auto placed = rpc_and_wait(lax.db->with({.timeout = 500ms}), shop::place, "pen", 1);
+  REQUIRE(placed);
+  CHECK_FALSE(placed->visible());
+
+  servers.replica(0).start();
+  CHECK_FALSE(lax.db->wait_for(placed->position(), 10s));
+  CHECK(lax.count("pen") == 1);
+  CHECK(eventually([&] { return lax.db->role().role == database_role::replica; }));
+}
+
+TEST_CASE_FIXTURE(far_shops, "a replica that is promoted takes the writes over") {
+  REQUIRE(rpc_and_wait(*ams.db, shop::place, "before", 1));
+  servers.wait_caught_up();
+  servers.primary().stop();
+  servers.replica(0).promote();
+
+  REQUIRE(eventually([&] { return ams.node.primary_region() == "lax"; }));
+  auto placed = rpc_primary(lax.db->with({.timeout = 10s}), shop::place, "after", 1);
+  REQUIRE(placed);
+  CHECK(placed->position().timeline == 2);
+  CHECK(placed->visible());
+  CHECK(lax.count("before") == 1);
+  auto far = rpc_primary(ams.db->with({.timeout = 10s}), shop::place, "far", 1);
+  REQUIRE(far);
+  CHECK(lax.count("far") == 1);
+}
+
+TEST_CASE_FIXTURE(far_shops,
+                  "a database that turns read-only revokes its claim at once, nothing ran") {
+  REQUIRE(rpc_and_wait(*lax.db, shop::place, "before", 1));
+  servers.primary().sql("ALTER DATABASE app SET default_transaction_read_only = on;"
+                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                        "WHERE usename = 'app' AND pid <> pg_backend_pid()");
+
+  auto placed = rpc_and_wait(lax.db->with({.timeout = 700ms}), shop::place, "pen", 1);
+
+  REQUIRE_FALSE(placed);
+  CHECK(effect_of(placed.error()) == effect::nothing_ran);
+  CHECK(syd.db->role().role == database_role::replica);
+  CHECK(eventually([&] { return !syd.node.is_primary(); }));
+  CHECK(syd.count("pen") == 0);
+  servers.primary().sql("BEGIN READ WRITE; "
+                        "ALTER DATABASE app RESET default_transaction_read_only; COMMIT");
+  auto again = rpc_and_wait(lax.db->with({.timeout = 10s}), shop::place, "pen", 1);
+  CHECK_MESSAGE(again, fly::to_string(again ? caf::error{} : again.error()));
+  CHECK(syd.count("pen") == 1);
+}
+
+TEST_CASE_FIXTURE(far_shops,
+                  "a primary that restarts: nothing ran, or unknown; then all is well again") {
+  std::atomic<bool> over = false;
+  std::atomic<int> good = 0;
+  std::atomic<int> nothing = 0;
+  std::atomic<int> unknown = 0;
+  std::thread writer{[&] {
+    for (int i = 0; !over; ++i) {
+      auto placed = rpc_primary(lax.db->with({.timeout = 2s}), shop::place, "pen", i + 1);
+      if (placed)
+        ++good;
+      else
+        ++(effect_of(placed.error()) == effect::unknown ? unknown : nothing);
+    }
+  }};
+  REQUIRE(eventually([&] { return good > 20; }));
+  servers.primary().restart();
+  auto before = good.load();
+  bool healed = eventually([&] { return good > before + 20; });
+  over = true;
+  writer.join();
+
+  CHECK(healed);
+  auto rows = std::stoi(servers.primary().sql("SELECT count(*) FROM orders"));
+  CHECK(rows >= good);
+  CHECK(rows <= good + unknown);
+}
+
+TEST_CASE_FIXTURE(
+    far_shops,
+    "the user's supervisor restarts repo and tracker while 100 wait, and all are answered") {
+  actors::supervisor tree{
+      lax.node.system(),
+      {.strategy = actors::strategy::rest_for_one, .restarts_max = 10},
+      {rpc::child(lax.rpc), repo::child(*lax.db), repo::tracker_child(*lax.db)}};
+  REQUIRE(tree.wait_started(5s));
+  servers.replica(0).pause_replay();
+  std::atomic<int> visible = 0;
+  std::vector<std::thread> callers;
+  std::atomic<int> begun = 0;
+  for (int i = 0; i < 100; ++i)
+    callers.emplace_back([&, i] {
+      ++begun;
+      auto placed = rpc_and_wait(lax.db->with({.timeout = 20s}), shop::place, "pen", i + 1);
+      if (placed && placed->visible())
+        ++visible;
+    });
+  REQUIRE(
+      eventually([&] { return servers.primary().sql("SELECT count(*) FROM orders") == "100"; }));
+  for (int kills = 0; kills < 2; ++kills) {
+    auto first = tree.which_children().back().handle;
+    caf::anon_send_exit(first, caf::exit_reason::kill);
+    REQUIRE(eventually([&] {
+      auto now = tree.which_children().back().handle;
+      return now && now != first;
+    }));
+  }
+  CHECK(visible == 0);
+  servers.replica(0).resume_replay();
+  for (auto& it : callers)
+    it.join();
+
+  CHECK(visible == 100);
+}
+
+TEST_CASE_FIXTURE(far_shops,
+                  "after the user's supervisor has ended the database drives itself again") {
+  {
+    actors::supervisor tree{
+        lax.node.system(), {}, {repo::child(*lax.db), repo::tracker_child(*lax.db)}};
+    REQUIRE(tree.wait_started(5s));
+    CHECK(rpc_and_wait(*lax.db, shop::place, "pen", 1)->visible());
+  }
+  CHECK(rpc_and_wait(*lax.db, shop::place, "pen", 1)->visible());
+  servers.replica(0).stop();
+  CHECK(eventually([&] { return lax.db->role().role == database_role::unreachable; }));
+}
+
+TEST_CASE_FIXTURE(far_shops,
+                  "fault 6: a primary's node that goes is an error that says so, not a result") {
+  syd.db.reset();
+  syd.node.leave();
+
+  auto placed = rpc_and_wait(lax.db->with({.timeout = 500ms}), shop::place, "pen", 1);
+
+  REQUIRE_FALSE(placed);
+  CHECK(effect_of(placed.error()) == effect::nothing_ran);
+}
+
+TEST_CASE("options that cannot be used are told by every call, without the password") {
+  cluster::node node{far_options("syd", {})};
+  rpc::endpoint rpc{node};
+  REQUIRE_FALSE(node.join());
+  repo::database db{rpc, database_options("postgres://u:secret@h:0/d")};
+
+  CHECK(db.usable() == errc::invalid_argument);
+  CHECK(db.serve(shop::drop, [](pqxx::transaction_base&, std::string) {}) ==
+        errc::invalid_argument);
+  CHECK(db.read([](pqxx::transaction_base&) {}).error() == errc::invalid_argument);
+  CHECK(db.execute("SELECT 1").error() == errc::invalid_argument);
+  CHECK(rpc_and_wait(db, shop::drop, "x").error() == errc::invalid_argument);
+  CHECK(db.wait_for({}, 1s) == errc::invalid_argument);
+  CHECK(db.role().role == database_role::unreachable);
+  CHECK(db.role().reason.find("secret") == std::string::npos);
+}

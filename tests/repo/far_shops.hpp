@@ -1,0 +1,155 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <doctest/doctest.h>
+
+#include <pqxx/pqxx>
+
+#include "fly/actors/error.hpp"
+#include "fly/cluster/node.hpp"
+#include "fly/repo/database.hpp"
+#include "fly/rpc/endpoint.hpp"
+#include "tests/support/eventually.hpp"
+#include "tests/support/postgres.hpp"
+
+/// The contract of the shop, as a user writes one.
+namespace shop {
+
+struct order {
+  std::int64_t id = 0;
+  std::string item;
+  std::int32_t count = 0;
+};
+
+template <class Inspector>
+auto inspect(Inspector& f, order& x) {
+  return f(caf::meta::type_name("shop::order"), x.id, x.item, x.count);
+}
+
+inline constexpr fly::repo::write<order(std::string, std::int32_t)> place{"shop.place"};
+inline constexpr fly::repo::write<std::int64_t(std::string)> get_or_create{"shop.get_or_create"};
+inline constexpr fly::repo::write<std::int32_t(std::string)> look{"shop.look"};
+inline constexpr fly::repo::write<void(std::string)> drop{"shop.drop"};
+inline constexpr fly::repo::write<std::string(std::int32_t)> fill{"shop.fill"};
+
+} // namespace shop
+
+namespace fly::test {
+
+/// Returns options of a node on any free port, quick enough for a test. The label says syd.
+inline cluster::options far_options(const std::string& region, std::vector<std::string> peers) {
+  cluster::options result;
+  result.region = region;
+  result.primary_region = "syd";
+  result.port = 0;
+  result.peers = std::move(peers);
+  result.heartbeat = std::chrono::milliseconds{50};
+  result.silence_max = std::chrono::milliseconds{2000};
+  result.dial_first = std::chrono::milliseconds{20};
+  result.dial_max = std::chrono::milliseconds{200};
+  result.frame_bytes_max = 256 * 1024;
+  result.log = [](cluster::log_level, std::string_view) {};
+  return result;
+}
+
+inline repo::options database_options(const std::string& url) {
+  repo::options result;
+  result.database_url = url;
+  result.role_interval = std::chrono::milliseconds{100};
+  result.fresh_interval = std::chrono::milliseconds{300};
+  return result;
+}
+
+/// Serves the shop on `db`.
+inline void serve_shop(repo::database& db) {
+  db.serve(shop::place, [](pqxx::transaction_base& tx, std::string item, std::int32_t count) {
+    auto rows = tx.exec_params("INSERT INTO orders (item, count) VALUES ($1, $2) RETURNING id",
+                               item, count);
+    return shop::order{rows[0][0].as<std::int64_t>(), item, count};
+  });
+  db.serve(shop::get_or_create, [](pqxx::transaction_base& tx, std::string item) {
+    tx.exec_params("INSERT INTO names (name) VALUES ($1) ON CONFLICT DO NOTHING", item);
+    return tx.exec_params("SELECT id FROM names WHERE name = $1", item)[0][0].as<std::int64_t>();
+  });
+  db.serve(shop::look, [](pqxx::transaction_base& tx, std::string item) {
+    return tx.exec_params("SELECT count(*) FROM orders WHERE item = $1", item)[0][0]
+        .as<std::int32_t>();
+  });
+  db.serve(shop::drop, [](pqxx::transaction_base& tx, std::string item) {
+    tx.exec_params("DELETE FROM orders WHERE item = $1", item);
+  });
+  db.serve(shop::fill, [](pqxx::transaction_base&, std::int32_t bytes) {
+    return std::string(static_cast<std::size_t>(bytes), 'x');
+  });
+}
+
+/// A node with its database.
+struct far_shop {
+  far_shop(const std::string& region, const std::string& url, std::vector<std::string> peers = {})
+      : node(far_options(region, std::move(peers))), rpc(node),
+        db(std::make_unique<repo::database>(rpc, database_options(url))) {
+    serve_shop(*db);
+  }
+
+  std::string address() const { return node.self().address; }
+
+  /// Reads how many orders of `item` the local database has.
+  std::int32_t count(const std::string& item) const {
+    auto found = db->read([&](pqxx::transaction_base& tx) {
+      return tx.exec_params("SELECT count(*) FROM orders WHERE item = $1", item)[0][0]
+          .as<std::int32_t>();
+    });
+    REQUIRE_MESSAGE(found, fly::to_string(found.error()));
+    return *found;
+  }
+
+  cluster::node node;
+  rpc::endpoint rpc;
+  std::unique_ptr<repo::database> db;
+};
+
+/// Three regions, each with its database; syd has the primary.
+struct far_shops {
+  far_shops()
+      : servers(2), syd("syd", servers.primary().url()),
+        lax("lax", servers.replica(0).url(), {syd.address()}),
+        ams("ams", servers.replica(1).url(), {syd.address(), lax.address()}) {
+    servers.primary().sql("CREATE TABLE orders (id bigserial PRIMARY KEY, item text, "
+                          "count int CONSTRAINT positive CHECK (count > 0));"
+                          "CREATE TABLE names (id bigserial PRIMARY KEY, name text UNIQUE);"
+                          "GRANT ALL ON ALL TABLES IN SCHEMA public TO app;"
+                          "GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO app");
+    servers.wait_caught_up();
+    for (auto* it : {&syd, &lax, &ams})
+      REQUIRE_FALSE(it->node.join());
+    for (auto* it : {&syd, &lax, &ams})
+      REQUIRE(knows_primary(*it, "syd"));
+  }
+
+  /// Waits until `who` sees all three, and one member with a primary, in `region`.
+  static bool knows_primary(const far_shop& who, const std::string& region) {
+    return eventually([&] {
+      int primaries = 0;
+      int known = 0;
+      for (const auto& it : who.node.views()) {
+        known += it.database.role >= cluster::claim::role::replica &&
+                 (it.services.size() > 1 || it.state == cluster::presence::self);
+        primaries += it.database.role == cluster::claim::role::primary && it.who.region == region;
+      }
+      return known == 3 && primaries == 1 && who.node.primary_group().size() == 1;
+    });
+  }
+
+  postgres servers;
+  far_shop syd;
+  far_shop lax;
+  far_shop ams;
+};
+
+} // namespace fly::test

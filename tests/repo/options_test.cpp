@@ -1,0 +1,108 @@
+// Proves where the options of a database come from, and that bad ones are named.
+#include "fly/repo/options.hpp"
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include <doctest/doctest.h>
+
+#include <boost/program_options.hpp>
+
+#include "fly/actors/error.hpp"
+
+using namespace std::chrono_literals;
+using fly::errc;
+using fly::repo::options;
+namespace po = boost::program_options;
+
+namespace {
+
+options from(std::map<std::string, std::string> variables, const std::string& app = {}) {
+  fly::cluster::options where;
+  where.app = app;
+  return options::from_env(where, [&](const char* name) -> std::optional<std::string> {
+    auto it = variables.find(name);
+    return it == variables.end() ? std::nullopt : std::optional{it->second};
+  });
+}
+
+void parse(options& into, const std::vector<std::string>& arguments) {
+  po::options_description flags;
+  into.describe(flags);
+  po::variables_map given;
+  po::store(po::command_line_parser(arguments).options(flags).run(), given);
+  po::notify(given);
+}
+
+bool names(const options& wrong, const std::string& part) {
+  auto reason = wrong.validate();
+  return reason == errc::invalid_argument && fly::text_of(reason).find(part) != std::string::npos;
+}
+
+options good() {
+  return from({{"DATABASE_URL", "postgres://u:secret@db.internal/app"}});
+}
+
+} // namespace
+
+TEST_CASE("the environment gives the URL and the bound, and flags change them") {
+  auto settings = from({{"DATABASE_URL", "postgres://h/a"}, {"FLY_CONNECTIONS_MAX", "3"}}, "shop");
+  CHECK(settings.database_url == "postgres://h/a");
+  CHECK(settings.connections_max == 3);
+  CHECK(settings.application_name == "shop");
+  CHECK_FALSE(settings.validate());
+
+  parse(settings,
+        {"--database-url", "postgres://h/b", "--connections-max=5", "--role-interval=50"});
+  CHECK(settings.database_url == "postgres://h/b");
+  CHECK(settings.connections_max == 5);
+  CHECK(settings.role_interval == 50ms);
+  CHECK_FALSE(settings.validate());
+}
+
+TEST_CASE("without flags what the environment said stays") {
+  auto settings = from({{"DATABASE_URL", "postgres://h/a"}, {"FLY_CONNECTIONS_MAX", "3"}});
+  parse(settings, {});
+  CHECK(settings.database_url == "postgres://h/a");
+  CHECK(settings.connections_max == 3);
+  CHECK(from({}).connections_max == 8);
+}
+
+TEST_CASE("the help shows no password") {
+  auto settings = good();
+  po::options_description flags;
+  settings.describe(flags);
+  std::ostringstream text;
+  text << flags;
+  CHECK(text.str().find("secret") == std::string::npos);
+  CHECK(text.str().find("DATABASE_URL") != std::string::npos);
+}
+
+TEST_CASE("what cannot be used is named, without the password") {
+  CHECK(names(from({}), "DATABASE_URL is not set"));
+  CHECK(names(from({{"DATABASE_URL", "mysql://h"}}), "postgres://"));
+  CHECK(names(from({{"DATABASE_URL", "postgres://h"}, {"FLY_CONNECTIONS_MAX", "many"}}),
+              "FLY_CONNECTIONS_MAX=many"));
+  CHECK_FALSE(good().validate());
+  for (auto [value, fits] : {std::pair{0, false}, {1, true}, {1000, true}, {1001, false}}) {
+    auto settings = good();
+    settings.connections_max = static_cast<std::size_t>(value);
+    CHECK(!settings.validate() == fits);
+  }
+  for (auto [value, fits] :
+       {std::pair{9ms, false}, {10ms, true}, {60'000ms, true}, {60'001ms, false}}) {
+    auto settings = good();
+    settings.connect_timeout = value;
+    CHECK(!settings.validate() == fits);
+    settings = good();
+    settings.role_interval = value;
+    CHECK(!settings.validate() == fits);
+    settings = good();
+    settings.fresh_interval = value;
+    CHECK(!settings.validate() == fits);
+  }
+  auto settings = good();
+  settings.waiters_max = 0;
+  CHECK(names(settings, "waiters_max"));
+}
