@@ -1,5 +1,6 @@
 fly_add_test_program(repo
   SOURCES
+    repo/commit_test.cpp
     repo/connection_pool_test.cpp
     repo/database_test.cpp
     repo/database_url_test.cpp
@@ -11,6 +12,7 @@ fly_add_test_program(repo
     repo/postgres_test.cpp
     repo/replay_watcher_test.cpp
     repo/role_watcher_test.cpp
+    repo/tracker_faults_test.cpp
     repo/transaction_test.cpp
     repo/waiters_test.cpp
   LINKS fly::repo)
