@@ -1,45 +1,9 @@
 #pragma once
 
-#include <cstdint>
-#include <string>
-#include <utility>
-#include <vector>
-
-#include <sys/types.h>
+#include "apps/local/dns_server.hpp"
 
 namespace fly::test {
 
-/// A real dnsmasq on a free loopback port, with no upstream: what it is not told does not exist.
-/// A resource; ends with the object. Throws std::runtime_error where dnsmasq cannot be started.
-class dns_server {
-public:
-  /// Starts with nothing but `dnsmasq_options`, one a line: "txt-record=vms.shop.internal,a b".
-  explicit dns_server(std::vector<std::string> dnsmasq_options = {});
-  ~dns_server();
-
-  dns_server(const dns_server&) = delete;
-  dns_server& operator=(const dns_server&) = delete;
-
-  /// Replaces all hosts, {{"127.0.0.2", "shop.internal"}, ...}; known within milliseconds.
-  void set_hosts(const std::vector<std::pair<std::string, std::string>>& address_and_name);
-
-  /// Returns "127.0.0.1:5353", to be given as the name server.
-  std::string address() const;
-
-  /// Stops answering for good, as a crash does.
-  void kill();
-
-  /// Stops answering until `thaw`: the port stays open and silent.
-  void freeze();
-  void thaw();
-
-private:
-  void start(const std::vector<std::string>& dnsmasq_options);
-  bool answers() const;
-
-  std::string directory_;
-  std::uint16_t port_ = 0;
-  pid_t process_ = -1;
-};
+using local::dns_server;
 
 } // namespace fly::test

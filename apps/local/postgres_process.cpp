@@ -1,4 +1,4 @@
-#include "tests/support/postgres_process.hpp"
+#include "apps/local/postgres_process.hpp"
 
 #include <cerrno>
 #include <cstdlib>
@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-namespace fly::test {
+namespace fly::local {
 
 namespace {
 
@@ -80,7 +80,7 @@ pid_t spawn_postgres_program(const std::vector<std::string>& arguments,
   if (pid < 0)
     fail("fork");
   if (pid == 0) {
-    ::setsid(); // a Ctrl-C at the terminal is for the tests; they end their servers
+    ::setsid(); // a Ctrl-C at the terminal is for us; we end our servers
     ::dup2(out, STDOUT_FILENO);
     ::dup2(out, STDERR_FILENO);
     ::close(STDIN_FILENO);
@@ -182,4 +182,4 @@ std::uint16_t free_port() {
   fail("find a free port");
 }
 
-} // namespace fly::test
+} // namespace fly::local

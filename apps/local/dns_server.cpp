@@ -1,4 +1,4 @@
-#include "tests/support/dns_server.hpp"
+#include "apps/local/dns_server.hpp"
 
 #include <array>
 #include <cerrno>
@@ -19,7 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-namespace fly::test {
+namespace fly::local {
 
 namespace {
 
@@ -84,7 +84,7 @@ void dns_server::start(const std::vector<std::string>& dnsmasq_options) {
     throw std::runtime_error("cannot fork");
   if (process_ > 0)
     return;
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL); // a test that crashes leaves nothing behind
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL); // a parent that crashes leaves nothing behind
   int silent = ::open("/dev/null", O_WRONLY);
   ::dup2(silent, STDERR_FILENO);
   ::execlp(program.c_str(), "dnsmasq", configuration.c_str(), nullptr);
@@ -138,4 +138,4 @@ void dns_server::thaw() {
   ::kill(process_, SIGCONT);
 }
 
-} // namespace fly::test
+} // namespace fly::local

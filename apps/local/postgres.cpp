@@ -1,4 +1,4 @@
-#include "tests/support/postgres.hpp"
+#include "apps/local/postgres.hpp"
 
 #include <csignal>
 #include <cstdlib>
@@ -11,10 +11,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "tests/support/eventually.hpp"
-#include "tests/support/postgres_process.hpp"
+#include "apps/local/eventually.hpp"
+#include "apps/local/postgres_process.hpp"
 
-namespace fly::test {
+namespace fly::local {
 
 using namespace std::chrono_literals;
 
@@ -197,34 +197,37 @@ void postgres_server::write_settings(std::vector<std::string> settings) const {
   std::ofstream{folder_ / "postgresql.conf", std::ios::app} << "include 'fly.conf'\n";
 }
 
-void postgres_server::follow(const postgres_server& primary) const {
+void postgres_server::follow(std::uint16_t primary_port) const {
   std::ofstream{folder_ / "standby.signal"};
   std::ofstream{folder_ / "fly.conf", std::ios::app}
-      << "primary_conninfo = 'host=127.0.0.1 user=postgres port=" << primary.port() << "'\n";
+      << "primary_conninfo = 'host=127.0.0.1 user=postgres port=" << primary_port << "'\n";
 }
 
 // -- postgres -------------------------------------------------------------------------------------
 
 postgres::postgres(std::size_t replicas, std::vector<std::string> settings)
-    : postgres(shared_template(), replicas, std::move(settings)) {}
+    : postgres(postgres_options{.replicas = replicas, .settings = std::move(settings)}) {}
 
 postgres::postgres(foreign, std::vector<std::string> settings)
-    : postgres(foreign_template(), 0, std::move(settings)) {}
+    : postgres(postgres_options{.settings = std::move(settings), .foreign = true}) {}
 
-postgres::postgres(const std::filesystem::path& data, std::size_t replicas,
-                   std::vector<std::string> settings)
-    : folder_(make_postgres_folder()), settings_(std::move(settings)) {
+postgres::postgres(postgres_options options)
+    : postgres(options.foreign ? foreign_template() : shared_template(), options) {}
+
+postgres::postgres(const std::filesystem::path& data, postgres_options options)
+    : folder_(make_postgres_folder()), settings_(std::move(options.settings)) {
   guardian_ = spawn_guardian(folder_, guardian_pipe_);
-  for (std::size_t i = 0; i <= replicas; ++i) {
+  for (std::size_t i = 0; i <= options.replicas; ++i) {
     // A copy of a server that was shut down in order is as good a start for a replica as a backup.
     auto folder = folder_ / ("server" + std::to_string(i));
     std::filesystem::copy(data, folder, std::filesystem::copy_options::recursive);
     servers_.emplace_back(new postgres_server{folder, settings_});
+    auto port = primary().port();
     if (i > 0)
-      servers_.back()->follow(primary());
+      servers_.back()->follow(options.route ? options.route(i - 1, port) : port);
     give_to_postgres(folder);
   }
-  if (data != shared_template())
+  if (options.foreign)
     std::filesystem::remove_all(data.parent_path());
   for (auto& it : servers_)
     it->start();
@@ -246,7 +249,7 @@ postgres_server& postgres::add_replica(const postgres_server& from) {
                         "127.0.0.1", "-p", std::to_string(from.port()), "-c", "fast", "--no-sync"},
                        folder.string() + ".log");
   servers_.emplace_back(new postgres_server{folder, settings_});
-  servers_.back()->follow(from);
+  servers_.back()->follow(from.port());
   give_to_postgres(folder);
   servers_.back()->start();
   return *servers_.back();
@@ -264,4 +267,4 @@ void postgres::wait_caught_up(postgres_server& replica, postgres_server& from) {
     throw std::runtime_error{"the replica does not catch up: " + replica.log()};
 }
 
-} // namespace fly::test
+} // namespace fly::local
