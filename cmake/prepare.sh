@@ -4,10 +4,9 @@
 fly_packages=(
   g++ cmake ninja-build ccache pkg-config ca-certificates
   libcaf-dev libpqxx-dev libboost-program-options-dev libc-ares-dev libssl-dev
-  libcpp-httplib-dev nlohmann-json3-dev
-  postgresql postgresql-client dnsmasq-base curl procps iproute2
+  libcpp-httplib-dev nlohmann-json3-dev prometheus-cpp-dev
+  doctest-dev clang-format postgresql postgresql-client dnsmasq-base curl procps iproute2
 )
-fly_test_packages=(doctest-dev clang-format)
 
 # Prints to stderr, so that a program's own output stays clean.
 say() { printf '%s\n' "$*" >&2; }

@@ -1,0 +1,12 @@
+#pragma once
+
+namespace fly::apps {
+
+/// Lets SIGINT and SIGTERM wait for `wait_for_end`. Call first in main(): threads started later
+/// inherit it.
+void hold_end_signals();
+
+/// Blocks until SIGINT or SIGTERM arrives and returns its number. Call on main's thread.
+int wait_for_end();
+
+} // namespace fly::apps

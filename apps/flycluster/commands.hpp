@@ -1,0 +1,37 @@
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "fly/cluster/node.hpp"
+#include "fly/rpc/endpoint.hpp"
+
+namespace fly::apps {
+
+/// A visit to the cluster: an observer that has met at least one member.
+struct visit {
+  const cluster::node& node;
+  const rpc::endpoint& rpc;
+  /// Longest time of one call.
+  std::chrono::milliseconds timeout;
+  /// Print JSON instead of text.
+  bool json = false;
+};
+
+/// Exit codes of flycluster: done; the cluster said no, or is not there; a mistake in the command.
+inline constexpr int exit_done = 0;
+inline constexpr int exit_failed = 1;
+inline constexpr int exit_usage = 2;
+
+/// Prints the members as one of them sees them. Returns the exit code.
+int run_status(const visit& here);
+
+/// Calls `words[0]` with the JSON texts behind it on the member that `whom` names, and prints the
+/// result as JSON. Returns the exit code.
+int run_call(const visit& here, const rpc::target& whom, const std::vector<std::string>& words);
+
+/// Prints an error as text, or as JSON on standard output, and returns `exit_failed`.
+int print_error(const visit& here, const caf::error& reason);
+
+} // namespace fly::apps

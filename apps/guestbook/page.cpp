@@ -1,0 +1,155 @@
+#include "apps/guestbook/page.hpp"
+
+namespace guestbook {
+
+const char* const page = R"html(<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Guestbook</title>
+<style>
+:root { color-scheme: light dark; --ink: #1c1e21; --dim: #667; --line: #d8dce3; --back: #f6f7f9;
+  --card: #fff; --mark: #5b3df5; --good: #0a7d43; --bad: #b3261e; --a: #5b3df5; --b: #0f9d9d;
+  --c: #e08a00; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e7e9ee; --dim: #99a; --line: #343a46;
+  --back: #14161b; --card: #1d2027; --mark: #9d8bff; --good: #4ccf8c; --bad: #ff8a80; } }
+* { box-sizing: border-box; }
+body { margin: 0; font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--back); }
+main { max-width: 60rem; margin: 0 auto; padding: 1.2rem; display: grid; gap: 1rem;
+  grid-template-columns: minmax(0, 3fr) minmax(0, 2fr); }
+header { grid-column: 1 / -1; }
+h1 { font-size: 1.5rem; margin: 0; }
+h2 { font-size: 1rem; margin: 0 0 .6rem; }
+p { margin: .2rem 0; color: var(--dim); }
+b { color: var(--ink); }
+section { background: var(--card); border: 1px solid var(--line); border-radius: .7rem;
+  padding: 1rem; align-self: start; }
+form { display: grid; gap: .5rem; margin-bottom: 1rem; }
+input, textarea, button { font: inherit; padding: .5rem .7rem; border-radius: .5rem;
+  border: 1px solid var(--line); background: var(--back); color: var(--ink); width: 100%; }
+button { background: var(--mark); border-color: var(--mark); color: var(--card); cursor: pointer; }
+button:disabled { opacity: .6; cursor: wait; }
+ul { list-style: none; margin: 0; padding: 0; }
+li { padding: .5rem 0; border-top: 1px solid var(--line); overflow-wrap: anywhere; }
+small { color: var(--dim); }
+.tag { border: 1px solid var(--line); border-radius: 1rem; padding: 0 .5rem; font-size: .8rem; }
+.primary { color: var(--card); background: var(--mark); border-color: var(--mark); }
+.bad { color: var(--bad); } .good { color: var(--good); }
+.bar { display: flex; height: .8rem; border-radius: .4rem; overflow: hidden; margin: .5rem 0;
+  background: var(--line); }
+.bar i { display: block; } .a { background: var(--a); } .b { background: var(--b); }
+.c { background: var(--c); }
+.dot { display: inline-block; width: .7rem; height: .7rem; border-radius: 50%; }
+aside { display: grid; gap: 1rem; }
+@media (max-width: 44rem) { main { grid-template-columns: 1fr; padding: .8rem; } }
+</style>
+</head>
+<body>
+<main>
+<header>
+  <h1>Guestbook</h1>
+  <p id="where" aria-live="polite">asking the node ...</p>
+</header>
+<section>
+  <form id="form">
+    <label><small>Name</small><input name="author" maxlength="80" required value="guest"></label>
+    <label><small>Message</small><textarea name="text" rows="2" maxlength="2000" required></textarea></label>
+    <button>Write</button>
+    <p id="outcome" role="status"></p>
+  </form>
+  <ul id="entries"></ul>
+</section>
+<aside>
+  <section><h2>Last write from this page</h2><div id="timing"><p>None yet.</p></div></section>
+  <section><h2>Members</h2><ul id="members"></ul></section>
+</aside>
+</main>
+<script>
+const $ = id => document.getElementById(id);
+const make = (tag, text, cls) => {
+  const e = document.createElement(tag);
+  if (text !== undefined) e.textContent = text;
+  if (cls) e.className = cls;
+  return e;
+};
+const ms = us => (us / 1000).toFixed(us < 10000 ? 2 : 0) + ' ms';
+const fill = (list, items) => list.replaceChildren(...items);
+
+function show_entries(entries) {
+  fill($('entries'), entries.map(e => {
+    const li = make('li');
+    li.append(make('b', e.author), ' ', make('span', e.region, 'tag'), make('br'), e.text,
+      make('br'), make('small', e.created + ' UTC'));
+    return li;
+  }));
+}
+function show_status(s) {
+  const where = $('where');
+  where.replaceChildren('Served by ', make('b', s.node), ' in ', make('b', s.region),
+    '. Writes go to ', make('b', s.primary_region || 'nobody yet'), '.');
+  fill($('members'), s.members.map(m => {
+    const li = make('li');
+    const role = make('span', m.role, m.role === 'primary' ? 'tag primary' : 'tag');
+    li.append(make('b', m.region), ' ', role, ' ',
+      make('span', m.state, m.state === 'suspect' ? 'bad' : 'good'), make('br'));
+    const lag = m.role === 'replica' && m.lag_us >= 0 ? ', ' + ms(m.lag_us) + ' behind' : '';
+    li.append(make('small', m.reason || ('at ' + (m.lsn || 'unknown') + lag), m.reason ? 'bad' : ''));
+    return li;
+  }));
+}
+function show_timing(t) {
+  const all = t.to_primary_us + t.in_transaction_us + t.until_visible_us || 1;
+  const parts = [['a', 'to the primary and back', t.to_primary_us],
+    ['b', 'in the transaction', t.in_transaction_us], ['c', 'until readable here', t.until_visible_us]];
+  const bar = make('div', undefined, 'bar');
+  const list = make('ul');
+  for (const [cls, text, us] of parts) {
+    const part = make('i', undefined, cls);
+    part.style.width = 100 * us / all + '%';
+    bar.append(part);
+    const li = make('li');
+    li.append(make('span', undefined, 'dot ' + cls), ' ' + text + ': ', make('b', ms(us)));
+    list.append(li);
+  }
+  $('timing').replaceChildren(make('b', ms(all) + ' in all'), bar, list);
+}
+async function refresh() {
+  try {
+    const [entries, status] = await Promise.all([fetch('/entries'), fetch('/status')]);
+    const body = await entries.json();
+    show_status(await status.json());
+    if (entries.ok) show_entries(body);
+    else $('outcome').replaceChildren(make('span', body.error, 'bad'));
+  } catch (e) {
+    $('where').replaceChildren(make('span', 'This node does not answer.', 'bad'));
+  }
+}
+$('form').addEventListener('submit', async event => {
+  event.preventDefault();
+  const form = event.target, button = form.querySelector('button');
+  button.disabled = true;
+  try {
+    const answer = await fetch('/entries', {method: 'POST',
+      headers: {'Content-Type': 'application/json'},
+      body: JSON.stringify({author: form.author.value, text: form.text.value})});
+    const body = await answer.json();
+    if (!answer.ok) throw new Error(body.error);
+    form.text.value = '';
+    show_timing(body.timing);
+    $('outcome').replaceChildren(body.visible ? make('span', 'Written, and readable here.', 'good')
+      : make('span', 'Written; this region reads it a little later.', 'bad'));
+  } catch (e) {
+    $('outcome').replaceChildren(make('span', e.message, 'bad'));
+  }
+  button.disabled = false;
+  refresh();
+});
+refresh();
+setInterval(refresh, 1000);
+</script>
+</body>
+</html>
+)html";
+
+} // namespace guestbook

@@ -1,0 +1,36 @@
+# Whole regions on real parts; the demo; the installed package; the benches as smoke tests.
+if(NOT TARGET guestbook)
+  return()
+endif()
+
+fly_add_test_program(apps
+  SOURCES
+    apps/delay_proxy_test.cpp
+    apps/far_nodes_test.cpp
+    apps/local_test.cpp
+    apps/spine_test.cpp
+  LINKS fly::repo
+  SERIAL apps/local_test.cpp apps/spine_test.cpp
+  TIMEOUT 300)
+
+target_compile_definitions(fly_apps_test PRIVATE
+  FLYCLUSTER="$<TARGET_FILE:flycluster>" GUESTBOOK="$<TARGET_FILE:guestbook>")
+add_dependencies(fly_apps_test flycluster guestbook)
+
+add_executable(fly_far_writes bench/far_writes.cpp)
+target_link_libraries(fly_far_writes PRIVATE fly::repo fly_test_support nlohmann_json::nlohmann_json)
+fly_configure_target(fly_far_writes)
+add_test(NAME "bench/far writes" COMMAND fly_far_writes --quick)
+set_tests_properties("bench/far writes" PROPERTIES TIMEOUT 120 RUN_SERIAL ON LABELS bench)
+
+add_executable(fly_with_postgres support/with_postgres.cpp)
+target_link_libraries(fly_with_postgres PRIVATE fly_test_support)
+fly_configure_target(fly_with_postgres)
+add_test(NAME "install/readme example"
+  COMMAND "${CMAKE_CURRENT_SOURCE_DIR}/install/run" "${PROJECT_BINARY_DIR}" "$<TARGET_FILE:fly_with_postgres>")
+set_tests_properties("install/readme example" PROPERTIES TIMEOUT 300 LABELS install)
+
+if(NOT FLY_SANITIZE)
+  add_test(NAME "apps/demo" COMMAND "${PROJECT_SOURCE_DIR}/apps/demo" --once)
+  set_tests_properties("apps/demo" PROPERTIES TIMEOUT 300 RUN_SERIAL ON LABELS apps)
+endif()
