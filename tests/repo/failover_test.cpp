@@ -185,6 +185,26 @@ TEST_CASE_FIXTURE(far_shops,
   CHECK(effect_of(placed.error()) == effect::nothing_ran);
 }
 
+TEST_CASE("a write that is refused revokes the claim at once, not at the next look") {
+  postgres servers;
+  cluster::node node{far_options("syd", {})};
+  rpc::endpoint rpc{node};
+  auto settings = database_options(servers.primary().url());
+  settings.role_interval = 60s;
+  settings.fresh_interval = 60s;
+  repo::database db{rpc, settings};
+  REQUIRE_FALSE(node.join());
+  REQUIRE(eventually([&] { return db.role().role == database_role::primary; }));
+  servers.primary().sql("ALTER DATABASE app SET default_transaction_read_only = on");
+
+  auto made = db.with({.timeout = 300ms}).execute("CREATE TABLE t (n int)");
+
+  REQUIRE_FALSE(made);
+  CHECK(effect_of(made.error()) == effect::nothing_ran);
+  CHECK(db.role().role == database_role::replica);
+  CHECK(eventually([&] { return !node.is_primary(); }));
+}
+
 TEST_CASE("options that cannot be used are told by every call, without the password") {
   cluster::node node{far_options("syd", {})};
   rpc::endpoint rpc{node};
