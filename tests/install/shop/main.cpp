@@ -6,7 +6,8 @@
 #include <pqxx/pqxx>
 
 // A write: called by its name on any node, run in one transaction where the writable database is.
-inline constexpr fly::repo::write<std::int64_t(std::string, std::int32_t)> place_order{"shop.place_order"};
+inline constexpr fly::repo::write<std::int64_t(std::string, std::int32_t)> place_order{
+    "shop.place_order"};
 
 int main() {
   auto where = fly::cluster::options::from_env(); // FLY_REGION, PRIMARY_REGION, FLY_APP_NAME ...
@@ -15,7 +16,8 @@ int main() {
   fly::repo::database db{rpc, fly::repo::options::from_env(where)}; // DATABASE_URL
 
   db.serve(place_order, [](pqxx::transaction_base& tx, std::string item, std::int32_t count) {
-    auto rows = tx.exec_params("INSERT INTO orders (item, count) VALUES ($1, $2) RETURNING id", item, count);
+    auto rows = tx.exec_params("INSERT INTO orders (item, count) VALUES ($1, $2) RETURNING id",
+                               item, count);
     return rows[0][0].as<std::int64_t>();
   });
   if (auto reason = node.join()) { // serve first, then let the others find us
@@ -24,7 +26,8 @@ int main() {
   }
 
   // One statement, run on the primary; returns when the local database has it.
-  auto made = db.execute("CREATE TABLE IF NOT EXISTS orders (id bigserial PRIMARY KEY, item text, count int)");
+  auto made = db.execute(
+      "CREATE TABLE IF NOT EXISTS orders (id bigserial PRIMARY KEY, item text, count int)");
   auto placed = fly::rpc_and_wait(db, place_order, "pen", 2);
   if (!made || !placed) {
     std::cerr << fly::to_string(made ? placed.error() : made.error()) << '\n';
@@ -35,6 +38,7 @@ int main() {
   auto count = db.read([](pqxx::transaction_base& tx) {
     return tx.exec("SELECT count(*) FROM orders")[0][0].as<std::int64_t>();
   });
-  std::cout << "order " << **placed << " of " << (count ? *count : -1) << ", read in " << node.my_region() << '\n';
+  std::cout << "order " << **placed << " of " << (count ? *count : -1) << ", read in "
+            << node.my_region() << '\n';
   return count && placed->visible() ? 0 : 1;
 }
