@@ -128,6 +128,7 @@ private:
   void start_databases() {
     auto regions = options_.replica_regions();
     auto route = [this](std::size_t, std::uint16_t port) {
+      checkpoint_();
       if (options_.delay == 0ms)
         return port;
       proxies_.push_back(std::make_unique<delay_proxy>(delay_proxy_options{

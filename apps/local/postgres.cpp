@@ -217,6 +217,26 @@ postgres::postgres(postgres_options options)
 postgres::postgres(const std::filesystem::path& data, postgres_options options)
     : folder_(make_postgres_folder()), settings_(std::move(options.settings)) {
   guardian_ = spawn_guardian(folder_, guardian_pipe_);
+  try {
+    copy(data, options);
+    for (auto& it : servers_)
+      it->start();
+    wait_caught_up();
+  } catch (...) {
+    end();
+    throw;
+  }
+}
+
+void postgres::copy(const std::filesystem::path& data, const postgres_options& options) {
+  struct remover {
+    ~remover() {
+      std::error_code ignored;
+      if (!folder.empty())
+        std::filesystem::remove_all(folder, ignored);
+    }
+    std::filesystem::path folder;
+  } foreign{options.foreign ? data.parent_path() : ""};
   for (std::size_t i = 0; i <= options.replicas; ++i) {
     // A copy of a server that was shut down in order is as good a start for a replica as a backup.
     auto folder = folder_ / ("server" + std::to_string(i));
@@ -227,14 +247,13 @@ postgres::postgres(const std::filesystem::path& data, postgres_options options)
       servers_.back()->follow(options.route ? options.route(i - 1, port) : port);
     give_to_postgres(folder);
   }
-  if (options.foreign)
-    std::filesystem::remove_all(data.parent_path());
-  for (auto& it : servers_)
-    it->start();
-  wait_caught_up();
 }
 
 postgres::~postgres() {
+  end();
+}
+
+void postgres::end() {
   servers_.clear();
   std::error_code ignored;
   std::filesystem::remove_all(folder_, ignored);

@@ -88,7 +88,8 @@ struct postgres_options {
   /// Lines of postgresql.conf for all servers.
   std::vector<std::string> settings{};
   /// Returns the port of 127.0.0.1 at which replica `index` reaches the primary, which listens on
-  /// `primary_port`: a proxy's. Called before the replica starts. Empty: the primary's own.
+  /// `primary_port`: a proxy's. Called before any server starts; may throw to give up. Empty: the
+  /// primary's own.
   std::function<std::uint16_t(std::size_t index, std::uint16_t primary_port)> route{};
   /// Makes data of its own instead of copying what another `postgres` of this program began with:
   /// its system identifier is its own, and nothing stays until the program ends.
@@ -133,6 +134,9 @@ public:
 
 private:
   postgres(const std::filesystem::path& data, postgres_options options);
+
+  void copy(const std::filesystem::path& data, const postgres_options& options);
+  void end();
 
   std::filesystem::path folder_;
   std::vector<std::string> settings_;

@@ -195,12 +195,12 @@ TEST_CASE("in the foreground a signal ends all of it, with exit code 0") {
                             "--", GUESTBOOK, "--http", "{address}:8080"},
               .environment = {"PATH=/usr/bin:/bin"},
               .log = log}};
-  REQUIRE(eventually([&] { return local("status" + folder.flag()).code == 0; }, 30s));
+  REQUIRE(eventually([&] { return local("status" + folder.flag()).code == 0; }, 60s));
   auto state = parsed(local("status --json" + folder.flag()));
 
   ::kill(up.mark().pid, SIGINT);
 
-  CHECK(eventually([&] { return up.ended().has_value(); }, 15s));
+  CHECK(eventually([&] { return up.ended().has_value(); }, 30s));
   CHECK(up.ended() == "exit code 0");
   check_nothing_left(state);
   fs::remove(log);
