@@ -1,7 +1,11 @@
 # Installs the libraries, their headers as <fly/...>, and what find_package(fly) needs.
 include(CMakePackageConfigHelpers)
 
-install(TARGETS fly_actors fly_cluster fly_rpc fly_repo
+set(fly_installed fly_actors fly_cluster fly_rpc fly_repo)
+if(TARGET fly_admin)
+  list(APPEND fly_installed fly_admin)
+endif()
+install(TARGETS ${fly_installed}
   EXPORT fly-targets
   FILE_SET HEADERS DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
 install(EXPORT fly-targets NAMESPACE fly:: DESTINATION "${CMAKE_INSTALL_LIBDIR}/cmake/fly")

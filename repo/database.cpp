@@ -143,6 +143,14 @@ role_report database::role() const {
   return core_->roles().report();
 }
 
+database_counts database::counts() const {
+  auto pool = core_->pool().counts();
+  return {.connections_open = pool.open,
+          .connections_idle = pool.idle,
+          .queued = pool.waiting,
+          .waiters = core_->tracker()->waiting()};
+}
+
 // -- bound_database -------------------------------------------------------------------------------
 
 clock::time_point bound_database::deadline() const noexcept {

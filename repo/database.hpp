@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <concepts>
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -40,6 +41,14 @@ struct call_options {
 
 /// What a node says of a write when it serves it.
 struct serve_options {};
+
+/// What a database is doing, a moment ago.
+struct database_counts {
+  std::size_t connections_open = 0; ///< Lent, idle, or being opened; the tracker's is not counted.
+  std::size_t connections_idle = 0; ///< Ready to be lent.
+  std::size_t queued = 0;           ///< Threads that wait for a connection.
+  std::size_t waiters = 0;          ///< Waits for the local database to have a position.
+};
 
 /// The face of the repo floor: the local database of this node, and writes on the primary's. Writes
 /// are called with `fly::rpc_and_wait` and `fly::rpc_primary` (rpc_and_wait.hpp). Announces the
@@ -101,6 +110,9 @@ public:
 
   /// Returns what is known of the local database, a moment ago.
   role_report role() const;
+
+  /// Returns what is under way.
+  database_counts counts() const;
 
   rpc::endpoint& rpc() const noexcept { return rpc_; }
 

@@ -81,12 +81,16 @@ actors::expire endpoint::start(const target& whom, std::string_view name, const 
   begun.arguments = std::make_shared<const bytes>(std::move(arguments));
   begun.begun = clock::now();
   begun.deadline = std::min(deadline, begun.begun + std::chrono::hours{24});
-  begun.reply = std::move(reply);
+  begun.reply = core_->observers().of_caller(whom, name, std::move(reply));
   auto id = core_->caller().start(std::move(begun));
   return [weak = std::weak_ptr{core_}, id] {
     if (auto core = weak.lock(); core && id != 0)
       core->caller().end(id);
   };
+}
+
+void endpoint::observe(call_observer observer) {
+  core_->observers().set(std::move(observer));
 }
 
 endpoint_counts endpoint::counts() const {

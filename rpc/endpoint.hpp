@@ -14,6 +14,7 @@
 #include "fly/actors/pending.hpp"
 #include "fly/actors/worker_pool.hpp"
 #include "fly/rpc/call.hpp"
+#include "fly/rpc/call_observer.hpp"
 #include "fly/rpc/function.hpp"
 #include "fly/rpc/handler.hpp"
 #include "fly/rpc/signature.hpp"
@@ -110,6 +111,11 @@ public:
   actors::expire start(const target& whom, std::string_view name, const signature& wanted,
                        bytes arguments, std::chrono::steady_clock::time_point deadline,
                        raw_reply reply) const;
+
+  /// Tells `observer` of each call that ends from now on, made here or asked for here, on any
+  /// thread and outside of locks; there is one observer, and an empty one hears nothing. Calls that
+  /// are under way keep the one that they began with. Without one a call costs nothing more.
+  void observe(call_observer observer);
 
   /// Returns what is under way.
   endpoint_counts counts() const;

@@ -56,6 +56,10 @@ void endpoint_core::open() {
     return self ? self->server_.signatures() : std::map<std::string, std::string>{};
   };
   serve_own(describe, std::move(signatures));
+  serve_own(clock_us, [] {
+    auto now = std::chrono::system_clock::now().time_since_epoch();
+    return std::int64_t{std::chrono::duration_cast<std::chrono::microseconds>(now).count()};
+  });
   serve_own(members, [&node = node_] { return report(node.views()); }); // cleared before it ends
   announce();
   node_.listen(shared_from_this());

@@ -31,7 +31,7 @@ class endpoint_core final : public cluster::listener,
 public:
   endpoint_core(cluster::node& node, endpoint_options options);
 
-  /// Begins to hear of the cluster, and serves "fly.describe" and "fly.members".
+  /// Begins to hear of the cluster, and serves "fly.describe", "fly.members", "fly.clock".
   void open();
 
   /// Ends all calls, waits for running functions, and hears nothing any more. Blocks; idempotent.
@@ -63,6 +63,7 @@ public:
   actors::worker_pool& workers() noexcept { return workers_; }
   rpc::client& caller() noexcept { return *client_; }
   const rpc::server& server() const noexcept { return server_; }
+  observer_slot& observers() noexcept { return server_.observers(); }
 
 private:
   template <class R, class F>

@@ -93,6 +93,8 @@ caf::expected<server::function_ptr> server::check(const request& wanted) const {
 
 std::shared_ptr<ticket> server::run(request wanted, std::shared_ptr<const bytes> arguments) {
   auto permit = std::make_shared<ticket>();
+  wanted.respond =
+      observers_.of_server(wanted.context.caller.region, wanted.name, std::move(wanted.respond));
   if (auto function = check(wanted))
     queue(std::move(wanted), std::move(*function), std::move(arguments), permit);
   else
@@ -152,7 +154,8 @@ caf::error server::on_call(const std::shared_ptr<cluster::channel>& from,
                  message->primary_only,
                  {clock::now() + message->budget, from->peer()},
                  nullptr};
-  wanted.respond = responder(from, message->id, wanted);
+  wanted.respond =
+      observers_.of_server(from->peer().region, wanted.name, responder(from, message->id, wanted));
   auto function = check(wanted);
   auto arguments = characters(message->arguments);
   if (!function) {

@@ -19,6 +19,7 @@
 #include "fly/actors/worker_pool.hpp"
 #include "fly/rpc/answers.hpp"
 #include "fly/rpc/call.hpp"
+#include "fly/rpc/call_observer.hpp"
 #include "fly/rpc/registry.hpp"
 
 namespace fly::rpc {
@@ -88,6 +89,12 @@ public:
   /// Forgets the functions, and with them what their handlers hold.
   void clear();
 
+  /// Returns who hears of the calls that end.
+  observer_slot& observers() noexcept { return observers_; }
+
+  /// Returns the bytes of answers that full links have not taken yet.
+  std::size_t late_bytes() const { return answers_.kept_bytes(); }
+
   /// Returns how many calls run or wait for a worker.
   std::size_t serving() const noexcept { return serving_; }
 
@@ -107,6 +114,7 @@ private:
   actors::worker_pool& workers_;
   const std::function<bool()> is_primary_;
   answers answers_;
+  observer_slot observers_;
   std::atomic<std::size_t> serving_{0};
   std::atomic<bool> closed_{false};
   mutable std::mutex mutex_;

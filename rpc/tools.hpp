@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <string_view>
@@ -16,6 +17,9 @@ class bound_endpoint;
 
 /// Served by every endpoint: the names that it serves and their signatures.
 inline constexpr function<std::map<std::string, std::string>()> describe{"fly.describe"};
+
+/// Served by every endpoint: its clock, in microseconds since the epoch, UTC.
+inline constexpr function<std::int64_t()> clock_us{"fly.clock"};
 
 /// Calls `name` at `whom` with `arguments`, a JSON array, and returns the result as JSON
 /// (json_codec.hpp). Asks the member for the function's types first. Blocks, at most the timeout of

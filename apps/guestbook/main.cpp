@@ -11,6 +11,7 @@
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
 
+#include "apps/admin/server.hpp"
 #include "apps/common/signals.hpp"
 #include "apps/guestbook/book.hpp"
 #include "apps/guestbook/http.hpp"
@@ -29,6 +30,7 @@ struct settings {
   fly::cluster::options cluster = fly::cluster::options::from_env();
   fly::repo::options repo = fly::repo::options::from_env(cluster);
   std::string http = "127.0.0.1:8080";
+  std::string admin; // none
 };
 
 /// Reads the flags into `chosen`. Returns false where the program is to end with `status`.
@@ -37,7 +39,9 @@ bool parse(int argc, char** argv, settings& chosen, int& status) {
                                 "Options (defaults < environment < flags)"};
   flags.add_options()("help,h", "this text") //
       ("http", po::value(&chosen.http)->default_value(chosen.http),
-       "address and port of the page and the HTTP interface");
+       "address and port of the page and the HTTP interface") //
+      ("admin", po::value(&chosen.admin)->value_name("ADDRESS:PORT"),
+       "where to answer /metrics, /healthz, /readyz and /status; loopback or 6PN only");
   chosen.cluster.describe(flags);
   chosen.repo.describe(flags);
   try {
@@ -91,6 +95,9 @@ int run(const settings& chosen) {
 
   guestbook::http_server http{node, db};
   if (auto reason = http.start(chosen.http))
+    return fail(reason);
+  fly::admin::server admin{node, rpc, db, {.listen = chosen.admin, .tree = &tree}};
+  if (auto reason = chosen.admin.empty() ? caf::error{} : admin.start())
     return fail(reason);
   std::cerr << "guestbook: node " << node.self().id << " in " << node.my_region()
             << ", page at http://" << chosen.http << '\n';

@@ -6,6 +6,7 @@ fly_configure_target(fly_rpc_peer)
 
 fly_add_test_program(rpc
   SOURCES
+    rpc/call_observer_test.cpp
     rpc/call_table_test.cpp
     rpc/client_test.cpp
     rpc/codec_test.cpp
