@@ -14,6 +14,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+// What c-ares 1.34 (Debian 13) deprecates has no counterpart in 1.18 (Debian 12), and still works.
+#define CARES_NO_DEPRECATED
 #include <ares.h>
 
 #include "fly/actors/error.hpp"

@@ -34,9 +34,14 @@ function(fly_add_floor name)
   set_target_properties(fly_${name} PROPERTIES
     EXPORT_NAME ${name}
     POSITION_INDEPENDENT_CODE ON
+    INSTALL_RPATH "$ORIGIN"
     VERIFY_INTERFACE_HEADER_SETS ${PROJECT_IS_TOP_LEVEL}
     VERSION ${PROJECT_VERSION}
     SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
+  # A floor that uses one above it, or forgets a library, must not link.
+  if(NOT FLY_SANITIZE)
+    target_link_options(fly_${name} PRIVATE -Wl,--no-undefined)
+  endif()
   fly_configure_target(fly_${name})
 endfunction()
 

@@ -1,5 +1,6 @@
 # Installs the libraries, their headers as <fly/...>, and what find_package(fly) needs.
 include(CMakePackageConfigHelpers)
+include(fly_pkgconfig)
 
 set(fly_installed fly_actors fly_cluster fly_rpc fly_repo)
 if(TARGET fly_admin)

@@ -1,4 +1,4 @@
-# Whole regions on real parts; the demo; the installed package; the benches as smoke tests.
+# Whole regions on real parts; the demo; the benches as smoke tests.
 if(NOT TARGET guestbook)
   return()
 endif()
@@ -22,13 +22,6 @@ target_link_libraries(fly_far_writes PRIVATE fly::repo fly_test_support nlohmann
 fly_configure_target(fly_far_writes)
 add_test(NAME "bench/far writes" COMMAND fly_far_writes --quick)
 set_tests_properties("bench/far writes" PROPERTIES TIMEOUT 120 RUN_SERIAL ON LABELS bench)
-
-add_executable(fly_with_postgres support/with_postgres.cpp)
-target_link_libraries(fly_with_postgres PRIVATE fly_test_support)
-fly_configure_target(fly_with_postgres)
-add_test(NAME "install/readme example"
-  COMMAND "${CMAKE_CURRENT_SOURCE_DIR}/install/run" "${PROJECT_BINARY_DIR}" "$<TARGET_FILE:fly_with_postgres>")
-set_tests_properties("install/readme example" PROPERTIES TIMEOUT 300 LABELS install)
 
 if(NOT FLY_SANITIZE)
   add_test(NAME "apps/demo" COMMAND "${PROJECT_SOURCE_DIR}/apps/demo" --once)
