@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <span>
@@ -11,9 +12,9 @@
 
 namespace fly::cluster {
 
-/// What a floor above hears of the cluster. Everything is called on the node's I/O thread, one call
-/// at a time: it must not block and must not throw. A listener may call the node's and the
-/// channel's functions, but not `node::unlisten`.
+/// What a floor above hears of the cluster. Everything but `on_leaving` is called on the node's I/O
+/// thread, one call at a time: it must not block and must not throw. A listener may call the node's
+/// and the channel's functions, but not `node::unlisten`.
 class listener {
 public:
   virtual ~listener() = default;
@@ -30,6 +31,11 @@ public:
   /// Says that members, links, services, the primary group, or claims (more than their positions)
   /// have changed: `node::views()` and its siblings have the new state.
   virtual void on_change() = 0;
+
+  /// Says, once, that the node is about to leave: refuse new work, so that the others choose
+  /// elsewhere, and return when what runs has ended, at `until` at the latest. Called on the thread
+  /// that leaves, which may block; links are up, and frames come meanwhile.
+  virtual void on_leaving(std::chrono::steady_clock::time_point until) { (void)until; }
 };
 
 } // namespace fly::cluster

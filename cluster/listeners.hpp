@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <exception>
 #include <memory>
@@ -37,6 +38,23 @@ public:
       auto who = all_[i];
       try {
         what(*who);
+      } catch (const std::exception& thrown) {
+        log_(log_level::error, std::string{"a listener threw: "} + thrown.what());
+      }
+    }
+  }
+
+  /// Tells each, one after the other, that the node is about to leave. Blocks as they do, outside
+  /// of the lock.
+  void leaving(std::chrono::steady_clock::time_point until) {
+    std::vector<std::shared_ptr<listener>> all;
+    {
+      std::lock_guard guard{mutex_};
+      all = all_;
+    }
+    for (const auto& who : all) {
+      try {
+        who->on_leaving(until);
       } catch (const std::exception& thrown) {
         log_(log_level::error, std::string{"a listener threw: "} + thrown.what());
       }

@@ -40,8 +40,8 @@ public:
   /// Makes a node on `lent`, which was prepared and outlives it.
   node(caf::actor_system& lent, options settings);
 
-  /// Leaves, closes all links and waits until the node's actors are gone. Blocks for about a second
-  /// at most; never call it on an actor's thread.
+  /// Leaves, closes all links and waits until the node's actors are gone. Blocks as `leave` does;
+  /// never call it on an actor's thread.
   ~node();
 
   node(const node&) = delete;
@@ -53,8 +53,9 @@ public:
   /// errc::shutting_down after `leave`.
   caf::error join();
 
-  /// Says goodbye to all members and closes all links; idempotent. Blocks until it is done, at most
-  /// about half a second. A node that has left does not come back.
+  /// Leaves in order: refuses new calls, so that the others choose elsewhere, lets running ones
+  /// end, says goodbye to all members and closes all links. Blocks until it is done, about
+  /// `options::kill_timeout` at most; idempotent. A node that has left does not come back.
   void leave();
 
   /// Returns the label of this node's region.

@@ -1,6 +1,7 @@
 #include "fly/cluster/node_core.hpp"
 
 #include <array>
+#include <chrono>
 #include <utility>
 
 #include <unistd.h>
@@ -79,7 +80,8 @@ caf::error node_core::join() {
 
 void node_core::leave() {
   std::unique_lock lock{join_mutex_};
-  left_ = true;
+  if (!std::exchange(left_, true) && joined_) // the last tenth of the time is for the goodbyes
+    listeners_.leaving(std::chrono::steady_clock::now() + settings_.kill_timeout * 9 / 10);
   discovery_.reset(); // waits for its thread
   if (!joined_)
     return;

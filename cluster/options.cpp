@@ -60,6 +60,23 @@ std::vector<std::string> split(const std::string& text) {
 
 } // namespace
 
+std::optional<std::chrono::milliseconds> parse_time(std::string_view text) {
+  constexpr std::uint32_t count_max = 1'000'000'000;
+  std::uint32_t count = 0;
+  auto end = text.data() + text.size();
+  auto [rest, problem] = std::from_chars(text.data(), end, count);
+  if (problem != std::errc{} || count > count_max)
+    return std::nullopt;
+  std::string_view unit{rest, static_cast<std::size_t>(end - rest)};
+  if (unit.empty() || unit == "s")
+    return std::chrono::seconds{count};
+  if (unit == "ms")
+    return std::chrono::milliseconds{count};
+  if (unit == "m")
+    return std::chrono::minutes{count};
+  return std::nullopt;
+}
+
 std::optional<std::string> process_environment(const char* name) {
   if (const char* value = std::getenv(name))
     return std::string{value};
@@ -89,6 +106,12 @@ options options::from_env(const environment& lookup) {
   std::string peers;
   take(peers, {"FLY_PEERS"});
   result.peers = split(peers);
+  std::string kill_timeout;
+  take(kill_timeout, {"FLY_KILL_TIMEOUT"});
+  if (auto time = parse_time(kill_timeout))
+    result.kill_timeout = *time;
+  else if (!kill_timeout.empty())
+    result.unusable.push_back("FLY_KILL_TIMEOUT=" + kill_timeout);
   std::string port;
   take(port, {"FLY_PORT"});
   if (!port.empty()) {
@@ -148,6 +171,8 @@ caf::error options::check_times() const {
   if (auto problem = check_time("silence-max", silence_max, 100ms, 60s))
     return problem;
   if (auto problem = check_time("heartbeat", heartbeat, 10ms, silence_max / 3))
+    return problem;
+  if (auto problem = check_time("kill-timeout", kill_timeout, 0ms, 300s))
     return problem;
   if (auto problem = check_time("handshake-timeout", handshake_timeout, 100ms, 60s))
     return problem;

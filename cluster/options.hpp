@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <caf/error.hpp>
@@ -19,6 +20,10 @@ class options_description;
 }
 
 namespace fly::cluster {
+
+/// Reads a time as fly.toml has it: a whole number of seconds, or of the unit that follows:
+/// "500ms", "5s", "2m". Nothing where it is none.
+std::optional<std::chrono::milliseconds> parse_time(std::string_view text);
 
 /// The port where nobody says otherwise.
 inline constexpr std::uint16_t default_port = 4370;
@@ -85,6 +90,10 @@ struct options {
   /// pause (a debugger, a stopped machine) looks the same as a crash; short values turn pauses into
   /// leaves. --silence-max.
   std::chrono::milliseconds silence_max{5000};
+  /// Longest time that `node::leave` takes for what still runs here and for the goodbyes, 0 to
+  /// 300 s. FLY_KILL_TIMEOUT; --kill-timeout; both as kill_timeout in fly.toml, which should be a
+  /// second longer: a number of seconds, or "500ms", "5s", "2m".
+  std::chrono::milliseconds kill_timeout{5000};
   /// Longest time from the connection to the end of the handshake, 100 ms to 60 s.
   std::chrono::milliseconds handshake_timeout{3000};
   /// Most connections that are not through the handshake; the oldest makes room.
@@ -105,8 +114,8 @@ struct options {
 
   /// Returns the defaults changed by the environment: FLY_REGION, MY_REGION, PRIMARY_REGION,
   /// FLY_APP_NAME, FLY_MACHINE_ID, FLY_ALLOC_ID, FLY_PRIVATE_IP, FLY_ADVERTISE, FLY_IMAGE_REF,
-  /// FLY_MACHINE_VERSION, FLY_SECRET, FLY_SECRET_FILE, FLY_PEERS, FLY_PORT, FLY_DNS_SERVER. A value
-  /// that cannot be used is kept and named by `validate()`.
+  /// FLY_MACHINE_VERSION, FLY_SECRET, FLY_SECRET_FILE, FLY_PEERS, FLY_PORT, FLY_DNS_SERVER,
+  /// FLY_KILL_TIMEOUT. A value that cannot be used is kept and named by `validate()`.
   static options from_env(const environment& lookup = process_environment);
 
   /// Adds the flags to `flags`, bound to the fields of this object, which must outlive the parsing.

@@ -18,6 +18,20 @@ po::typed_value<std::uint32_t>* milliseconds(std::chrono::milliseconds& field) {
       ->notifier(assign);
 }
 
+/// A flag that is written as in fly.toml.
+po::typed_value<std::string>* time_text(std::chrono::milliseconds& field, const char* name) {
+  auto assign = [&field, name](const std::string& given) {
+    auto time = parse_time(given);
+    if (!time)
+      throw po::validation_error{po::validation_error::invalid_option_value, name, given};
+    field = *time;
+  };
+  return po::value<std::string>()
+      ->value_name("TIME")
+      ->default_value(std::to_string(field.count()) + "ms")
+      ->notifier(assign);
+}
+
 /// A flag whose default is shown where there is one.
 po::typed_value<std::string>* text(std::string& field, const char* name) {
   auto* value = po::value<std::string>(&field)->value_name(name);
@@ -55,7 +69,9 @@ void options::describe(po::options_description& flags) {
        "file with the cluster's secret (FLY_SECRET_FILE; or FLY_SECRET itself)") //
       ("heartbeat", milliseconds(heartbeat), "time between two heartbeats")      //
       ("silence-max", milliseconds(silence_max),
-       "time without a sign of life until a member is gone")                              //
+       "time without a sign of life until a member is gone") //
+      ("kill-timeout", time_text(kill_timeout, "kill-timeout"),
+       "time to end what runs and leave, \"500ms\", \"5s\" (FLY_KILL_TIMEOUT)")           //
       ("frame-bytes-max", bytes(frame_bytes_max), "longest frame, the same on all nodes") //
       ("unsent-bytes-max", bytes(unsent_bytes_max), "bytes that may wait for one member");
 }

@@ -23,7 +23,7 @@ caf::error lost(const call& ended, const std::string& why) {
 
 /// Returns whether another member can be asked, or the same one later: nothing ran.
 bool can_go_elsewhere(const caf::error& reason) {
-  return reason == errc::not_primary || reason == errc::shutting_down;
+  return reason == errc::not_primary || reason == errc::shutting_down || reason == errc::overloaded;
 }
 
 caf::error with_both_signatures(const call& ended, const caf::error& reason) {

@@ -73,9 +73,7 @@ void endpoint_core::close() {
       return;
     idle_.wait(lock, [this] { return driving_ == 0; });
   }
-  server_.close();
-  node_.announce_services({});
-  auto heard = std::chrono::steady_clock::now() + time_to_be_heard();
+  auto heard = stop_offering();
   // A running function may wait for a call of its own: those end first.
   client_->close();
   workers_.stop();
@@ -84,6 +82,28 @@ void endpoint_core::close() {
   server_.flush(std::chrono::steady_clock::now());
   node_.unlisten(this);
   server_.clear();
+}
+
+/// Refuses calls from now on and says so to the members. Returns when they have heard.
+std::chrono::steady_clock::time_point endpoint_core::stop_offering() {
+  server_.close();
+  std::lock_guard guard{announce_mutex_};
+  leaving_ = true;
+  node_.announce_services({});
+  return std::chrono::steady_clock::now() + time_to_be_heard();
+}
+
+void endpoint_core::on_leaving(std::chrono::steady_clock::time_point until) {
+  using namespace std::chrono_literals;
+  auto heard = stop_offering();
+  for (;;) {
+    auto now = std::chrono::steady_clock::now();
+    server_.flush(now);
+    bool at_rest = now >= heard && server_.serving() == 0 && server_.late_bytes() == 0;
+    if (at_rest || now >= until)
+      return;
+    std::this_thread::sleep_for(5ms);
+  }
 }
 
 /// Returns how long it takes until no linked member sends calls here any more: there and back.
@@ -112,6 +132,8 @@ void endpoint_core::unserve(std::string_view name) {
 
 void endpoint_core::announce() {
   std::lock_guard guard{announce_mutex_};
+  if (leaving_)
+    return;
   node_.announce_services(announcement_of(server_.offer()));
   refresh_routes();
 }

@@ -47,6 +47,7 @@ public:
   void on_link_down(const std::shared_ptr<cluster::channel>& which,
                     const caf::error& reason) override;
   void on_change() override;
+  void on_leaving(std::chrono::steady_clock::time_point until) override;
 
   // -- for the RPC actor
   /// Makes `driver` the one that drives, instead of the one before; returns its number.
@@ -62,13 +63,14 @@ public:
   const endpoint_options& options() const noexcept { return options_; }
   actors::worker_pool& workers() noexcept { return workers_; }
   rpc::client& caller() noexcept { return *client_; }
-  const rpc::server& server() const noexcept { return server_; }
   observer_slot& observers() noexcept { return server_.observers(); }
+  const rpc::server& server() const noexcept { return server_; }
 
 private:
   template <class R, class F>
   void serve_own(const function<R()>& f, F handler);
   void announce();
+  std::chrono::steady_clock::time_point stop_offering();
   void refresh_routes();
   std::chrono::milliseconds time_to_be_heard() const;
 
@@ -83,6 +85,7 @@ private:
   std::map<std::string, std::string> announced_; // id to the text its routes' offer was read from
 
   std::mutex announce_mutex_; // held while announcing: the latest offer wins
+  bool leaving_ = false;      // guarded by announce_mutex_; nothing is offered any more
 
   mutable std::mutex driver_mutex_;
   std::condition_variable idle_;

@@ -98,6 +98,20 @@ TEST_CASE("a variable that cannot be used is named") {
   CHECK(problem_of(from({{"FLY_PORT", "0"}})) == "");
 }
 
+TEST_CASE("the time to leave is written as in fly.toml") {
+  CHECK(from({}).kill_timeout == 5s);
+  CHECK(from({{"FLY_KILL_TIMEOUT", "7"}}).kill_timeout == 7s);
+  CHECK(from({{"FLY_KILL_TIMEOUT", "500ms"}}).kill_timeout == 500ms);
+  CHECK(problem_of(from({{"FLY_KILL_TIMEOUT", "soon"}})).find("FLY_KILL_TIMEOUT=soon") !=
+        std::string::npos);
+  options settings;
+  parse(settings, {"--kill-timeout", "2m"});
+  CHECK(settings.kill_timeout == 120s);
+  CHECK_THROWS_AS(parse(settings, {"--kill-timeout", "2 m"}), po::error);
+  for (const char* wrong : {"", "s", "5x", "-1", "5 s", "1.5", "99999999999"})
+    CHECK_FALSE(fly::cluster::parse_time(wrong));
+}
+
 TEST_CASE("flags win over the environment") {
   auto settings = from({{"FLY_REGION", "syd"}, {"FLY_PEERS", "old"}, {"FLY_APP_NAME", "shop"}});
 
@@ -187,6 +201,7 @@ TEST_CASE("each bad option is named") {
   names("dns-server", [](options& o) { o.dns_server = "127.0.0.1:x"; });
   names("silence-max", [](options& o) { o.silence_max = 99ms; });
   names("silence-max", [](options& o) { o.silence_max = 60'001ms; });
+  names("kill-timeout", [](options& o) { o.kill_timeout = 301s; });
   names("heartbeat", [](options& o) { o.heartbeat = 9ms; });
   names("heartbeat", [](options& o) { o.heartbeat = o.silence_max / 3 + 1ms; });
   names("handshake-timeout", [](options& o) { o.handshake_timeout = 1ms; });

@@ -177,6 +177,23 @@ TEST_CASE("fault 20: a node that is there before its endpoint is not lost") {
   }));
 }
 
+TEST_CASE("fault 7: while no primary is known a call waits for one") {
+  shop_node lax{"lax"};
+  REQUIRE_FALSE(lax.node.join());
+  auto answer =
+      std::async(std::launch::async, [&] { return rpc_primary(*lax.rpc, shop::shout, "hi"); });
+  REQUIRE(eventually([&] { return lax.rpc->counts().waiting == 1; }));
+  CHECK(answer.wait_for(300ms) == std::future_status::timeout);
+
+  shop_node syd{"syd", {lax.address()}};
+  syd.rpc->serve(shop::shout, [](std::string text) { return text + "!"; });
+  REQUIRE_FALSE(syd.node.join());
+
+  auto value = answer.get();
+  REQUIRE(value);
+  CHECK(*value == "hi!");
+}
+
 TEST_CASE("without a member the error says which regions are seen") {
   two_shops shops;
   auto quick = shops.lax.rpc->with({.timeout = 150ms});

@@ -86,7 +86,77 @@ TEST_CASE("calls of a process that is killed fail at once, and say that they may
   CHECK(syd.rpc->counts().in_flight == 0);
 }
 
-TEST_CASE("calls of a member that leaves fail at once") {
+TEST_CASE("a member that leaves ends its calls, and others take the new ones") {
+  shop_node syd{"syd"};
+  shop_node one{"lax", {syd.address()}};
+  shop_node two{"lax", {syd.address(), one.address()}};
+  std::atomic<int> slow{0};
+  for (auto* each : {&one, &two})
+    each->rpc->serve(shop::shout, [&](std::string text) {
+      if (text == "slow") {
+        ++slow;
+        std::this_thread::sleep_for(300ms);
+      }
+      return text;
+    });
+  for (auto* each : {&syd, &one, &two})
+    REQUIRE_FALSE(each->node.join());
+  REQUIRE(sees_endpoints(syd, 3));
+  REQUIRE(sees_endpoints(one, 3));
+  std::vector<std::future<caf::expected<std::string>>> running;
+  for (int i = 0; i < 4; ++i)
+    running.push_back(std::async(
+        std::launch::async, [&] { return rpc_member(*syd.rpc, one.id(), shop::shout, "slow"); }));
+  REQUIRE(eventually([&] { return slow == 4; }));
+
+  auto leaving = std::async(std::launch::async, [&] { one.node.leave(); });
+  std::vector<std::string> reasons;
+  for (int i = 0; i < 200; ++i)
+    for (auto* from : {&syd, &one}) // its own calls go elsewhere too
+      if (auto value = rpc_region(from->rpc->with({.timeout = 2s}), "lax", shop::shout, "x");
+          !value && leaving.wait_for(0ms) != std::future_status::ready)
+        reasons.push_back(fly::to_string(value.error()));
+
+  for (auto& each : running)
+    CHECK(each.get());
+  leaving.get();
+  CAPTURE(reasons.empty() ? "" : reasons.front());
+  CHECK(reasons.empty());
+  CHECK(syd.node.members().size() == 2);
+}
+
+TEST_CASE("a member whose pool is full is left for another one") {
+  shop_node syd{"syd"};
+  shop_node one{"lax", {syd.address()}, {.workers = 1, .queue_max = 1}};
+  shop_node two{"lax", {syd.address()}};
+  std::promise<void> release;
+  one.rpc->serve(shop::shout, [gate = release.get_future().share()](std::string text) {
+    gate.wait();
+    return text;
+  });
+  two.rpc->serve(shop::shout, [](std::string text) { return text; });
+  for (auto* each : {&syd, &one, &two})
+    REQUIRE_FALSE(each->node.join());
+  REQUIRE(sees_endpoints(syd, 3));
+  std::vector<std::future<caf::expected<std::string>>> blocked; // one runs, one fills the queue
+  for (std::size_t i = 1; i <= 2; ++i) {
+    blocked.push_back(std::async(std::launch::async, [&] {
+      return rpc_member(syd.rpc->with({.timeout = 30s}), one.id(), shop::shout, "block");
+    }));
+    REQUIRE(eventually([&] { return one.rpc->counts().serving == i; }));
+  }
+  CHECK(rpc_member(*syd.rpc, one.id(), shop::shout, "x").error() == errc::overloaded);
+
+  for (int i = 0; i < 50; ++i) {
+    auto value = rpc_region(syd.rpc->with({.timeout = 2s}), "lax", shop::shout, "x");
+    CHECK_MESSAGE(value, fly::to_string(value ? caf::error{} : value.error()));
+  }
+  release.set_value();
+  for (auto& each : blocked)
+    CHECK(each.get());
+}
+
+TEST_CASE("calls of a member that leaves fail when its time is over") {
   shop_node syd{"syd"};
   shop_node lax{"lax", {syd.address()}};
   REQUIRE_FALSE(syd.node.join());

@@ -26,6 +26,7 @@ inline cluster::options shop_options(const std::string& region,
   result.silence_max = std::chrono::milliseconds{2000};
   result.dial_first = std::chrono::milliseconds{20};
   result.dial_max = std::chrono::milliseconds{200};
+  result.kill_timeout = std::chrono::milliseconds{1000};
   result.frame_bytes_max = 256 * 1024;
   result.log = [](cluster::log_level, std::string_view) {};
   return result;
