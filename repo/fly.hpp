@@ -7,6 +7,7 @@
 #include "fly/actors/supervisor.hpp"
 #include "fly/cluster/node.hpp"
 #include "fly/repo/database.hpp"
+#include "fly/repo/exec.hpp"
 #include "fly/repo/rpc_and_wait.hpp"
 #include "fly/repo/write.hpp"
 #include "fly/rpc/endpoint.hpp"

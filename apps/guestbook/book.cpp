@@ -5,6 +5,7 @@
 #include <pqxx/pqxx>
 
 #include "fly/actors/error.hpp"
+#include "fly/repo/exec.hpp"
 #include "fly/repo/rpc_and_wait.hpp"
 
 namespace guestbook {
@@ -33,7 +34,7 @@ void serve(fly::rpc::endpoint& rpc, fly::repo::database& db) {
                     std::string region) {
     auto sql = std::string{"INSERT INTO entries (author, text, region) VALUES ($1, $2, $3)"} +
                " RETURNING " + columns;
-    return to_entry(tx.exec_params(sql, author, text, region)[0]);
+    return to_entry(fly::repo::exec(tx, sql, author, text, region)[0]);
   });
   db.serve(create_tables, [](pqxx::transaction_base& tx) {
     // CREATE TABLE IF NOT EXISTS by two sessions at once can fail: one after the other.
@@ -50,7 +51,7 @@ caf::expected<std::vector<entry>> newest(const fly::repo::database& db, int coun
   return db.read([count_max](pqxx::transaction_base& tx) {
     std::vector<entry> result;
     auto sql = std::string{"SELECT "} + columns + " FROM entries ORDER BY id DESC LIMIT $1";
-    for (const auto& row : tx.exec_params(sql, count_max))
+    for (const auto& row : fly::repo::exec(tx, sql, count_max))
       result.push_back(to_entry(row));
     return result;
   });

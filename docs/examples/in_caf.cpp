@@ -33,7 +33,7 @@ int main() {
   fly::rpc::endpoint rpc{node};
   fly::repo::database db{rpc, fly::repo::options::from_env(where)};
   db.serve(add_visit, [](pqxx::transaction_base& tx, std::string who) {
-    auto rows = tx.exec_params("INSERT INTO visits (who) VALUES ($1) RETURNING id", who);
+    auto rows = fly::repo::exec(tx, "INSERT INTO visits (who) VALUES ($1) RETURNING id", who);
     return rows[0][0].as<std::int64_t>();
   });
   if (auto reason = node.join()) {

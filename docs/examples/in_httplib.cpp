@@ -26,7 +26,7 @@ int main(int argc, char** argv) {
   fly::rpc::endpoint rpc{node};
   fly::repo::database db{rpc, fly::repo::options::from_env(where)};
   db.serve(add_note, [](pqxx::transaction_base& tx, std::string text) {
-    auto rows = tx.exec_params("INSERT INTO notes (text) VALUES ($1) RETURNING id", text);
+    auto rows = fly::repo::exec(tx, "INSERT INTO notes (text) VALUES ($1) RETURNING id", text);
     return rows[0][0].as<std::int64_t>();
   });
   if (auto reason = node.join()) {

@@ -19,7 +19,7 @@ int main() {
   fly::rpc::endpoint rpc{node};
   fly::repo::database db{rpc, fly::repo::options::from_env(where)};
   db.serve(add_sum, [](pqxx::transaction_base& tx, std::int64_t n) {
-    auto rows = tx.exec_params("UPDATE sums SET total = total + $1 RETURNING total", n);
+    auto rows = fly::repo::exec(tx, "UPDATE sums SET total = total + $1 RETURNING total", n);
     return rows[0][0].as<std::int64_t>();
   });
   if (auto reason = node.join()) {

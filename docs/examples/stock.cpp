@@ -21,9 +21,10 @@ inline constexpr fly::repo::write<level(std::string, std::int64_t)> add_stock{"s
 
 level add(pqxx::transaction_base& tx, std::string item, std::int64_t count) {
   auto rows =
-      tx.exec_params("INSERT INTO stock (item, count) VALUES ($1, $2) "
-                     "ON CONFLICT (item) DO UPDATE SET count = stock.count + $2 RETURNING count",
-                     item, count);
+      fly::repo::exec(tx,
+                      "INSERT INTO stock (item, count) VALUES ($1, $2) "
+                      "ON CONFLICT (item) DO UPDATE SET count = stock.count + $2 RETURNING count",
+                      item, count);
   return {item, rows[0][0].as<std::int64_t>()};
 }
 

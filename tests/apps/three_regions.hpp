@@ -9,6 +9,7 @@
 
 #include "fly/cluster/node.hpp"
 #include "fly/repo/database.hpp"
+#include "fly/repo/exec.hpp"
 #include "fly/rpc/endpoint.hpp"
 #include "tests/support/dns_server.hpp"
 #include "tests/support/eventually.hpp"
@@ -26,12 +27,13 @@ struct region_node {
   region_node(cluster::options where, repo::options database)
       : node(std::move(where)), rpc(node), db(rpc, std::move(database)) {
     db.serve(place_order, [](pqxx::transaction_base& tx, std::string item) {
-      auto rows = tx.exec_params("INSERT INTO orders (item) VALUES ($1) RETURNING id", item);
+      auto rows = fly::repo::exec(tx, "INSERT INTO orders (item) VALUES ($1) RETURNING id", item);
       return rows[0][0].as<std::int64_t>();
     });
     db.serve(get_or_create, [](pqxx::transaction_base& tx, std::string item) {
-      tx.exec_params("INSERT INTO once (item) VALUES ($1) ON CONFLICT DO NOTHING", item);
-      return tx.exec_params("SELECT id FROM once WHERE item = $1", item)[0][0].as<std::int64_t>();
+      fly::repo::exec(tx, "INSERT INTO once (item) VALUES ($1) ON CONFLICT DO NOTHING", item);
+      return fly::repo::exec(tx, "SELECT id FROM once WHERE item = $1", item)[0][0]
+          .as<std::int64_t>();
     });
   }
 
@@ -39,7 +41,7 @@ struct region_node {
   std::int64_t rows(const std::string& table, const std::string& item) const {
     auto count = db.read([&](pqxx::transaction_base& tx) {
       auto sql = "SELECT count(*) FROM " + table + " WHERE item = $1";
-      return tx.exec_params(sql, item)[0][0].as<std::int64_t>();
+      return fly::repo::exec(tx, sql, item)[0][0].as<std::int64_t>();
     });
     return count ? *count : -1;
   }

@@ -1,4 +1,5 @@
 // Proves that each way in which a transaction can fail says the truth: nothing remains, or unknown.
+#include "fly/repo/exec.hpp"
 #include "fly/repo/transaction.hpp"
 
 #include <chrono>
@@ -32,7 +33,7 @@ TEST_CASE_FIXTURE(one_server, "fault 13: an error that the function swallowed re
   SUBCASE("of a statement with parameters, where the transaction stays aborted") {
     auto where = run([](auto& tx) {
       tx.exec("INSERT INTO t VALUES (1)");
-      CHECK_THROWS(tx.exec_params("INSERT INTO t VALUES ($1)", 1000));
+      CHECK_THROWS(fly::repo::exec(tx, "INSERT INTO t VALUES ($1)", 1000));
     });
     REQUIRE_FALSE(where);
     CHECK(where.error() == errc::sql_failed);
@@ -41,8 +42,8 @@ TEST_CASE_FIXTURE(one_server, "fault 13: an error that the function swallowed re
   }
   SUBCASE("and a later statement that fails for it is not the news") {
     auto where = run([](auto& tx) {
-      CHECK_THROWS(tx.exec_params("INSERT INTO t VALUES ($1)", 1000));
-      tx.exec_params("INSERT INTO t VALUES ($1)", 2);
+      CHECK_THROWS(fly::repo::exec(tx, "INSERT INTO t VALUES ($1)", 1000));
+      fly::repo::exec(tx, "INSERT INTO t VALUES ($1)", 2);
     });
     REQUIRE_FALSE(where);
     CHECK(where.error() == errc::sql_failed);
@@ -202,7 +203,7 @@ TEST_CASE_FIXTURE(one_server, "a backend that is killed before the commit: nothi
       tx.exec("INSERT INTO t VALUES (1)");
       servers.primary().sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                             "WHERE usename = 'app'");
-      CHECK_THROWS(tx.exec_params("INSERT INTO t VALUES ($1)", 2));
+      CHECK_THROWS(fly::repo::exec(tx, "INSERT INTO t VALUES ($1)", 2));
     });
     REQUIRE_FALSE(where);
     CHECK(where.error() == errc::database_unavailable);

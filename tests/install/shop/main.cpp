@@ -16,8 +16,8 @@ int main() {
   fly::repo::database db{rpc, fly::repo::options::from_env(where)}; // DATABASE_URL
 
   db.serve(place_order, [](pqxx::transaction_base& tx, std::string item, std::int32_t count) {
-    auto rows = tx.exec_params("INSERT INTO orders (item, count) VALUES ($1, $2) RETURNING id",
-                               item, count);
+    auto rows = fly::repo::exec(tx, "INSERT INTO orders (item, count) VALUES ($1, $2) RETURNING id",
+                                item, count);
     return rows[0][0].as<std::int64_t>();
   });
   if (auto reason = node.join()) { // serve first, then let the others find us
