@@ -39,6 +39,7 @@ public:
 
   /// Returns whether a transaction is open on it, aborted or not.
   bool in_transaction() const { return link_.in_transaction(); }
+  bool in_aborted_transaction() const { return link_.in_aborted_transaction(); }
 
   /// Ends the session under the hands of a thread that waits for an answer, which then sees a
   /// broken connection. Safe from any thread while the connection exists.

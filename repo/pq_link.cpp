@@ -168,6 +168,10 @@ bool pq_link::connected() const {
   return PQstatus(raw()) == CONNECTION_OK;
 }
 
+bool pq_link::in_aborted_transaction() const {
+  return PQtransactionStatus(raw()) == PQTRANS_INERROR;
+}
+
 bool pq_link::in_transaction() const {
   auto status = PQtransactionStatus(raw());
   return status == PQTRANS_INTRANS || status == PQTRANS_INERROR;

@@ -55,6 +55,9 @@ public:
   /// Returns whether a transaction is open, aborted or not.
   bool in_transaction() const;
 
+  /// Returns whether the open transaction is aborted: the server takes its end only.
+  bool in_aborted_transaction() const;
+
   /// Returns what the server has said.
   server_report& report() noexcept { return *report_; }
   const server_report& report() const noexcept { return *report_; }

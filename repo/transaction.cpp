@@ -123,17 +123,21 @@ caf::error transaction::error_of_commit() const {
   if (report.last->severity != "ERROR")
     return unknown(report.last->message, std::move(details));
   const auto& sqlstate = report.last->sqlstate;
-  if (sqlstate == "25P02") {
-    auto reason = report.cause ? *report.cause : *report.last;
-    auto cause = to_write_error(reason);
-    return make_error(code_of(cause),
-                      "the function went on after an error, nothing is committed: " +
-                          text_of(cause),
-                      details_of(cause));
-  }
+  if (sqlstate == "25P02")
+    return swallowed_error();
   if (sqlstate == "55000" && report.tags.empty())
     return make_error(errc::not_primary, report.last->message, std::move(details));
   return to_write_error(*report.last);
+}
+
+/// What aborted the transaction, for a function that went on.
+caf::error transaction::swallowed_error() const {
+  const auto& cause = on_.report().cause;
+  auto reason = cause ? *cause : on_.report().last.value_or(server_error{});
+  auto turned = read_only_ ? to_error(reason) : to_write_error(reason);
+  return make_error(code_of(turned),
+                    "the function went on after an error, nothing is committed: " + text_of(turned),
+                    details_of(turned));
 }
 
 caf::error transaction::run_commit() {
@@ -143,6 +147,9 @@ caf::error transaction::run_commit() {
                                 true);
     if (!on_.in_transaction() && !on_.report().cause)
       return make_error(errc::function_failed, "the function ended its transaction itself");
+    // A plain COMMIT, without the guard of a write, would succeed and roll back.
+    if (read_only_ && on_.in_aborted_transaction())
+      return swallowed_error();
   }
   try {
     commit();
@@ -151,13 +158,8 @@ caf::error transaction::run_commit() {
       return failure_;
     // libpqxx has rolled back when the statement failed, or a stream was left open: nothing was
     // sent, and the first error is the reason.
-    if (const auto& cause = on_.report().cause) {
-      auto reason = read_only_ ? to_error(*cause) : to_write_error(*cause);
-      return make_error(code_of(reason),
-                        "the function went on after an error, nothing is committed: " +
-                            text_of(reason),
-                        details_of(reason));
-    }
+    if (on_.report().cause)
+      return swallowed_error();
     return error_of_exception(std::current_exception(), on_.report(), !read_only_);
   }
   return failure_;

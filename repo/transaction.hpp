@@ -51,6 +51,7 @@ public:
 private:
   void do_commit() override;
   caf::error error_of_commit() const;
+  caf::error swallowed_error() const;
   caf::error run_commit();
   void roll_back() noexcept;
 

@@ -149,3 +149,14 @@ TEST_CASE_FIXTURE(one_server, "a read-only transaction reads, and refuses to wri
   CHECK_THROWS(second.exec("INSERT INTO t VALUES (1)"));
   CHECK(second.finish_reading() == errc::sql_failed);
 }
+
+TEST_CASE_FIXTURE(one_server, "a read that swallowed an error is told so") {
+  {
+    transaction tx{*link, {.read_only = true}};
+    CHECK_THROWS(fly::repo::compat::exec_with(tx, "SELECT 1 / $1::int", {{"0"}}));
+    auto reason = tx.finish_reading();
+    CHECK(reason == errc::sql_failed);
+    CHECK(details_of(reason)["sqlstate"] == "22012");
+  }
+  CHECK(link->reusable());
+}
