@@ -23,7 +23,8 @@ caf::error lost(const call& ended, const std::string& why) {
 
 /// Returns whether another member can be asked, or the same one later: nothing ran.
 bool can_go_elsewhere(const caf::error& reason) {
-  return reason == errc::not_primary || reason == errc::shutting_down || reason == errc::overloaded;
+  return reason == errc::not_primary || reason == errc::shutting_down ||
+         (reason == errc::overloaded && details_of(reason).contains(not_started_detail));
 }
 
 caf::error with_both_signatures(const call& ended, const caf::error& reason) {

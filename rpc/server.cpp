@@ -117,7 +117,10 @@ void server::queue(request wanted, function_ptr function, std::shared_ptr<const 
   if (!refused)
     return;
   --serving_;
-  respond(refused);
+  if (refused == errc::overloaded) // by us and not by the function: another member can be asked
+    respond(make_error(errc::overloaded, text_of(refused), {{not_started_detail, "1"}}));
+  else
+    respond(refused);
 }
 
 void server::execute(const request& wanted, const served_function& function,

@@ -24,6 +24,10 @@
 
 namespace fly::rpc {
 
+/// Stands in the details of an errc::overloaded that the server itself gave before the function was
+/// started; one that the function returned has none.
+inline constexpr const char* not_started_detail = "not_started";
+
 /// Decides, once, whether a queued call begins or is dropped. Safe from any thread.
 class ticket {
 public:

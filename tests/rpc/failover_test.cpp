@@ -156,6 +156,24 @@ TEST_CASE("a member whose pool is full is left for another one") {
     CHECK(each.get());
 }
 
+TEST_CASE("a function that says overloaded itself is not asked again elsewhere") {
+  shop_node syd{"syd"};
+  shop_node one{"lax", {syd.address()}};
+  shop_node two{"lax", {syd.address()}};
+  std::atomic<int> runs{0};
+  for (auto* each : {&one, &two})
+    each->rpc->serve(shop::shout, [&](const std::string&) -> caf::expected<std::string> {
+      ++runs;
+      return make_error(errc::overloaded, "the user's own word");
+    });
+  for (auto* each : {&syd, &one, &two})
+    REQUIRE_FALSE(each->node.join());
+  REQUIRE(sees_endpoints(syd, 3));
+
+  CHECK(rpc_region(*syd.rpc, "lax", shop::shout, "x").error() == errc::overloaded);
+  CHECK(runs == 1);
+}
+
 TEST_CASE("calls of a member that leaves fail when its time is over") {
   shop_node syd{"syd"};
   shop_node lax{"lax", {syd.address()}};
