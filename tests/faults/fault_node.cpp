@@ -1,0 +1,77 @@
+// fly_fault_node: one node with endpoint and database, as a process of its own, to be killed and
+// frozen. Takes the flags of fly; ends in order at SIGINT or SIGTERM.
+#include <csignal>
+#include <iostream>
+#include <thread>
+
+#include <boost/program_options.hpp>
+
+#include <pqxx/pqxx>
+
+#include "fly/actors/error.hpp"
+#include "fly/cluster/node.hpp"
+#include "fly/repo/database.hpp"
+#include "fly/repo/exec.hpp"
+#include "fly/rpc/endpoint.hpp"
+#include "tests/faults/contract.hpp"
+
+namespace po = boost::program_options;
+using namespace std::chrono_literals;
+
+namespace {
+
+void serve(fly::rpc::endpoint& rpc, fly::repo::database& db) {
+  auto id = rpc.node().self().id;
+  rpc.serve(fly::faults::where, [id](const std::string&) { return id; });
+  rpc.serve(fly::faults::slow, [id](std::int32_t time) {
+    std::this_thread::sleep_for(std::chrono::milliseconds{time});
+    return id;
+  });
+  rpc.serve(fly::faults::count, [&db] {
+    return db.with({.timeout = 1s}).read([](pqxx::transaction_base& tx) {
+      return tx.exec("SELECT count(*) FROM rows")[0][0].as<std::int64_t>();
+    });
+  });
+  db.serve(fly::faults::add, [](pqxx::transaction_base& tx, const std::string& text) {
+    auto rows = fly::repo::exec(tx, "INSERT INTO rows (text) VALUES ($1) RETURNING id", text);
+    return rows[0][0].as<std::int64_t>();
+  });
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+  sigset_t ends;
+  sigemptyset(&ends);
+  sigaddset(&ends, SIGINT);
+  sigaddset(&ends, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &ends, nullptr);
+  fly::cluster::options where;
+  fly::repo::options database;
+  database.fresh_interval = 300ms;
+  database.role_interval = 200ms;
+  try {
+    po::options_description flags{"a node to be killed"};
+    where.describe(flags);
+    database.describe(flags);
+    po::variables_map given;
+    po::store(po::parse_command_line(argc, argv, flags), given);
+    po::notify(given);
+  } catch (const po::error& reason) {
+    std::cerr << "fault_node: " << reason.what() << '\n';
+    return 2;
+  }
+  fly::cluster::node node{where};
+  fly::rpc::endpoint rpc{node};
+  fly::repo::database db{rpc, database};
+  serve(rpc, db);
+  if (auto reason = node.join()) {
+    std::cerr << "fault_node: " << fly::to_string(reason) << '\n';
+    return 1;
+  }
+  int number = 0;
+  sigwait(&ends, &number);
+  pthread_sigmask(SIG_UNBLOCK, &ends, nullptr); // a second one ends at once
+  node.leave();
+  return 0;
+}
