@@ -70,14 +70,15 @@ connection_pool::~connection_pool() {
   close();
 }
 
-caf::expected<connection_pool::lease> connection_pool::take(time_point deadline) {
+caf::expected<connection_pool::lease> connection_pool::take(time_point deadline,
+                                                            std::chrono::milliseconds grace) {
   auto& pool = *core_;
   std::unique_lock lock{pool.mutex};
   for (;;) {
     if (pool.closed)
       return make_error(errc::shutting_down, "the database is closing");
     if (auto found = pool.take_idle()) {
-      pool.lent.emplace(found.get(), deadline);
+      pool.lent.emplace(found.get(), deadline + grace);
       return lease{core_, std::move(found), true};
     }
     if (pool.open < pool.options.connections_max)
@@ -107,7 +108,7 @@ caf::expected<connection_pool::lease> connection_pool::take(time_point deadline)
     return std::move(opened.error());
   }
   pool.retry.reset();
-  pool.lent.emplace(opened->get(), deadline);
+  pool.lent.emplace(opened->get(), deadline + grace);
   return lease{core_, std::move(*opened), false};
 }
 
@@ -123,10 +124,9 @@ void connection_pool::drop_idle() {
 
 void connection_pool::cut_overdue(time_point now) {
   // Statements end by statement_timeout; only a server that does not answer gets here.
-  constexpr std::chrono::seconds grace{2};
   std::lock_guard guard{core_->mutex};
-  for (const auto& [held, deadline] : core_->lent)
-    if (deadline + grace <= now)
+  for (const auto& [held, agreed] : core_->lent)
+    if (agreed <= now)
       held->cut();
 }
 

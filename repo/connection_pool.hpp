@@ -75,12 +75,14 @@ public:
   connection_pool(const connection_pool&) = delete;
   connection_pool& operator=(const connection_pool&) = delete;
 
-  /// Lends a connection, until `deadline` to its user: see `cut_overdue`. Blocks, until `deadline`
-  /// at most. Nothing ran where it fails.
+  /// Lends a connection, until `deadline` to its user: after `grace` more, in which the server may
+  /// end the statement itself, see `cut_overdue`. Blocks, until `deadline` at most. Nothing ran
+  /// where it fails.
   /// Errors: errc::overloaded, all are lent and none came back in time, or `queue_max` wait
   /// already; errc::database_unavailable with the reason, also at once for a while after a failed
   /// attempt; errc::shutting_down.
-  caf::expected<lease> take(time_point deadline);
+  caf::expected<lease> take(time_point deadline,
+                            std::chrono::milliseconds grace = std::chrono::seconds{2});
 
   /// Closes the idle connections: what they knew of their server does not hold any more.
   void drop_idle();

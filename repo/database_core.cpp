@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include <caf/actor.hpp>
 #include <caf/event_based_actor.hpp>
+#include <caf/send.hpp>
 
 #include "fly/actors/error.hpp"
 #include "fly/cluster/node.hpp"
@@ -100,7 +102,6 @@ void database_core::keep() {
   if (unusable_)
     return;
   auto now = clock::now();
-  pool_.cut_overdue(now);
   if (roles_->fresh_due() > now)
     return;
   auto link = pq_link::open(link_, now + connect_timeout_);
@@ -121,10 +122,26 @@ void database_core::close() {
 
 namespace {
 
+/// Ends overdue sessions, also while the keeper itself waits for a server that does not answer.
+caf::behavior cutter(caf::event_based_actor* self, const std::shared_ptr<database_core>& core) {
+  constexpr std::chrono::milliseconds look_interval{25};
+  self->send(self, caf::tick_atom::value);
+  return {
+      [self, core, look_interval](caf::tick_atom) {
+        core->pool().cut_overdue(clock::now());
+        self->delayed_send(self, look_interval, caf::tick_atom::value);
+      },
+  };
+}
+
 caf::behavior keeper(caf::event_based_actor* self, const std::shared_ptr<database_core>& core,
                      std::uint64_t me) {
   constexpr std::chrono::milliseconds look_interval{100};
-  self->attach_functor([core, me] { core->seat()->leave(me); });
+  auto helper = self->spawn(cutter, core);
+  self->attach_functor([core, me, helper] {
+    core->seat()->leave(me);
+    caf::anon_send_exit(helper, caf::exit_reason::kill);
+  });
   self->send(self, caf::tick_atom::value);
   return {
       [self, core, me, look_interval](caf::tick_atom) {

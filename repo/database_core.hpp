@@ -34,7 +34,7 @@ public:
   caf::expected<rpc::bytes> run_write(const rpc::call_context& context,
                                       const transaction_runner::write_body& body);
 
-  /// Does what is due: a fresh look at the role, the end of sessions that are overdue. Blocks.
+  /// Does what is due: a fresh look at the role. Blocks.
   void keep();
 
   /// Ends all waits, closes the pool, announces nothing any more. Idempotent.

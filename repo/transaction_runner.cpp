@@ -23,8 +23,11 @@ struct transaction_runner::begun {
 
 caf::expected<std::unique_ptr<transaction_runner::begun>>
 transaction_runner::begin(time_point deadline, bool read_only) {
+  // Who reads waits for it here; the caller of a write has its answer, and a commit is worth a
+  // wait.
+  auto grace = read_only ? std::chrono::milliseconds{25} : std::chrono::milliseconds{2000};
   for (;;) {
-    auto lease = pool_.take(deadline);
+    auto lease = pool_.take(deadline, grace);
     if (!lease)
       return std::move(lease.error());
     auto result = std::make_unique<begun>(std::move(*lease));
