@@ -27,7 +27,7 @@ std::string known_names::region_of(std::string_view id) {
 }
 
 void known_names::refresh() {
-  constexpr std::chrono::seconds least_interval{1};
+  constexpr std::chrono::milliseconds least_interval{100};
   auto now = clock::now();
   if (refreshed_ != clock::time_point{} && now - refreshed_ < least_interval)
     return;

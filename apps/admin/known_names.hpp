@@ -19,7 +19,7 @@ namespace fly::admin {
 
 /// The names that may stand in a metric: functions that somebody serves, and regions that somebody
 /// is in. Whatever else a call is made of, its labels stay few. Looks at the cluster again at most
-/// once a second. Safe from any thread.
+/// ten times a second. Safe from any thread.
 class known_names {
 public:
   /// Stands for every other name.

@@ -1,6 +1,8 @@
 // flycluster: looks into a running cluster from a terminal.
 
 #include <iostream>
+#include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -12,6 +14,7 @@
 
 #include "apps/common/json.hpp"
 #include "apps/flycluster/commands.hpp"
+#include "apps/flycluster/doctor.hpp"
 #include "apps/flycluster/local.hpp"
 #include "fly/actors/error.hpp"
 
@@ -42,6 +45,10 @@ constexpr const char* usage =
   flycluster [options] call NAME ARGS...
       runs a function by its name; each argument is JSON:
       flycluster call guestbook.shout '"hello"'
+  flycluster [options] doctor
+      checks what a node needs here: environment, DNS, ports, the database and what its role may
+      do, and the members: databases, versions, clocks. Each line is ok, a warning or a problem,
+      with what to do; 0 only where nothing is a problem. Run it where a node runs
   flycluster local up|down|status
       runs your program in many regions on this machine; flycluster local --help tells more
 
@@ -59,6 +66,7 @@ fly::cluster::options visitor_options() {
 
 struct request {
   fly::cluster::options cluster = visitor_options();
+  fly::repo::options repo = fly::repo::options::from_env(cluster);
   std::vector<std::string> words;
   std::string region;
   std::string member;
@@ -89,11 +97,57 @@ caf::error nobody(const fly::cluster::options& settings) {
                                        : "no member answered; tried:" + where);
 }
 
+std::chrono::milliseconds timeout_of(const request& asked) {
+  return std::chrono::milliseconds{static_cast<std::int64_t>(asked.timeout * 1000)};
+}
+
+/// Looks at everything that can be seen from here, one after the other.
+int run_doctor(request& asked) {
+  patient who{.cluster = asked.cluster, .repo = asked.repo, .timeout = timeout_of(asked)};
+  auto all = check_environment(who);
+  auto add = [&](const findings& more) { all.insert(all.end(), more.begin(), more.end()); };
+  std::vector<std::string> addresses;
+  bool usable = all.front().state == finding::state::ok;
+  if (usable) {
+    add(check_dns(who, addresses));
+    add(check_ports(who, addresses));
+  }
+  add(check_database(who));
+  if (usable) {
+    std::mutex mutex;
+    std::string last; // what the node says meanwhile: why a member refuses it
+    asked.cluster.observer = true;
+    asked.cluster.log = [&](fly::cluster::log_level level, std::string_view text) {
+      std::lock_guard guard{mutex};
+      if (level != fly::cluster::log_level::info)
+        last = text;
+    };
+    fly::cluster::node node{asked.cluster};
+    fly::rpc::endpoint rpc{node, {.workers = 1}};
+    auto reason = node.join();
+    if (!reason && meet(node, who.timeout))
+      add(check_members({.node = node, .rpc = rpc, .timeout = who.timeout}));
+    else {
+      std::lock_guard guard{mutex};
+      std::string text = "nobody answers";
+      if (reason)
+        text = fly::text_of(reason);
+      else if (!last.empty())
+        text += ": " + last;
+      add({finding{"members", finding::state::problem, text,
+                   "do all nodes have the same FLY_APP_NAME and FLY_SECRET?"}});
+    }
+  }
+  return print_findings(all, asked.json);
+}
+
 int run(request& asked) {
-  asked.cluster.observer = true;
   if (asked.cluster.peers.empty() && asked.cluster.discovery_name().empty())
     asked.cluster.peers = {"127.0.0.1"}; // a laptop's single node
-  auto timeout = std::chrono::milliseconds{static_cast<std::int64_t>(asked.timeout * 1000)};
+  if (asked.words[0] == "doctor")
+    return run_doctor(asked);
+  asked.cluster.observer = true;
+  auto timeout = timeout_of(asked);
   fly::cluster::node node{asked.cluster};
   fly::rpc::endpoint rpc{node, {.workers = 1}};
   visit here{.node = node, .rpc = rpc, .timeout = timeout, .json = asked.json};
@@ -116,7 +170,9 @@ std::optional<int> parse(int argc, char** argv, request& asked) {
       ("json", po::bool_switch(&asked.json), "print JSON")                                       //
       ("timeout", po::value(&asked.timeout)->default_value(5), "seconds in all")                 //
       ("in", po::value(&asked.region), "call: a member of this region (default: the primary's)") //
-      ("on", po::value(&asked.member), "call: the member with this id");
+      ("on", po::value(&asked.member), "call: the member with this id")                          //
+      ("database-url", po::value(&asked.repo.database_url),
+       "doctor: the database of this place (DATABASE_URL)");
   asked.cluster.describe(flags);
   po::options_description all;
   all.add(flags).add_options()("words", po::value(&asked.words));
@@ -134,7 +190,8 @@ std::optional<int> parse(int argc, char** argv, request& asked) {
     std::cerr << "flycluster: " << reason.what() << "; --help lists the options\n";
     return exit_usage;
   }
-  bool known = !asked.words.empty() && (asked.words[0] == "status" || asked.words[0] == "call");
+  bool known = !asked.words.empty() && (asked.words[0] == "status" || asked.words[0] == "call" ||
+                                        asked.words[0] == "doctor");
   if (!known || (asked.words[0] == "call" && asked.words.size() < 2) || asked.timeout < 0.001 ||
       asked.timeout > 86'400) {
     std::cerr << usage << flags;

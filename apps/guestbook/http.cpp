@@ -1,5 +1,6 @@
 #include "apps/guestbook/http.hpp"
 
+#include <chrono>
 #include <thread>
 #include <utility>
 
@@ -111,6 +112,9 @@ public:
   void stop() {
     if (!thread_.joinable())
       return;
+    // httplib's stop is lost on a server that is about to run.
+    for (int i = 0; i < 1000 && !server_.is_running(); ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds{1});
     server_.stop();
     thread_.join();
   }

@@ -8,6 +8,7 @@ const char* const page = R"html(<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Guestbook</title>
+<link rel="icon" href="data:,">
 <style>
 :root { color-scheme: light dark; --ink: #1c1e21; --dim: #667; --line: #d8dce3; --back: #f6f7f9;
   --card: #fff; --mark: #5b3df5; --good: #0a7d43; --bad: #b3261e; --a: #5b3df5; --b: #0f9d9d;
@@ -15,7 +16,8 @@ const char* const page = R"html(<!doctype html>
 @media (prefers-color-scheme: dark) { :root { --ink: #e7e9ee; --dim: #99a; --line: #343a46;
   --back: #14161b; --card: #1d2027; --mark: #9d8bff; --good: #4ccf8c; --bad: #ff8a80; } }
 * { box-sizing: border-box; }
-body { margin: 0; font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--back); }
+body { margin: 0; font: 16px/1.5 system-ui, sans-serif; color: var(--ink);
+  background: var(--back); }
 main { max-width: 60rem; margin: 0 auto; padding: 1.2rem; display: grid; gap: 1rem;
   grid-template-columns: minmax(0, 3fr) minmax(0, 2fr); }
 header { grid-column: 1 / -1; }
@@ -25,7 +27,8 @@ p { margin: .2rem 0; color: var(--dim); }
 b { color: var(--ink); }
 section { background: var(--card); border: 1px solid var(--line); border-radius: .7rem;
   padding: 1rem; align-self: start; }
-form { display: grid; gap: .5rem; margin-bottom: 1rem; }
+form { display: grid; gap: .5rem; }
+form p:empty, #notice:empty { display: none; }
 input, textarea, button { font: inherit; padding: .5rem .7rem; border-radius: .5rem;
   border: 1px solid var(--line); background: var(--back); color: var(--ink); width: 100%; }
 button { background: var(--mark); border-color: var(--mark); color: var(--card); cursor: pointer; }
@@ -41,8 +44,14 @@ small { color: var(--dim); }
 .bar i { display: block; } .a { background: var(--a); } .b { background: var(--b); }
 .c { background: var(--c); }
 .dot { display: inline-block; width: .7rem; height: .7rem; border-radius: 50%; }
-aside { display: grid; gap: 1rem; }
-@media (max-width: 44rem) { main { grid-template-columns: 1fr; padding: .8rem; } }
+.column { display: grid; gap: 1rem; align-content: start; }
+li:first-child { border-top: 0; padding-top: 0; } li:last-child { padding-bottom: 0; }
+.stale { opacity: .5; }
+@media (max-width: 44rem) {
+  main { grid-template-columns: minmax(0, 1fr); padding: .8rem; }
+  .column { display: contents; }
+  .entries { order: 1; }
+}
 </style>
 </head>
 <body>
@@ -51,16 +60,23 @@ aside { display: grid; gap: 1rem; }
   <h1>Guestbook</h1>
   <p id="where" aria-live="polite">asking the node ...</p>
 </header>
+<div class="column">
 <section>
   <form id="form">
     <label><small>Name</small><input name="author" maxlength="80" required value="guest"></label>
-    <label><small>Message</small><textarea name="text" rows="2" maxlength="2000" required></textarea></label>
+    <label><small>Message</small><textarea name="text" rows="2" maxlength="2000"
+      required></textarea></label>
     <button>Write</button>
     <p id="outcome" role="status"></p>
   </form>
+</section>
+<section class="entries">
+  <h2>Entries</h2>
+  <p id="notice" role="status"></p>
   <ul id="entries"></ul>
 </section>
-<aside>
+</div>
+<aside class="column">
   <section><h2>Last write from this page</h2><div id="timing"><p>None yet.</p></div></section>
   <section><h2>Members</h2><ul id="members"></ul></section>
 </aside>
@@ -73,10 +89,13 @@ const make = (tag, text, cls) => {
   if (cls) e.className = cls;
   return e;
 };
-const ms = us => (us / 1000).toFixed(us < 10000 ? 2 : 0) + ' ms';
+const ms = us => us < 10000 ? (us / 1000).toFixed(2) + ' ms'
+  : us < 10e6 ? (us / 1000).toFixed(0) + ' ms' : (us / 1e6).toFixed(0) + ' s';
+const states = {self: 'this node', alive: 'alive', suspect: 'silent'};
 const fill = (list, items) => list.replaceChildren(...items);
 
 function show_entries(entries) {
+  if (entries.length === 0) return fill($('entries'), [make('li', 'Nobody has written yet.')]);
   fill($('entries'), entries.map(e => {
     const li = make('li');
     li.append(make('b', e.author), ' ', make('span', e.region, 'tag'), make('br'), e.text,
@@ -92,16 +111,19 @@ function show_status(s) {
     const li = make('li');
     const role = make('span', m.role, m.role === 'primary' ? 'tag primary' : 'tag');
     li.append(make('b', m.region), ' ', role, ' ',
-      make('span', m.state, m.state === 'suspect' ? 'bad' : 'good'), make('br'));
-    const lag = m.role === 'replica' && m.lag_us >= 0 ? ', ' + ms(m.lag_us) + ' behind' : '';
-    li.append(make('small', m.reason || ('at ' + (m.lsn || 'unknown') + lag), m.reason ? 'bad' : ''));
+      make('span', states[m.state] || m.state, m.state === 'suspect' ? 'bad' : 'good'), make('br'));
+    const lag = m.role !== 'replica' || m.lag_us < 0 ? ''
+      : m.lag_us === 0 ? ', up to date' : ', ' + ms(m.lag_us) + ' behind';
+    const at = 'at ' + (m.lsn || 'unknown') + lag;
+    li.append(make('small', m.reason || at, m.reason ? 'bad' : ''));
     return li;
   }));
 }
 function show_timing(t) {
   const all = t.to_primary_us + t.in_transaction_us + t.until_visible_us || 1;
   const parts = [['a', 'to the primary and back', t.to_primary_us],
-    ['b', 'in the transaction', t.in_transaction_us], ['c', 'until readable here', t.until_visible_us]];
+    ['b', 'in the transaction', t.in_transaction_us],
+    ['c', 'until readable here', t.until_visible_us]];
   const bar = make('div', undefined, 'bar');
   const list = make('ul');
   for (const [cls, text, us] of parts) {
@@ -114,15 +136,23 @@ function show_timing(t) {
   }
   $('timing').replaceChildren(make('b', ms(all) + ' in all'), bar, list);
 }
+// What is shown may be old.
+function stale(members, entries) {
+  $('members').className = members ? 'stale' : '';
+  $('entries').className = entries ? 'stale' : '';
+}
 async function refresh() {
   try {
     const [entries, status] = await Promise.all([fetch('/entries'), fetch('/status')]);
     const body = await entries.json();
     show_status(await status.json());
     if (entries.ok) show_entries(body);
-    else $('outcome').replaceChildren(make('span', body.error, 'bad'));
+    $('notice').replaceChildren(...(entries.ok ? []
+      : [make('span', 'The database of this region does not answer: ' + body.error, 'bad')]));
+    stale(false, !entries.ok);
   } catch (e) {
     $('where').replaceChildren(make('span', 'This node does not answer.', 'bad'));
+    stale(true, true);
   }
 }
 $('form').addEventListener('submit', async event => {

@@ -1,0 +1,249 @@
+// Proves what those who watch a node see: metrics whose labels stay few, readiness with its reason,
+// the members; and that nobody listens where all the world could ask.
+#include "fly/admin/server.hpp"
+
+#include <algorithm>
+#include <regex>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+
+#include <doctest/doctest.h>
+#include <nlohmann/json.hpp>
+
+#include "fly/actors/error.hpp"
+#include "fly/actors/supervisor.hpp"
+#include "fly/repo/database.hpp"
+#include "tests/apps/shell.hpp"
+#include "tests/rpc/shops.hpp"
+#include "tests/support/postgres.hpp"
+
+using namespace fly;
+using namespace fly::test;
+using namespace std::chrono_literals;
+using nlohmann::json;
+
+namespace {
+
+const admin::server_options any_port{.listen = "127.0.0.1:0"};
+
+std::string get(const admin::server& from, const std::string& path) {
+  return shell("curl -s http://" + from.address() + path).text;
+}
+
+/// Returns the status code and the JSON of a page.
+std::pair<int, json> page(const admin::server& from, const std::string& path) {
+  auto text = shell("curl -s -w '%{http_code}' http://" + from.address() + path).text;
+  REQUIRE(text.size() > 3);
+  return {std::stoi(text.substr(text.size() - 3)), json::parse(text.substr(0, text.size() - 3))};
+}
+
+/// Returns the value of the metric `line`, name and labels; -1 where there is none.
+double value_of(const std::string& metrics, const std::string& line) {
+  std::istringstream lines{metrics};
+  for (std::string each; std::getline(lines, each);)
+    if (each.starts_with(line + " "))
+      return std::stod(each.substr(line.size() + 1));
+  return -1;
+}
+
+/// Prometheus' library writes labels in the order of their names.
+std::string labels(const std::string& name, const char* side, const char* outcome,
+                   const char* region) {
+  return "{function=\"" + name + "\",outcome=\"" + outcome + "\",region=\"" + region +
+         "\",side=\"" + side + "\"}";
+}
+
+std::string calls(const std::string& name, const char* side, const char* outcome,
+                  const char* region) {
+  return "fly_calls_total" + labels(name, side, outcome, region);
+}
+
+/// A node with a database of its own.
+struct shop_with_database {
+  explicit shop_with_database(const std::string& url)
+      : node(shop_options("syd")), rpc(node), db(rpc, options_for(url)) {
+    REQUIRE_FALSE(node.join());
+  }
+
+  static repo::options options_for(const std::string& url) {
+    repo::options result;
+    result.database_url = url;
+    result.role_interval = 100ms;
+    result.fresh_interval = 100ms;
+    result.connect_timeout = 500ms;
+    return result;
+  }
+
+  cluster::node node;
+  rpc::endpoint rpc;
+  repo::database db;
+};
+
+} // namespace
+
+TEST_CASE("calls are counted by function, side, outcome and region") {
+  shop_node syd{"syd"};
+  shop_node lax{"lax", {syd.address()}};
+  syd.rpc->serve(shop::shout, [](std::string text) {
+    return text == "throw" ? throw std::runtime_error{"no"} : text;
+  });
+  REQUIRE_FALSE(syd.node.join());
+  REQUIRE_FALSE(lax.node.join());
+  REQUIRE(sees_endpoints(syd, 2));
+  REQUIRE(sees_endpoints(lax, 2));
+  admin::server at_syd{syd.node, *syd.rpc, any_port};
+  admin::server at_lax{lax.node, *lax.rpc, any_port};
+  REQUIRE_FALSE(at_syd.start());
+  REQUIRE_FALSE(at_lax.start());
+
+  for (int i = 0; i < 3; ++i)
+    REQUIRE(rpc_region(*lax.rpc, "syd", shop::shout, "hello"));
+  REQUIRE(rpc_primary(*lax.rpc, shop::shout, "hello"));
+  REQUIRE(rpc_member(*lax.rpc, syd.id(), shop::shout, "hello"));
+  REQUIRE_FALSE(rpc_region(*lax.rpc, "syd", shop::shout, "throw"));
+
+  auto asked = get(at_lax, "/metrics");
+  CHECK(value_of(asked, calls("shop.shout", "caller", "ok", "syd")) == 5);
+  CHECK(value_of(asked, calls("shop.shout", "caller", "function_failed", "syd")) == 1);
+  CHECK(value_of(asked, "fly_members{state=\"alive\"}") == 1);
+  CHECK(value_of(asked, "fly_members{state=\"self\"}") == 1);
+  CHECK(value_of(asked, "fly_links") == 1);
+  CHECK(value_of(asked, "fly_unsent_bytes") >= 0);
+  CHECK(value_of(asked, "fly_primaries") == 1);
+  CHECK(value_of(asked, "fly_is_primary") == 0);
+  CHECK_FALSE(has(asked, "fly_pool_connections")); // no database
+  auto served = get(at_syd, "/metrics");
+  CHECK(value_of(served, calls("shop.shout", "server", "ok", "lax")) == 5);
+  CHECK(has(served, "# TYPE fly_call_duration_seconds histogram"));
+  CHECK(value_of(served, "fly_call_duration_seconds_count" +
+                             labels("shop.shout", "server", "ok", "lax")) == 5);
+  CHECK(value_of(served, "fly_is_primary") == 1);
+}
+
+TEST_CASE("every line of the metrics is as Prometheus wants it") {
+  postgres servers;
+  shop_with_database shop{servers.primary().url()};
+  actors::supervisor tree{shop.node.system(), {}, {fly::rpc::child(shop.rpc)}};
+  REQUIRE(tree.wait_started(5s));
+  admin::server admin{shop.node, shop.rpc, shop.db, {.listen = "127.0.0.1:0", .tree = &tree}};
+  REQUIRE_FALSE(admin.start());
+  REQUIRE(eventually([&] { return page(admin, "/readyz").first == 200; }));
+  rpc_primary(shop.rpc.with({.timeout = 50ms}), shop::shout, "nobody serves it");
+
+  auto text = get(admin, "/metrics");
+
+  const std::string label = R"re([a-z]+="[^"\\]*")re";
+  const std::regex line{"(# (HELP|TYPE) fly_[a-z_]+ .+|fly_[a-z_]+(\\{" + label + "(," + label +
+                        ")*\\})? [-+0-9.e]+(Inf)?)"};
+  std::istringstream lines{text};
+  for (std::string each; std::getline(lines, each);)
+    CHECK_MESSAGE(std::regex_match(each, line), each);
+  CHECK(value_of(text, "fly_database_up") == 1);
+  CHECK(value_of(text, "fly_pool_connections{state=\"idle\"}") == 1);
+  CHECK(value_of(text, "fly_pool_connections{state=\"busy\"}") == 0);
+  CHECK(value_of(text, "fly_waiters") == 0);
+  CHECK(value_of(text, "fly_supervisor_restarts_total{child=\"rpc\"}") == 0);
+  CHECK_FALSE(has(text, "fly_replication_lag_seconds")); // a primary has none
+  auto type =
+      shell("curl -s -o /dev/null -w '%{content_type}' http://" + admin.address() + "/metrics");
+  CHECK(type.text == "text/plain; version=0.0.4; charset=utf-8");
+}
+
+TEST_CASE("names that nobody serves and regions that nobody is in are counted as other") {
+  shop_node syd{"syd"};
+  REQUIRE_FALSE(syd.node.join());
+  REQUIRE(sees_endpoints(syd, 1));
+  admin::server admin{syd.node, *syd.rpc, any_port};
+  REQUIRE_FALSE(admin.start());
+
+  for (int i = 0; i < 100; ++i) {
+    auto name = "made.up." + std::to_string(i);
+    fly::rpc::function<void()> unknown{name.c_str()};
+    CHECK(rpc_region(*syd.rpc, "syd", unknown).error() == errc::unknown_function);
+    rpc_region(syd.rpc->with({.timeout = 1ms}), "region" + std::to_string(i), unknown);
+  }
+
+  auto text = get(admin, "/metrics");
+  CHECK(value_of(text, calls("other", "caller", "unknown_function", "syd")) == 100);
+  CHECK(value_of(text, calls("other", "server", "unknown_function", "syd")) == 100);
+  CHECK(value_of(text, calls("other", "caller", "no_node_in_region", "other")) == 100);
+  CHECK_FALSE(has(text, "made.up"));
+  CHECK_FALSE(has(text, "region1"));
+}
+
+TEST_CASE("a node is ready while a primary is known and its database answers, and says why not") {
+  postgres servers;
+  servers.primary().stop();
+  shop_with_database shop{servers.primary().url()};
+  admin::server admin{shop.node, shop.rpc, shop.db, any_port};
+  REQUIRE_FALSE(admin.start());
+
+  auto [down, why] = page(admin, "/readyz");
+  CHECK(down == 503);
+  CHECK(why["ready"] == false);
+  CHECK_FALSE(why["reason"].get<std::string>().empty());
+  CHECK(page(admin, "/healthz").first == 200);
+
+  servers.primary().start();
+  CHECK(eventually([&] { return page(admin, "/readyz").first == 200; }));
+  CHECK(page(admin, "/readyz").second == json{{"ready", true}});
+
+  servers.primary().freeze();
+  auto [frozen, text] = page(admin, "/readyz");
+  servers.primary().thaw();
+  CHECK(frozen == 503);
+  CHECK(has(text["reason"], "the local database"));
+}
+
+TEST_CASE("the members are shown as flycluster status shows them") {
+  shop_node syd{"syd"};
+  REQUIRE_FALSE(syd.node.join());
+  admin::server admin{syd.node, *syd.rpc, any_port};
+  REQUIRE_FALSE(admin.start());
+
+  auto [code, body] = page(admin, "/status");
+
+  CHECK(code == 200);
+  CHECK(body["seen_by"] == syd.id());
+  REQUIRE(body["members"].size() == 1);
+  CHECK(body["members"][0]["region"] == "syd");
+  CHECK(body["members"][0]["state"] == "self");
+  auto [missing, error] = page(admin, "/metric");
+  CHECK(missing == 404);
+  CHECK(has(error["error"], "/metrics"));
+}
+
+TEST_CASE("the admin port is bound to loopback or 6PN, once, and says what is wrong") {
+  shop_node syd{"syd"};
+  auto refusal = [&](const std::string& listen) {
+    return admin::server{syd.node, *syd.rpc, {.listen = listen}}.start();
+  };
+
+  for (const char* listen : {"0.0.0.0:9100", "10.0.0.1:9100", "[::]:9100", "localhost:9100",
+                             "127.0.0.1:http", "127.0.0.1:70000", "", "[fd00::1]:9100"}) {
+    CAPTURE(listen);
+    CHECK(refusal(listen) == errc::invalid_argument);
+    CHECK(has(text_of(refusal(listen)), "admin address"));
+  }
+  CHECK(refusal("[fdaa::1]:9100") == errc::cannot_listen); // 6PN: allowed, but not ours here
+  admin::server first{syd.node, *syd.rpc, any_port};
+  REQUIRE_FALSE(first.start());
+  CHECK(refusal(first.address()) == errc::cannot_listen);
+  CHECK(has(text_of(refusal(first.address())), first.address()));
+}
+
+TEST_CASE("an admin server can stop and start anew, also at once") {
+  shop_node syd{"syd"};
+  syd.rpc->serve(shop::shout, [](std::string text) { return text; });
+  REQUIRE_FALSE(syd.node.join());
+  for (int i = 0; i < 20; ++i) {
+    admin::server admin{syd.node, *syd.rpc, any_port};
+    REQUIRE_FALSE(admin.start());
+    REQUIRE(rpc_region(*syd.rpc, "syd", shop::shout, "hello"));
+    if (i % 2 == 0)
+      CHECK(page(admin, "/healthz").first == 200);
+    admin.stop();
+    admin.stop();
+  }
+}

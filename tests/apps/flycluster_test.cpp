@@ -1,0 +1,153 @@
+// Proves flycluster on real processes: what it prints, in text and as JSON, how it ends, and that
+// each mistake in the command is named.
+#include <string>
+#include <thread>
+
+#include <doctest/doctest.h>
+#include <nlohmann/json.hpp>
+
+#include "tests/apps/local_cluster.hpp"
+#include "tests/apps/shell.hpp"
+
+using namespace fly::test;
+using namespace std::chrono_literals;
+using nlohmann::json;
+
+namespace {
+
+shell_answer flycluster(const std::string& words) {
+  return shell(std::string{"env -i PATH=$PATH "} + FLYCLUSTER + " " + words);
+}
+
+/// Returns how many findings on `topic` are in `state`.
+int count(const json& report, const std::string& topic, const std::string& state) {
+  int result = 0;
+  for (const auto& each : report["findings"])
+    result += each["topic"] == topic && each["state"] == state;
+  return result;
+}
+
+std::string environment_of_nobody() {
+  return "env -i PATH=$PATH FLY_PEERS=127.0.0.1:1 ";
+}
+
+} // namespace
+
+TEST_CASE("status, call and doctor look into a running cluster") {
+  local_cluster shop;
+
+  auto status = shop.flycluster("lax", "status");
+  CHECK(status.code == 0);
+  CHECK(has(status.text, "machine-syd"));
+  auto rows = json::parse(shop.flycluster("lax", "--json status").text);
+  CHECK(rows["members"].size() == 3);
+
+  CHECK(shop.flycluster("lax", "call guestbook.shout '\"hello\"'").text == "\"hello!\"\n");
+  auto quotes = shop.flycluster("lax", "call guestbook.shout hello");
+  CHECK(quotes.code == 1);
+  CHECK(has(quotes.text, "needs its quotes"));
+  auto unknown = shop.flycluster("lax", "--json call guestbook.no");
+  CHECK(unknown.code == 1);
+  CHECK(json::parse(unknown.text)["code"] == "unknown_function");
+  auto nowhere = shop.flycluster("lax", "--timeout 0.5 --in hkg call guestbook.shout '\"x\"'");
+  CHECK(nowhere.code == 1);
+  CHECK(has(nowhere.text, "hkg"));
+
+  auto healthy = shop.flycluster("lax", "doctor");
+  CHECK_MESSAGE(healthy.code == 0, healthy.text);
+  CHECK(has(healthy.text, "0 problems"));
+  auto report = json::parse(shop.flycluster("lax", "--json doctor").text);
+  CHECK(report["problems"] == 0);
+  for (const char* topic : {"environment", "secret", "DNS", "ports", "database", "rights",
+                            "members", "databases", "versions", "clocks"}) {
+    CAPTURE(topic);
+    CHECK(count(report, topic, "ok") >= 1);
+  }
+  CHECK(count(report, "clocks", "ok") == 3);
+}
+
+TEST_CASE("doctor names what is wrong and what to do") {
+  local_cluster shop;
+  auto with = [&](const std::string& change) {
+    return shop.flycluster("lax", "--json --timeout 1.5 doctor " + change);
+  };
+
+  auto database = with("--database-url postgresql://app@127.0.0.1:1/app");
+  CHECK(database.code == 1);
+  auto report = json::parse(database.text);
+  CHECK(count(report, "database", "problem") == 1);
+  CHECK(report["problems"] == 1);
+  CHECK_FALSE(has(with("--database-url postgresql://app:hunter2@127.0.0.1:1/app").text, "hunter2"));
+
+  auto unusable = with("--database-url banana");
+  CHECK(unusable.code == 1);
+
+  auto name = json::parse(with("--dns-name nobody.internal").text);
+  CHECK(count(name, "DNS", "problem") == 1);
+  CHECK(count(name, "members", "problem") == 1);
+
+  auto flag = json::parse(with("--listen 0.0.0.0").text);
+  CHECK(count(flag, "environment", "problem") == 1);
+
+  auto peer = json::parse(with("--peer 127.0.0.1:1").text);
+  CHECK(peer["problems"] == 0); // the others answer
+  CHECK(count(peer, "ports", "warning") == 1);
+
+  for (const auto& each : report["findings"])
+    if (each["state"] != "ok")
+      CHECK_FALSE(each["advice"].get<std::string>().empty());
+}
+
+TEST_CASE("the guestbook answers those who watch it on its admin port") {
+  local_cluster shop;
+  std::this_thread::sleep_for(200ms); // a member is known by its name soon after it has come
+  REQUIRE(has(shop.write("lax", "for the metrics").text, "\"visible\":true"));
+
+  auto metrics = shop.curl("lax", "9100/metrics").text;
+
+  CHECK(has(metrics, "fly_calls_total{function=\"guestbook.sign\",outcome=\"ok\","
+                     "region=\"syd\",side=\"caller\"}"));
+  CHECK(has(metrics, "fly_replication_lag_seconds"));
+  CHECK(has(metrics, "fly_links 2"));
+  CHECK(has(metrics, "fly_supervisor_restarts_total{child=\"tracker\"} 0"));
+  CHECK(has(shop.curl("syd", "9100/metrics").text,
+            "fly_calls_total{function=\"guestbook.sign\",outcome=\"ok\","
+            "region=\"lax\",side=\"server\"}"));
+  CHECK(has(shop.curl("lax", "9100/readyz").text, "\"ready\":true"));
+  CHECK(json::parse(shop.curl("lax", "9100/status").text)["members"].size() == 3);
+  auto refused = shell(std::string{"env -i PATH=$PATH timeout 10 "} + GUESTBOOK +
+                       " --port 0 --http 127.0.0.1:0 --admin 0.0.0.0:9100");
+  CHECK(refused.code == 1);
+  CHECK(has(refused.text, "admin address"));
+}
+
+TEST_CASE("a cluster that is not there is exit code 1, with what was tried") {
+  auto status = shell(environment_of_nobody() + FLYCLUSTER + " --timeout 0.3 status");
+  CHECK(status.code == 1);
+  CHECK(has(status.text, "127.0.0.1:1"));
+
+  auto doctor = shell(environment_of_nobody() + FLYCLUSTER + " --json --timeout 0.3 doctor");
+  CHECK(doctor.code == 1);
+  auto report = json::parse(doctor.text);
+  CHECK(count(report, "ports", "problem") == 1);
+  CHECK(count(report, "members", "problem") == 1);
+  CHECK(count(report, "database", "ok") == 1); // none is given
+}
+
+TEST_CASE("a mistake in the command ends with exit code 2 and shows how it is written") {
+  for (const char* words : {"", "sideways", "call", "--timeout 0 status", "--timeout soon status",
+                            "--timeout 100000 status", "--port banana status",
+                            "--port 70000 status", "--what status", "--in", "--on", "--peer"}) {
+    CAPTURE(words);
+    auto wrong = flycluster(words);
+    CHECK(wrong.code == 2);
+    CHECK(has(wrong.text, "flycluster"));
+  }
+  auto help = flycluster("--help");
+  CHECK(help.code == 0);
+  for (const char* word : {"status", "call NAME", "doctor", "local", "--json", "--timeout", "--in",
+                           "--on", "--database-url", "Exit codes"}) {
+    CAPTURE(word);
+    CHECK(has(help.text, word));
+  }
+}

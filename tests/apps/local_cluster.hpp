@@ -1,0 +1,93 @@
+#pragma once
+
+#include <filesystem>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+#include <stdlib.h> // mkdtemp
+
+#include <nlohmann/json.hpp>
+
+#include "tests/apps/shell.hpp"
+#include "tests/support/eventually.hpp"
+
+namespace fly::test {
+
+/// The guestbook in syd (primary), lax and ams, as `flycluster local` runs it: pages at port 8080
+/// of each region's address, the admin port 9100. Taken down with the object. Throws where it does
+/// not come up.
+class local_cluster {
+public:
+  local_cluster() {
+    auto name = (std::filesystem::temp_directory_path() / "fly-apps-test-XXXXXX").string();
+    if (::mkdtemp(name.data()) == nullptr)
+      throw std::runtime_error{"no temporary folder"};
+    folder_ = name;
+    auto up = shell(std::string{FLYCLUSTER} + " local up --detach --json --name shop --dir " +
+                    folder_.string() + " -- " + GUESTBOOK +
+                    " --http {address}:8080 --admin {address}:9100 2>/dev/null");
+    state_ = nlohmann::json::parse(up.text, nullptr, false);
+    if (up.code != 0 || !state_.is_object())
+      throw std::runtime_error{"flycluster local up: " + up.text};
+    if (!eventually([this] { return ready(); }, std::chrono::seconds{20}))
+      throw std::runtime_error{"the regions did not become ready"};
+  }
+
+  ~local_cluster() {
+    try {
+      shell(std::string{FLYCLUSTER} + " local down --dir " + folder_.string());
+    } catch (const std::exception&) { // nothing more can be done
+    }
+    std::error_code ignored;
+    std::filesystem::remove_all(folder_, ignored);
+  }
+
+  local_cluster(const local_cluster&) = delete;
+  local_cluster& operator=(const local_cluster&) = delete;
+
+  /// Returns the address of a region's node.
+  std::string host(std::string_view region) const {
+    auto address = part(region, "node")["address"].get<std::string>();
+    return address.substr(0, address.find(':'));
+  }
+
+  /// Returns what runs in a region: "node", "primary", "replica".
+  const nlohmann::json& part(std::string_view region, std::string_view what) const {
+    for (const auto& each : state_["parts"])
+      if (each["what"] == what && each["region"] == region)
+        return each;
+    throw std::runtime_error{"no such part"};
+  }
+
+  /// Runs flycluster with the environment of a region's node.
+  shell_answer flycluster(const std::string& region, const std::string& words) const {
+    return shell(". " + (folder_ / (region + ".env")).string() + " && " + FLYCLUSTER + " " + words);
+  }
+
+  /// Writes an entry through a region's node and returns the answer.
+  shell_answer write(const std::string& region, const std::string& text) const {
+    return shell("curl -s -H 'Content-Type: application/json' -d '" +
+                 nlohmann::json{{"author", "test"}, {"text", text}}.dump() + "' http://" +
+                 host(region) + ":8080/entries");
+  }
+
+  shell_answer curl(const std::string& region, const std::string& port_and_path) const {
+    return shell("curl -s http://" + host(region) + ":" + port_and_path);
+  }
+
+private:
+  /// Every region sees three members and a primary, and writes are visible.
+  bool ready() const {
+    for (const char* region : {"syd", "lax", "ams"})
+      if (!has(curl(region, "8080/readyz").text, "\"members\":3") ||
+          !has(write(region, "warm").text, "\"visible\":true"))
+        return false;
+    return true;
+  }
+
+  std::filesystem::path folder_;
+  nlohmann::json state_;
+};
+
+} // namespace fly::test
