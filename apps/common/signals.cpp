@@ -25,6 +25,7 @@ int wait_for_end() {
   auto set = end_signals();
   int number = 0;
   sigwait(&set, &number);
+  pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
   return number;
 }
 

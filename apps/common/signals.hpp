@@ -6,7 +6,8 @@ namespace fly::apps {
 /// inherit it.
 void hold_end_signals();
 
-/// Blocks until SIGINT or SIGTERM arrives and returns its number. Call on main's thread.
+/// Blocks until SIGINT or SIGTERM arrives and returns its number; the next one ends the process at
+/// once. Call on main's thread.
 int wait_for_end();
 
 } // namespace fly::apps

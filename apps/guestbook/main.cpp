@@ -106,9 +106,9 @@ int run(const settings& chosen) {
   std::thread tables{[&] { prepare_tables(db, ending); }};
   fly::apps::wait_for_end();
   ending = true;
-  http.stop();
+  http.stop();  // the running requests are answered, with all that they need
+  node.leave(); // refuses calls, ends the running ones, says goodbye
   tables.join();
-  node.leave();
   return EXIT_SUCCESS;
 }
 
