@@ -30,7 +30,7 @@ public:
   /// Borrows `rpc`, which outlives it.
   explicit call_metrics(const rpc::endpoint& rpc);
 
-  /// Takes one call that has ended: about half a microsecond.
+  /// Takes one call that has ended. Does not block but for a moment on its own locks.
   void record(const rpc::call_report& ended);
 
   /// Returns what was counted.
