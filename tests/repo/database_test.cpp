@@ -1,6 +1,7 @@
 // Proves the floor's promise with three nodes and three real databases: a write from far away comes
 // back readable, or with an error that says what is known.
 #include "fly/repo/database.hpp"
+#include "fly/repo/exec.hpp"
 
 #include <atomic>
 #include <chrono>
@@ -106,7 +107,8 @@ TEST_CASE_FIXTURE(far_shops,
   CHECK(ams.count("pen") == 1);
 }
 
-TEST_CASE_FIXTURE(far_shops, "a commit that is late here is a value that is not visible, in time") {
+TEST_CASE_FIXTURE(far_shops,
+                  "fault 14: a commit that is late here is a value that is not visible, in time") {
   servers.replica(0).pause_replay();
   auto before = std::chrono::steady_clock::now();
   auto placed = rpc_and_wait(lax.db->with({.timeout = 400ms}), shop::place, "pen", 1);
@@ -120,6 +122,21 @@ TEST_CASE_FIXTURE(far_shops, "a commit that is late here is a value that is not 
   CHECK(took >= 350ms);
   CHECK(took < 700ms);
   CHECK_FALSE(lax.db->wait_for(placed->position(), 5s));
+}
+
+TEST_CASE_FIXTURE(far_shops, "fault 11: a write that is not waited for keeps its deadline too") {
+  pqxx::connection other{servers.primary().url("postgres")};
+  pqxx::work holds{other};
+  holds.exec("LOCK TABLE orders");
+
+  auto before = std::chrono::steady_clock::now();
+  auto placed = rpc_primary(lax.db->with({.timeout = 400ms}), shop::place, "pen", 1);
+  auto took = std::chrono::steady_clock::now() - before;
+
+  CHECK_FALSE(placed);
+  CHECK(took < 800ms);
+  holds.abort();
+  CHECK(rpc_primary(*lax.db, shop::place, "ink", 1));
 }
 
 TEST_CASE_FIXTURE(far_shops, "the database's refusal reaches the far caller whole") {
@@ -151,7 +168,8 @@ TEST_CASE_FIXTURE(far_shops, "a get-or-create from a lagging region always finds
     auto found = mine.get();
     REQUIRE(found);
     auto here = lax.db->read([&](pqxx::transaction_base& tx) {
-      return tx.exec_params("SELECT count(*) FROM names WHERE id = $1", **found)[0][0].as<int>();
+      return fly::repo::exec(tx, "SELECT count(*) FROM names WHERE id = $1", **found)[0][0]
+          .as<int>();
     });
     missing += !here || *here != 1;
   }

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <future>
 #include <thread>
 #include <vector>
 
@@ -56,6 +57,24 @@ TEST_CASE_FIXTURE(far_shops, "fault 9: a region whose database is down stays a m
   CHECK_FALSE(lax.db->wait_for(placed->position(), 10s));
   CHECK(lax.count("pen") == 1);
   CHECK(eventually([&] { return lax.db->role().role == database_role::replica; }));
+}
+
+TEST_CASE_FIXTURE(far_shops, "a read from a frozen database ends in time, and heals") {
+  CHECK(lax.count("pen") == 0); // a session is open, and will be silent
+  servers.replica(0).freeze();
+
+  for (int i = 0; i < 3; ++i) { // then none is, and none can be opened
+    auto before = std::chrono::steady_clock::now();
+    auto read = lax.db->with({.timeout = 300ms}).read([](pqxx::transaction_base& tx) {
+      tx.exec("SELECT count(*) FROM orders");
+    });
+    auto took = std::chrono::steady_clock::now() - before;
+    CHECK(read.error() == errc::database_unavailable);
+    CHECK(took < 600ms);
+  }
+
+  servers.replica(0).thaw();
+  CHECK(eventually([&] { return bool(lax.db->read([](pqxx::transaction_base&) {})); }));
 }
 
 TEST_CASE_FIXTURE(far_shops, "a replica that is promoted takes the writes over") {
@@ -162,6 +181,43 @@ TEST_CASE_FIXTURE(
 }
 
 TEST_CASE_FIXTURE(far_shops,
+                  "fault 17: an outage of the local database ends no child of the user's tree") {
+  actors::supervisor tree{
+      lax.node.system(),
+      {.strategy = actors::strategy::rest_for_one, .restarts_max = 0},
+      {rpc::child(lax.rpc), repo::child(*lax.db), repo::tracker_child(*lax.db)}};
+  REQUIRE(tree.wait_started(5s));
+  auto handles = [&] {
+    std::vector<caf::actor> result;
+    for (const auto& it : tree.which_children())
+      result.push_back(it.handle);
+    return result;
+  };
+  auto before = handles();
+  REQUIRE(rpc_and_wait(*lax.db, shop::place, "before", 1));
+
+  servers.replica(0).kill();
+  auto until = std::chrono::steady_clock::now() + 4s;
+  while (std::chrono::steady_clock::now() < until) {
+    auto placed = rpc_primary(lax.db->with({.timeout = 2s}), shop::place, "pen", 1);
+    CHECK_MESSAGE(placed, fly::to_string(placed ? caf::error{} : placed.error()));
+    auto late = rpc_and_wait(lax.db->with({.timeout = 200ms}), shop::place, "ink", 1);
+    CHECK((late && !late->visible()));
+    CHECK_FALSE(lax.db->with({.timeout = 100ms}).read([](pqxx::transaction_base&) {}));
+  }
+  servers.replica(0).start();
+
+  CHECK(handles() == before);
+  CHECK(eventually([&] {
+    auto placed = rpc_and_wait(lax.db->with({.timeout = 2s}), shop::place, "after", 1);
+    return placed && placed->visible();
+  }));
+  // The pool tries again in its own time, at most a second or so later.
+  REQUIRE(eventually([&] { return bool(lax.db->read([](pqxx::transaction_base&) {})); }));
+  CHECK(lax.count("after") >= 1);
+}
+
+TEST_CASE_FIXTURE(far_shops,
                   "after the user's supervisor has ended the database drives itself again") {
   {
     actors::supervisor tree{
@@ -176,11 +232,21 @@ TEST_CASE_FIXTURE(far_shops,
 
 TEST_CASE_FIXTURE(far_shops,
                   "fault 6: a primary's node that goes is an error that says so, not a result") {
+  pqxx::connection other{servers.primary().url("postgres")};
+  pqxx::work holds{other};
+  holds.exec("LOCK TABLE orders");
+  auto running = std::async(std::launch::async, [&] {
+    return rpc_and_wait(lax.db->with({.timeout = 20s}), shop::place, "pen", 1);
+  });
+  REQUIRE(eventually([&] { return syd.rpc.counts().serving == 1; }));
+  syd.node.leave(); // with the call still running
+
+  auto cut_off = running.get();
+  REQUIRE_FALSE(cut_off);
+  CHECK(cut_off.error() == errc::member_lost);
+  holds.abort();
   syd.db.reset();
-  syd.node.leave();
-
   auto placed = rpc_and_wait(lax.db->with({.timeout = 500ms}), shop::place, "pen", 1);
-
   REQUIRE_FALSE(placed);
   CHECK(effect_of(placed.error()) == effect::nothing_ran);
 }

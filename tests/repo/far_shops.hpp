@@ -14,6 +14,7 @@
 #include "fly/actors/error.hpp"
 #include "fly/cluster/node.hpp"
 #include "fly/repo/database.hpp"
+#include "fly/repo/exec.hpp"
 #include "fly/rpc/endpoint.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/postgres.hpp"
@@ -53,6 +54,7 @@ inline cluster::options far_options(const std::string& region, std::vector<std::
   result.silence_max = std::chrono::milliseconds{2000};
   result.dial_first = std::chrono::milliseconds{20};
   result.dial_max = std::chrono::milliseconds{200};
+  result.kill_timeout = std::chrono::milliseconds{1000};
   result.frame_bytes_max = 256 * 1024;
   result.log = [](cluster::log_level, std::string_view) {};
   return result;
@@ -69,20 +71,21 @@ inline repo::options database_options(const std::string& url) {
 /// Serves the shop on `db`.
 inline void serve_shop(repo::database& db) {
   db.serve(shop::place, [](pqxx::transaction_base& tx, std::string item, std::int32_t count) {
-    auto rows = tx.exec_params("INSERT INTO orders (item, count) VALUES ($1, $2) RETURNING id",
-                               item, count);
+    auto rows = fly::repo::exec(tx, "INSERT INTO orders (item, count) VALUES ($1, $2) RETURNING id",
+                                item, count);
     return shop::order{rows[0][0].as<std::int64_t>(), item, count};
   });
   db.serve(shop::get_or_create, [](pqxx::transaction_base& tx, std::string item) {
-    tx.exec_params("INSERT INTO names (name) VALUES ($1) ON CONFLICT DO NOTHING", item);
-    return tx.exec_params("SELECT id FROM names WHERE name = $1", item)[0][0].as<std::int64_t>();
+    fly::repo::exec(tx, "INSERT INTO names (name) VALUES ($1) ON CONFLICT DO NOTHING", item);
+    return fly::repo::exec(tx, "SELECT id FROM names WHERE name = $1", item)[0][0]
+        .as<std::int64_t>();
   });
   db.serve(shop::look, [](pqxx::transaction_base& tx, std::string item) {
-    return tx.exec_params("SELECT count(*) FROM orders WHERE item = $1", item)[0][0]
+    return fly::repo::exec(tx, "SELECT count(*) FROM orders WHERE item = $1", item)[0][0]
         .as<std::int32_t>();
   });
   db.serve(shop::drop, [](pqxx::transaction_base& tx, std::string item) {
-    tx.exec_params("DELETE FROM orders WHERE item = $1", item);
+    fly::repo::exec(tx, "DELETE FROM orders WHERE item = $1", item);
   });
   db.serve(shop::fill, [](pqxx::transaction_base&, std::int32_t bytes) {
     return std::string(static_cast<std::size_t>(bytes), 'x');
@@ -102,7 +105,7 @@ struct far_shop {
   /// Reads how many orders of `item` the local database has.
   std::int32_t count(const std::string& item) const {
     auto found = db->read([&](pqxx::transaction_base& tx) {
-      return tx.exec_params("SELECT count(*) FROM orders WHERE item = $1", item)[0][0]
+      return fly::repo::exec(tx, "SELECT count(*) FROM orders WHERE item = $1", item)[0][0]
           .as<std::int32_t>();
     });
     REQUIRE_MESSAGE(found, fly::to_string(found.error()));

@@ -68,7 +68,8 @@ TEST_CASE_FIXTURE(one_replica, "a position of another database is refused at onc
   CHECK(local.wait(where, 30s) == errc::foreign_position);
 }
 
-TEST_CASE_FIXTURE(one_replica, "after a promotion old positions are answered, and new ones too") {
+TEST_CASE_FIXTURE(one_replica,
+                  "fault 10: after a promotion old positions are answered, and new ones too") {
   tracked local{system, servers.replica()};
   auto before = write(1);
   REQUIRE_FALSE(local.wait(before, 5s));

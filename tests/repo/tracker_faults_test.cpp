@@ -179,6 +179,26 @@ TEST_CASE_FIXTURE(one_replica, "fault 16: a function that wrote nothing does not
 }
 
 TEST_CASE_FIXTURE(one_replica,
+                  "fault 22: a tracker on a database that is no standby does not spin") {
+  fly::test::postgres other{fly::test::postgres::foreign{}};
+  tracked local{system, other.primary()};
+  auto where = write();
+  CHECK(local.wait(where, 5s) == errc::foreign_position);
+  auto asked = [&] {
+    return std::stol(
+        other.primary().sql("SELECT xact_commit FROM pg_stat_database WHERE datname = 'app'"));
+  };
+
+  auto before = asked();
+  for (int i = 0; i < 6; ++i) { // as a far region would that goes on writing elsewhere
+    CHECK(local.wait(where, 5s) == errc::foreign_position);
+    std::this_thread::sleep_for(500ms);
+  }
+
+  CHECK(asked() - before < 60); // 3 s; the original asks 2,700 times
+}
+
+TEST_CASE_FIXTURE(one_replica,
                   "fault 23: a position inside another session's record does not hang") {
   tracked local{system, servers.replica()};
   auto where = write(23);
