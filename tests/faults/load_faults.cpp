@@ -91,14 +91,11 @@ row frozen_under_load(lab& it, const patience& limits) {
 
   auto before = resident_kib();
   it.signal("lax-1", SIGSTOP);
-  auto begin = clock::now();
   auto unsent = from.run(limits.seconds, 10'000);
   auto grown = resident_kib() - std::min(before, resident_kib());
   result.expect(from.results().counts().contains("overloaded"), "calls end with overloaded");
   result.expect(unsent <= unsent_max + 4096, "unsent " + std::to_string(unsent) + " bytes");
   result.expect(grown <= 48 * 1024, "memory grew by " + std::to_string(grown) + " KiB");
-  (void)begin;
-
   it.signal("lax-1", SIGCONT);
   result.expect(eventually([&] { return from.at_rest(); }), "no call without an outcome");
   result.heal = time_until([&] { return !from.ask(); });

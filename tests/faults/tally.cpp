@@ -23,11 +23,11 @@ void tally::add(clock::time_point begun, std::chrono::milliseconds timeout,
     healed_ = now;
 }
 
-void tally::mark() {
+clock::time_point tally::mark() {
   std::lock_guard guard{mutex_};
   mark_ = clock::now();
-  failures_.clear();
   healed_.reset();
+  return mark_;
 }
 
 std::optional<clock::time_point> tally::healed() const {

@@ -30,13 +30,13 @@ public:
   /// Adds a call that ended now; an empty reason is a success.
   void add(clock::time_point begun, std::chrono::milliseconds timeout, const caf::error& reason);
 
-  /// Forgets failures so far, and looks for the first success of a call begun from now on.
-  void mark();
+  /// Looks for the first success of a call begun from now on. Returns now.
+  clock::time_point mark();
 
   /// Returns when the first call that was begun after the mark succeeded.
   std::optional<clock::time_point> healed() const;
 
-  /// Returns the first thousand failures since the mark.
+  /// Returns the first thousand failures.
   std::vector<failure> failures() const;
 
   std::size_t calls() const;
