@@ -158,9 +158,13 @@ private:
     auto members = json::array();
     for (const auto& it : fly::rpc::report(node_.views()))
       members.push_back(fly::apps::member_json(it));
+    auto primaries = json::array();
+    for (const auto& it : node_.primary_group())
+      primaries.push_back(it.id);
     answer(response, {{"node", node_.self().id},
                       {"region", node_.my_region()},
-                      {"primary_region", node_.primary_region()},
+                      {"primary_region", node_.primary_region()}, // a guess without primaries
+                      {"primaries", primaries},
                       {"members", members}});
   }
 

@@ -11,10 +11,11 @@ const char* const page = R"html(<!doctype html>
 <link rel="icon" href="data:,">
 <style>
 :root { color-scheme: light dark; --ink: #1c1e21; --dim: #667; --line: #d8dce3; --back: #f6f7f9;
-  --card: #fff; --mark: #5b3df5; --good: #0a7d43; --bad: #b3261e; --a: #5b3df5; --b: #0f9d9d;
-  --c: #e08a00; }
+  --card: #fff; --mark: #5b3df5; --good: #0a7d43; --warn: #8a5300; --bad: #b3261e;
+  --a: #5b3df5; --b: #0f9d9d; --c: #e08a00; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e7e9ee; --dim: #99a; --line: #343a46;
-  --back: #14161b; --card: #1d2027; --mark: #9d8bff; --good: #4ccf8c; --bad: #ff8a80; } }
+  --back: #14161b; --card: #1d2027; --mark: #9d8bff; --good: #4ccf8c; --warn: #f0b450;
+  --bad: #ff8a80; --a: #9d8bff; } }
 * { box-sizing: border-box; }
 body { margin: 0; font: 16px/1.5 system-ui, sans-serif; color: var(--ink);
   background: var(--back); }
@@ -38,15 +39,16 @@ li { padding: .5rem 0; border-top: 1px solid var(--line); overflow-wrap: anywher
 small { color: var(--dim); }
 .tag { border: 1px solid var(--line); border-radius: 1rem; padding: 0 .5rem; font-size: .8rem; }
 .primary { color: var(--card); background: var(--mark); border-color: var(--mark); }
-.bad { color: var(--bad); } .good { color: var(--good); }
+.bad { color: var(--bad); } .warn { color: var(--warn); } .good { color: var(--good); }
+.tag.bad { border-color: var(--bad); }
 .bar { display: flex; height: .8rem; border-radius: .4rem; overflow: hidden; margin: .5rem 0;
   background: var(--line); }
-.bar i { display: block; } .a { background: var(--a); } .b { background: var(--b); }
+.bar i { display: block; flex: 0 1 2px; } .a { background: var(--a); } .b { background: var(--b); }
 .c { background: var(--c); }
 .dot { display: inline-block; width: .7rem; height: .7rem; border-radius: 50%; }
 .column { display: grid; gap: 1rem; align-content: start; }
 li:first-child { border-top: 0; padding-top: 0; } li:last-child { padding-bottom: 0; }
-.stale { opacity: .5; }
+.stale { opacity: .5; } .stale .empty { display: none; }
 @media (max-width: 44rem) {
   main { grid-template-columns: minmax(0, 1fr); padding: .8rem; }
   .column { display: contents; }
@@ -90,12 +92,17 @@ const make = (tag, text, cls) => {
   return e;
 };
 const ms = us => us < 10000 ? (us / 1000).toFixed(2) + ' ms'
-  : us < 10e6 ? (us / 1000).toFixed(0) + ' ms' : (us / 1e6).toFixed(0) + ' s';
-const states = {self: 'this node', alive: 'alive', suspect: 'silent'};
+  : us < 1e6 ? (us / 1000).toFixed(0) + ' ms' : (us / 1e6).toFixed(us < 10e6 ? 1 : 0) + ' s';
+const states = {self: 'this node', alive: 'alive', suspect: 'silent', gone: 'gone'};
+const roles = {none: 'no database', unknown: 'database not asked yet',
+  unreachable: 'database unreachable'};
+// libpq's advice is for whoever runs the server.
+const brief = text => text.replace(/\s*\tIs the server running on[^?]*\?/g, '');
 const fill = (list, items) => list.replaceChildren(...items);
 
 function show_entries(entries) {
-  if (entries.length === 0) return fill($('entries'), [make('li', 'Nobody has written yet.')]);
+  if (entries.length === 0)
+    return fill($('entries'), [make('li', 'Nobody has written yet.', 'empty')]);
   fill($('entries'), entries.map(e => {
     const li = make('li');
     li.append(make('b', e.author), ' ', make('span', e.region, 'tag'), make('br'), e.text,
@@ -103,32 +110,55 @@ function show_entries(entries) {
     return li;
   }));
 }
+// Members that this page has seen and that are no longer there, where nobody has taken their place.
+const seen = new Map();
+function with_those_gone(members) {
+  const now = Date.now();
+  for (const m of members)
+    if (m.state !== 'suspect' || !seen.has(m.id)) seen.set(m.id, {...m, at: now});
+  for (const [id, m] of seen)
+    if (now - m.at > 600e3) seen.delete(id);
+  const regions = new Set(members.map(m => m.region));
+  const gone = [...seen.values()].filter(m => !regions.has(m.region));
+  return [...members, ...gone.map(m => ({...m, state: 'gone', role: '', reason: '',
+    ago: now - m.at}))].sort((a, b) => a.region < b.region ? -1 : a.region > b.region ? 1 : 0);
+}
+function place_of(m, has_primary) {
+  if (m.state === 'gone') return 'last seen ' + ms(m.ago * 1000) + ' ago';
+  if (m.reason) return brief(m.reason);
+  if (!m.lsn) return '';
+  const lag = m.role !== 'replica' || m.lag_us < 0 || !has_primary ? ''
+    : m.lag_us === 0 ? ', up to date' : ', ' + ms(m.lag_us) + ' behind';
+  return 'at ' + m.lsn + lag;
+}
 function show_status(s) {
-  const where = $('where');
-  where.replaceChildren('Served by ', make('b', s.node), ' in ', make('b', s.region),
-    '. Writes go to ', make('b', s.primary_region || 'nobody yet'), '.');
-  fill($('members'), s.members.map(m => {
+  const has_primary = s.primaries.length > 0;
+  $('where').replaceChildren('Served by ', make('b', s.node), ' in ', make('b', s.region), '. ',
+    ...(has_primary ? ['Writes go to ', make('b', s.primary_region), '.']
+      : [make('span', 'No primary answers: nobody can write.', 'bad')]));
+  fill($('members'), with_those_gone(s.members).map(m => {
     const li = make('li');
-    const role = make('span', m.role, m.role === 'primary' ? 'tag primary' : 'tag');
-    li.append(make('b', m.region), ' ', role, ' ',
-      make('span', states[m.state] || m.state, m.state === 'suspect' ? 'bad' : 'good'), make('br'));
-    const lag = m.role !== 'replica' || m.lag_us < 0 ? ''
-      : m.lag_us === 0 ? ', up to date' : ', ' + ms(m.lag_us) + ' behind';
-    const at = 'at ' + (m.lsn || 'unknown') + lag;
-    li.append(make('small', m.reason || at, m.reason ? 'bad' : ''));
+    const bad = m.state === 'suspect' || m.state === 'gone';
+    const leads = s.primaries.includes(m.id);
+    const role = m.role === 'primary' && !leads ? 'not the primary' : roles[m.role] || m.role;
+    const mark = leads ? 'tag primary' : m.role === 'unreachable' ? 'tag bad' : 'tag';
+    li.append(make('b', m.region), ' ', ...(role ? [make('span', role, mark), ' '] : []),
+      make('span', states[m.state] || m.state, bad ? 'bad' : 'good'), make('br'),
+      make('small', m.id), ' ', make('small', place_of(m, has_primary),
+        m.reason || bad ? 'bad' : ''));
     return li;
   }));
 }
-function show_timing(t) {
+function show_timing(t, visible) {
   const all = t.to_primary_us + t.in_transaction_us + t.until_visible_us || 1;
   const parts = [['a', 'to the primary and back', t.to_primary_us],
     ['b', 'in the transaction', t.in_transaction_us],
-    ['c', 'until readable here', t.until_visible_us]];
+    ['c', visible ? 'until readable here' : 'waited in vain for this region', t.until_visible_us]];
   const bar = make('div', undefined, 'bar');
   const list = make('ul');
   for (const [cls, text, us] of parts) {
     const part = make('i', undefined, cls);
-    part.style.width = 100 * us / all + '%';
+    part.style.flexGrow = us / all;
     bar.append(part);
     const li = make('li');
     li.append(make('span', undefined, 'dot ' + cls), ' ' + text + ': ', make('b', ms(us)));
@@ -148,10 +178,12 @@ async function refresh() {
     show_status(await status.json());
     if (entries.ok) show_entries(body);
     $('notice').replaceChildren(...(entries.ok ? []
-      : [make('span', 'The database of this region does not answer: ' + body.error, 'bad')]));
+      : [make('span', 'The database of this region does not answer: '
+        + brief(body.error), 'bad')]));
     stale(false, !entries.ok);
   } catch (e) {
     $('where').replaceChildren(make('span', 'This node does not answer.', 'bad'));
+    $('notice').replaceChildren();
     stale(true, true);
   }
 }
@@ -162,13 +194,15 @@ $('form').addEventListener('submit', async event => {
   try {
     const answer = await fetch('/entries', {method: 'POST',
       headers: {'Content-Type': 'application/json'},
-      body: JSON.stringify({author: form.author.value, text: form.text.value})});
-    const body = await answer.json();
-    if (!answer.ok) throw new Error(body.error);
+      body: JSON.stringify({author: form.author.value, text: form.text.value})}).catch(() => null);
+    const body = answer ? await answer.json()
+      : {effect: 'unknown', error: 'the node did not answer'};
+    if (!answer?.ok) throw new Error(({'nothing ran': 'Not written: ', unknown: 'Perhaps written: '}
+      [body.effect] || '') + brief(body.error));
     form.text.value = '';
-    show_timing(body.timing);
+    show_timing(body.timing, body.visible);
     $('outcome').replaceChildren(body.visible ? make('span', 'Written, and readable here.', 'good')
-      : make('span', 'Written; this region reads it a little later.', 'bad'));
+      : make('span', 'Written; this region reads it later.', 'warn'));
   } catch (e) {
     $('outcome').replaceChildren(make('span', e.message, 'bad'));
   }
