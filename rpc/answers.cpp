@@ -11,8 +11,8 @@ namespace fly::rpc {
 
 namespace {
 
-std::vector<char> error_head(std::uint64_t id, caf::error reason) {
-  return head_of(answer_message{id, std::move(reason), {}});
+std::vector<char> head_for(const return_address& to, caf::error reason) {
+  return head_of(answer_message{to.id, std::move(reason), {}, to.parts ? *to.parts : call_parts{}});
 }
 
 } // namespace
@@ -20,10 +20,10 @@ std::vector<char> error_head(std::uint64_t id, caf::error reason) {
 void answers::send(return_address to, caf::expected<bytes> outcome) {
   kept answer{std::move(to), {}, {}};
   if (outcome) {
-    answer.head = head_of(answer_message{answer.to.id, {}, {}});
+    answer.head = head_for(answer.to, {});
     answer.result = std::move(*outcome);
   } else {
-    answer.head = error_head(answer.to.id, outcome.error());
+    answer.head = head_for(answer.to, outcome.error());
   }
   auto& link = *answer.to.link;
   auto refused =
@@ -31,7 +31,7 @@ void answers::send(return_address to, caf::expected<bytes> outcome) {
   if (refused == errc::frame_too_large) {
     // It ran, and the caller has to know.
     auto text = "the answer of " + answer.to.name + " is too large: " + text_of(refused);
-    answer.head = error_head(answer.to.id, make_error(errc::malformed_result, std::move(text)));
+    answer.head = head_for(answer.to, make_error(errc::malformed_result, std::move(text)));
     answer.result.clear();
     refused = link.send(answer_frame, cluster::bytes_of(answer.head));
   }

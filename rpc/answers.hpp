@@ -12,6 +12,7 @@
 #include <caf/error.hpp>
 #include <caf/expected.hpp>
 
+#include "fly/rpc/call_parts.hpp"
 #include "fly/rpc/function.hpp"
 
 namespace fly::cluster {
@@ -29,6 +30,8 @@ struct return_address {
   std::string name;
   /// When the caller gives up.
   std::chrono::steady_clock::time_point deadline;
+  /// Goes along with the answer; null for a caller that did not ask.
+  std::shared_ptr<const call_parts> parts{};
 };
 
 /// Sends answers; keeps those that a full link does not take, within a bound, until it does or

@@ -11,6 +11,7 @@
 
 #include "fly/actors/pending.hpp"
 #include "fly/cluster/member.hpp"
+#include "fly/rpc/call_parts.hpp"
 #include "fly/rpc/function.hpp"
 
 namespace fly::rpc {
@@ -53,6 +54,9 @@ struct call_context {
   std::chrono::steady_clock::time_point deadline;
   /// Who called; this node itself for a local run.
   cluster::member caller;
+  /// Takes parts of the handler's time that have a name of their own, while the handler runs; null
+  /// unless the caller wants to know.
+  call_parts* parts = nullptr;
 };
 
 /// Takes the encoded result of a call, exactly once, on any thread: it must not block.

@@ -37,6 +37,8 @@ std::uint32_t call_table::sending(std::uint64_t id, route_key via, std::string v
   each->state = call_state::sending;
   each->via = via;
   each->via_id = std::move(via_id);
+  if (each->trace)
+    each->trace->member = each->via_id;
   each->due = time_point::max();
   return ++each->attempt;
 }
@@ -69,6 +71,8 @@ bool call_table::refuse(std::uint64_t id, route_key via, caf::error refusal) {
   each->cancel = nullptr;
   each->busy = {};
   each->due = time_point::min();
+  if (each->trace)
+    each->trace->handed_at.reset();
   return true;
 }
 
@@ -160,6 +164,12 @@ caf::error no_answer(const call& ended, call_table::time_point now, const std::s
   }
   return make_error(errc::no_such_member,
                     "no member " + ended.whom.name + " for " + ended.name + seen);
+}
+
+caf::error lost_with_link(const call& ended, const std::string& why) {
+  return make_error(errc::member_lost, "the connection to " + ended.via_id + " was lost while " +
+                                           ended.name + " may have been running there" +
+                                           (why.empty() ? why : ": " + why));
 }
 
 } // namespace fly::rpc

@@ -15,6 +15,7 @@
 
 #include "fly/actors/backoff.hpp"
 #include "fly/rpc/call.hpp"
+#include "fly/rpc/call_trace.hpp"
 #include "fly/rpc/routes.hpp"
 #include "fly/rpc/signature.hpp"
 
@@ -39,6 +40,8 @@ struct call {
   std::chrono::steady_clock::time_point begun;
   std::chrono::steady_clock::time_point deadline;
   raw_reply reply;
+  /// Learns of the call's way; null where nobody wants to know.
+  std::shared_ptr<call_trace> trace{};
 
   call_state state = call_state::waiting;
   /// How often it was handed to a member; tells an attempt from the next one.
@@ -131,5 +134,8 @@ private:
 /// Returns the error of a call that ends at `now` without an answer, by where it stands: nothing
 /// ran while it waited, unknown once it was sent. `regions` says who is seen.
 caf::error no_answer(const call& ended, call_table::time_point now, const std::string& regions);
+
+/// Returns the error of a call that was sent over a link that is gone; `why` may be empty.
+caf::error lost_with_link(const call& ended, const std::string& why);
 
 } // namespace fly::rpc

@@ -15,12 +15,6 @@ namespace {
 
 using clock = std::chrono::steady_clock;
 
-caf::error lost(const call& ended, const std::string& why) {
-  return make_error(errc::member_lost, "the connection to " + ended.via_id + " was lost while " +
-                                           ended.name + " may have been running there" +
-                                           (why.empty() ? why : ": " + why));
-}
-
 /// Returns whether another member can be asked, or the same one later: nothing ran.
 bool can_go_elsewhere(const caf::error& reason) {
   return reason == errc::not_primary || reason == errc::shutting_down ||
@@ -91,6 +85,8 @@ std::optional<client::handoff> client::choose(std::uint64_t id, std::optional<ca
   auto via = to->self ? static_cast<route_key>(this) : static_cast<route_key>(to->link.get());
   auto attempt = table_.sending(id, via, to->who.id);
   each->busy = busy_mark{to->in_flight};
+  if (each->trace)
+    each->trace->handed_at = clock::now();
   if (!to->self)
     each->cancel = [link = to->link, id] {
       link->send(cancel_frame, cluster::bytes_of(head_of(cancel_message{id})));
@@ -101,20 +97,23 @@ std::optional<client::handoff> client::choose(std::uint64_t id, std::optional<ca
                  each->name,
                  each->wanted.fingerprint,
                  each->whom.kind == target::kind::primary,
+                 each->trace != nullptr,
                  each->deadline,
                  each->arguments};
 }
 
 void client::run_here(std::uint64_t id, const handoff& what) {
-  auto respond = [weak = weak_from_this(), id](caf::expected<bytes> outcome) {
+  auto parts = what.timed ? std::make_shared<call_parts>() : nullptr;
+  auto respond = [weak = weak_from_this(), id, parts](caf::expected<bytes> outcome) {
     if (auto self = weak.lock())
-      self->answered(id, self.get(), std::move(outcome));
+      self->answered(id, self.get(), std::move(outcome), parts ? *parts : call_parts{});
   };
   auto permit = local_.run({what.name,
                             what.fingerprint,
                             what.primary_only,
-                            {what.deadline, what.to.who},
-                            std::move(respond)},
+                            {what.deadline, what.to.who, parts.get()},
+                            std::move(respond),
+                            parts},
                            what.arguments);
   std::lock_guard guard{mutex_};
   if (!table_.is_current(id, what.attempt))
@@ -126,7 +125,7 @@ void client::run_here(std::uint64_t id, const handoff& what) {
 /// Returns false where nothing was sent and another member is to be tried.
 bool client::send(std::uint64_t id, const handoff& what) {
   auto budget = std::chrono::duration_cast<std::chrono::microseconds>(what.deadline - clock::now());
-  call_message message{id, what.fingerprint, budget, what.primary_only, what.name, {}};
+  call_message message{id, what.fingerprint, budget, what.primary_only, what.name, {}, what.timed};
   auto refused = what.to.link->send(call_frame, cluster::bytes_of(head_of(message)),
                                     cluster::bytes_of(*what.arguments));
   if (!refused) {
@@ -162,10 +161,11 @@ void client::lose(std::uint64_t id, const handoff& what) {
       over = table_.take(id);
   }
   if (over)
-    over->reply(lost(*over, {}));
+    over->reply(lost_with_link(*over, {}));
 }
 
-void client::answered(std::uint64_t id, route_key via, caf::expected<bytes> outcome) {
+void client::answered(std::uint64_t id, route_key via, caf::expected<bytes> outcome,
+                      call_parts parts) {
   std::optional<call> over;
   {
     std::lock_guard guard{mutex_};
@@ -179,8 +179,12 @@ void client::answered(std::uint64_t id, route_key via, caf::expected<bytes> outc
     }
   }
   if (!over)
-    attempt(id);
-  else if (outcome)
+    return attempt(id);
+  if (over->trace) {
+    over->trace->answered_at = clock::now();
+    over->trace->parts = std::move(parts);
+  }
+  if (outcome)
     over->reply(std::move(outcome));
   else
     over->reply(with_both_signatures(*over, outcome.error()));
@@ -192,10 +196,11 @@ caf::error client::on_answer(const std::shared_ptr<cluster::channel>& from,
   if (!message)
     return message.error();
   if (message->reason) {
-    answered(message->id, from.get(), std::move(message->reason));
+    answered(message->id, from.get(), std::move(message->reason), std::move(message->parts));
   } else {
     auto result = characters(message->result);
-    answered(message->id, from.get(), bytes{result.begin(), result.end()});
+    answered(message->id, from.get(), bytes{result.begin(), result.end()},
+             std::move(message->parts));
   }
   return {};
 }
@@ -208,7 +213,7 @@ void client::on_link_down(const std::shared_ptr<cluster::channel>& which,
     over = table_.lose(which.get());
   }
   for (auto& each : over)
-    each.reply(lost(each, text_of(reason)));
+    each.reply(lost_with_link(each, text_of(reason)));
 }
 
 void client::give_up(call ended, time_point now, const std::string& regions) {

@@ -35,9 +35,9 @@ public:
   /// `local` runs the calls that this node answers itself, until `close`.
   client(std::size_t calls_max, server& local);
 
-  /// Begins a call (whom, name, wanted, arguments, begun, deadline, reply). Returns its id; 0 where
-  /// it was refused, and then the reply has been called. Errors, to the reply: errc::overloaded,
-  /// errc::shutting_down; nothing ran.
+  /// Begins a call (whom, name, wanted, arguments, begun, deadline, reply, trace). Returns its id;
+  /// 0 where it was refused, and then the reply has been called. Errors, to the reply:
+  /// errc::overloaded, errc::shutting_down; nothing ran.
   std::uint64_t start(call begun);
 
   /// Ends a call whose caller gives up: the reply gets what is known. Nothing where it has ended.
@@ -71,6 +71,7 @@ private:
     std::string name;
     std::uint64_t fingerprint = 0;
     bool primary_only = false;
+    bool timed = false;
     time_point deadline;
     std::shared_ptr<const bytes> arguments;
   };
@@ -80,7 +81,7 @@ private:
   void run_here(std::uint64_t id, const handoff& what);
   bool send(std::uint64_t id, const handoff& what);
   void lose(std::uint64_t id, const handoff& what);
-  void answered(std::uint64_t id, route_key via, caf::expected<bytes> outcome);
+  void answered(std::uint64_t id, route_key via, caf::expected<bytes> outcome, call_parts parts);
   void give_up(call ended, time_point now, const std::string& regions);
   std::uint64_t random() noexcept;
 

@@ -11,6 +11,7 @@
 #include "fly/actors/supervisor.hpp"
 #include "fly/cluster/node.hpp"
 #include "fly/rpc/endpoint_core.hpp"
+#include "fly/rpc/explain.hpp"
 #include "fly/rpc/verbs.hpp"
 
 namespace fly::rpc {
@@ -33,6 +34,15 @@ actors::child_spec actor_spec(std::weak_ptr<endpoint_core> core, bool standby) {
 endpoint::endpoint(cluster::node& node, endpoint_options options)
     : core_(std::make_shared<endpoint_core>(node, options)) {
   core_->open();
+  core_->serve(std::string{explain.name},
+               {signature_of<explanation(explain_request)>(),
+                {},
+                make_raw_handler<explanation, explain_request>(
+                    [this](explain_request asked) -> caf::expected<explanation> {
+                      if (auto refused = cannot_explain(*this, {asked.kind, asked.whom}))
+                        return refused;
+                      return explain_call(*this, std::move(asked));
+                    })});
   own_ = std::make_unique<actors::supervisor>(
       node.system(), actors::supervisor_options{},
       std::vector<actors::child_spec>{actor_spec(core_, true)});
@@ -73,7 +83,8 @@ std::map<std::string, std::string> endpoint::served() const {
 }
 
 actors::expire endpoint::start(const target& whom, std::string_view name, const signature& wanted,
-                               bytes arguments, clock::time_point deadline, raw_reply reply) const {
+                               bytes arguments, clock::time_point deadline, raw_reply reply,
+                               std::shared_ptr<call_trace> trace) const {
   call begun;
   begun.whom = whom;
   begun.name = name;
@@ -82,6 +93,7 @@ actors::expire endpoint::start(const target& whom, std::string_view name, const 
   begun.begun = clock::now();
   begun.deadline = std::min(deadline, begun.begun + std::chrono::hours{24});
   begun.reply = core_->observers().of_caller(whom, name, std::move(reply));
+  begun.trace = std::move(trace);
   auto id = core_->caller().start(std::move(begun));
   return [weak = std::weak_ptr{core_}, id] {
     if (auto core = weak.lock(); core && id != 0)

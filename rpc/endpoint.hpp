@@ -15,6 +15,7 @@
 #include "fly/actors/worker_pool.hpp"
 #include "fly/rpc/call.hpp"
 #include "fly/rpc/call_observer.hpp"
+#include "fly/rpc/call_trace.hpp"
 #include "fly/rpc/function.hpp"
 #include "fly/rpc/handler.hpp"
 #include "fly/rpc/signature.hpp"
@@ -107,10 +108,11 @@ public:
   /// Errors, to `reply`: errc::no_node_in_region, no_primary, no_such_member, unknown_function,
   /// signature_mismatch, malformed_arguments, overloaded, expired, frame_too_large, shutting_down:
   /// nothing ran. function_failed, malformed_result: it ran. timeout, member_lost: unknown.
-  /// And what the function itself returns.
+  /// And what the function itself returns. Where `trace` is given it learns of the call's way, and
+  /// the member is asked to time its side; it may be read once `reply` is called.
   actors::expire start(const target& whom, std::string_view name, const signature& wanted,
                        bytes arguments, std::chrono::steady_clock::time_point deadline,
-                       raw_reply reply) const;
+                       raw_reply reply, std::shared_ptr<call_trace> trace = {}) const;
 
   /// Tells `observer` of each call that ends from now on, made here or asked for here, on any
   /// thread and outside of locks; there is one observer, and an empty one hears nothing. Calls that

@@ -12,9 +12,30 @@ namespace fly::rpc {
 namespace {
 
 constexpr std::uint8_t flag_primary_only = 1;
+constexpr std::uint8_t flag_timed = 2;
+/// Stands in the place of an answer's status where parts come before it; never an errc's number.
+constexpr std::uint8_t parts_come_first = 255;
 
 caf::error malformed(std::string_view what) {
   return make_error(errc::malformed_frame, "a malformed " + std::string{what} + " frame");
+}
+
+void write_parts(cluster::wire_writer& out, const call_parts& parts) {
+  out.number(static_cast<std::uint8_t>(parts.all().size()));
+  for (const auto& [name, took] : parts.all())
+    out.text(name).number(static_cast<std::uint64_t>(took.count()));
+}
+
+call_parts read_parts(cluster::wire_reader& in) {
+  call_parts result;
+  auto count = in.number<std::uint8_t>();
+  for (std::uint8_t i = 0; i < count && in.ok(); ++i) {
+    std::string name{in.text()};
+    auto took = std::min(in.number<std::uint64_t>(), static_cast<std::uint64_t>(part_max.count()));
+    if (in.ok())
+      result.add(name, std::chrono::microseconds{took});
+  }
+  return result;
 }
 
 } // namespace
@@ -25,7 +46,8 @@ std::vector<char> head_of(const call_message& message) {
   out.number(message.id)
       .number(message.fingerprint)
       .number(static_cast<std::uint64_t>(budget.count()))
-      .number(static_cast<std::uint8_t>(message.primary_only ? flag_primary_only : 0))
+      .number(static_cast<std::uint8_t>((message.primary_only ? flag_primary_only : 0) |
+                                        (message.timed ? flag_timed : 0)))
       .text(message.name);
   return out.take();
 }
@@ -33,6 +55,8 @@ std::vector<char> head_of(const call_message& message) {
 std::vector<char> head_of(const answer_message& message) {
   cluster::wire_writer out;
   out.number(message.id);
+  if (!message.parts.all().empty())
+    write_parts(out.number(parts_come_first), message.parts);
   if (!message.reason)
     return out.number(std::uint8_t{0}).take();
   out.number(code_of(message.reason)).text(text_of(message.reason));
@@ -57,6 +81,7 @@ caf::expected<call_message> parse_call(std::span<const std::byte> payload) {
       std::chrono::microseconds{std::min(budget, static_cast<std::uint64_t>(budget_max.count()))};
   auto flags = in.number<std::uint8_t>(); // unknown ones belong to later versions
   message.primary_only = (flags & flag_primary_only) != 0;
+  message.timed = (flags & flag_timed) != 0;
   message.name = in.text();
   if (!in.ok() || message.name.empty() || message.name.size() > name_bytes_max)
     return malformed("call");
@@ -69,6 +94,10 @@ caf::expected<answer_message> parse_answer(std::span<const std::byte> payload) {
   answer_message message;
   message.id = in.number<std::uint64_t>();
   auto status = in.number<std::uint8_t>();
+  if (status == parts_come_first) {
+    message.parts = read_parts(in);
+    status = in.number<std::uint8_t>();
+  }
   if (!in.ok())
     return malformed("answer");
   if (status == 0) {

@@ -11,6 +11,7 @@
 #include <caf/expected.hpp>
 
 #include "fly/cluster/frame.hpp"
+#include "fly/rpc/call_parts.hpp"
 #include "fly/rpc/function.hpp"
 
 /// The payloads of this floor's frames; docs/wire.md describes them. Numbers are big-endian.
@@ -24,6 +25,8 @@ inline constexpr cluster::frame_kind cancel_frame{18};
 inline constexpr std::size_t name_bytes_max = 200;
 /// Longest time that a call may still have; longer ones are cut down to it.
 inline constexpr std::chrono::microseconds budget_max = std::chrono::hours{24};
+/// Longest part of a call's time that is believed; longer ones are cut down to it.
+inline constexpr std::chrono::microseconds part_max = std::chrono::hours{24};
 
 /// Asks to run a function. Read from a frame it borrows the frame's bytes.
 struct call_message {
@@ -38,6 +41,8 @@ struct call_message {
   /// 1 to `name_bytes_max` bytes.
   std::string_view name;
   std::span<const std::byte> arguments;
+  /// Answer with the parts of the time, where the receiver knows how.
+  bool timed = false;
 };
 
 /// Answers a call: the encoded result, or the error.
@@ -47,6 +52,8 @@ struct answer_message {
   caf::error reason;
   /// Borrowed from the frame; empty with an error.
   std::span<const std::byte> result;
+  /// Where the time went; only a caller that asked for it is sent any.
+  call_parts parts{};
 };
 
 /// Says that nobody waits for the answer of a call any more.

@@ -53,6 +53,17 @@ caf::expected<bytes> call_guarded(const std::string& name, const served_function
   }
 }
 
+/// What the function names itself does not count as the function's.
+caf::expected<bytes> call_timed(const request& wanted, const served_function& function,
+                                std::span<const char> arguments) {
+  auto begun = clock::now();
+  auto before = wanted.parts->total();
+  auto outcome = call_guarded(wanted.name, function, wanted.context, arguments);
+  auto named = wanted.parts->total() - before;
+  wanted.parts->add(function_part, between(begun, clock::now()) - named);
+  return outcome;
+}
+
 caf::error closing() {
   return make_error(errc::shutting_down, "the member that was asked is closing");
 }
@@ -93,6 +104,8 @@ caf::expected<server::function_ptr> server::check(const request& wanted) const {
 
 std::shared_ptr<ticket> server::run(request wanted, std::shared_ptr<const bytes> arguments) {
   auto permit = std::make_shared<ticket>();
+  if (wanted.parts)
+    wanted.arrived = clock::now();
   wanted.respond =
       observers_.of_server(wanted.context.caller.region, wanted.name, std::move(wanted.respond));
   if (auto function = check(wanted))
@@ -125,17 +138,20 @@ void server::queue(request wanted, function_ptr function, std::shared_ptr<const 
 
 void server::execute(const request& wanted, const served_function& function,
                      std::span<const char> arguments) const {
+  if (wanted.parts)
+    wanted.parts->add(queue_part, between(wanted.arrived, clock::now()));
   if (wanted.context.deadline <= clock::now()) {
     wanted.respond(
         make_error(errc::expired, "the deadline passed before " + wanted.name + " was started"));
     return;
   }
-  wanted.respond(call_guarded(wanted.name, function, wanted.context, arguments));
+  wanted.respond(wanted.parts ? call_timed(wanted, function, arguments)
+                              : call_guarded(wanted.name, function, wanted.context, arguments));
 }
 
 raw_reply server::responder(const std::shared_ptr<cluster::channel>& from, std::uint64_t id,
                             const request& wanted) {
-  return [this, to = return_address{from, id, wanted.name, wanted.context.deadline}](
+  return [this, to = return_address{from, id, wanted.name, wanted.context.deadline, wanted.parts}](
              caf::expected<bytes> outcome) {
     forget({to.link.get(), to.id});
     answers_.send(to, std::move(outcome));
@@ -157,6 +173,11 @@ caf::error server::on_call(const std::shared_ptr<cluster::channel>& from,
                  message->primary_only,
                  {clock::now() + message->budget, from->peer()},
                  nullptr};
+  if (message->timed) {
+    wanted.parts = std::make_shared<call_parts>();
+    wanted.context.parts = wanted.parts.get();
+    wanted.arrived = clock::now();
+  }
   wanted.respond =
       observers_.of_server(from->peer().region, wanted.name, responder(from, message->id, wanted));
   auto function = check(wanted);

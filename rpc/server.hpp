@@ -54,6 +54,11 @@ struct request {
   call_context context;
   /// Takes the outcome, on any thread; never called for a call that was cancelled in the queue.
   raw_reply respond;
+  /// What `context.parts` points to; null where the caller does not want to know. Complete when
+  /// `respond` is called.
+  std::shared_ptr<call_parts> parts{};
+  /// When it came; set with `parts` alone.
+  std::chrono::steady_clock::time_point arrived{};
 };
 
 /// Runs functions: looks the name up, queues the call for a worker (or runs it on the I/O thread,

@@ -40,7 +40,7 @@ struct bench {
   }
 
   std::uint64_t start(std::shared_ptr<outcome> to, target whom = target::region("ams"),
-                      std::size_t size = 2) {
+                      std::size_t size = 2, std::shared_ptr<call_trace> trace = {}) {
     call begun;
     begun.whom = std::move(whom);
     begun.name = "f";
@@ -48,6 +48,7 @@ struct bench {
     begun.arguments = std::make_shared<const bytes>(size);
     begun.begun = std::chrono::steady_clock::now();
     begun.deadline = begun.begun + 1h;
+    begun.trace = std::move(trace);
     begun.reply = [to](caf::expected<bytes> value) {
       CHECK_FALSE(to->has_value());
       *to = std::move(value);
@@ -91,6 +92,44 @@ TEST_CASE("a call is sent with what is left of its time, and its answer ends it"
   CHECK(**result);
   CHECK(it.client->calls() == 0);
   it.answer(it.a, id); // a second answer is dropped
+}
+
+TEST_CASE("a call that is traced asks for the parts, and tells who had it last and since when") {
+  bench it;
+  it.connect({&it.a});
+  auto trace = std::make_shared<call_trace>();
+  auto result = slot();
+  auto id = it.start(result, target::primary(), 2, trace);
+  auto sent = bench::sent_to(it.a);
+  REQUIRE(sent);
+  CHECK(sent->timed);
+  auto first = trace->handed_at;
+  REQUIRE(first);
+
+  it.answer(it.a, id, make_error(errc::not_primary, "no")); // the only one: it waits again
+  CHECK_FALSE(trace->handed_at);
+  CHECK(trace->member == "a");
+  it.connect({&it.b});
+  it.client->drive(std::chrono::steady_clock::now());
+  REQUIRE(bench::sent_to(it.b));
+  answer_message answer{id, {}, {}};
+  answer.parts.add(queue_part, 7us);
+  CHECK_FALSE(it.client->on_answer(it.b.link, bytes_of(head_of(answer))));
+
+  REQUIRE(*result);
+  CHECK(trace->member == "b");
+  CHECK(*trace->handed_at > *first);
+  CHECK(*trace->answered_at >= *trace->handed_at);
+  CHECK(trace->parts.of(queue_part) == 7us);
+}
+
+TEST_CASE("a call that nobody traces asks for nothing") {
+  bench it;
+  it.connect({&it.a});
+
+  it.start(slot());
+
+  CHECK_FALSE(bench::sent_to(it.a)->timed);
 }
 
 TEST_CASE("a call waits for a member and is sent when one comes") {

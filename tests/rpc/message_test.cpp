@@ -27,6 +27,13 @@ std::vector<char> an_error() {
       answer_message{7, make_error(errc::sql_failed, "no", {{"sqlstate", "23505"}}), {}});
 }
 
+answer_message with_parts(caf::error reason) {
+  answer_message result{7, std::move(reason), {}};
+  result.parts.add(queue_part, 5us);
+  result.parts.add(function_part, 1h);
+  return result;
+}
+
 template <class T>
 void check_read_or_malformed(const caf::expected<T>& parsed) {
   if (!parsed)
@@ -93,6 +100,42 @@ TEST_CASE("a code of a later version is kept") {
   CHECK(code_of(parse_answer(bytes_of(payload))->reason) == errc{200});
 }
 
+TEST_CASE("a caller asks for the parts of the time by a flag, which costs others nothing") {
+  call_message plain{1, 0, 1s, true, "x", {}};
+  auto timed = plain;
+  timed.timed = true;
+
+  CHECK_FALSE(parse_call(bytes_of(head_of(plain)))->timed);
+  auto parsed = parse_call(bytes_of(head_of(timed)));
+  CHECK(parsed->timed);
+  CHECK(parsed->primary_only);
+  CHECK(head_of(timed).size() == head_of(plain).size());
+}
+
+TEST_CASE("the parts of the time come before a result and before an error") {
+  auto payload = head_of(with_parts({}));
+  payload.push_back('x');
+  auto parsed = parse_answer(bytes_of(payload));
+  REQUIRE(parsed);
+  CHECK_FALSE(parsed->reason);
+  CHECK(parsed->result.size() == 1);
+  CHECK(parsed->parts.of(queue_part) == 5us);
+  CHECK(parsed->parts.of(function_part) == 1h);
+
+  auto failed = parse_answer(bytes_of(head_of(with_parts(make_error(errc::sql_failed, "no")))));
+  REQUIRE(failed);
+  CHECK(failed->reason == errc::sql_failed);
+  CHECK(failed->parts.all().size() == 2);
+}
+
+TEST_CASE("a part of the time that nobody can believe is cut down to its bound") {
+  auto payload = head_of(with_parts({}));
+  for (std::size_t i = 0; i < 8; ++i) // of the queue: id, status, count, length, name
+    payload[8 + 1 + 1 + 4 + queue_part.size() + i] = '\xff';
+
+  CHECK(parse_answer(bytes_of(payload))->parts.of(queue_part) == part_max);
+}
+
 TEST_CASE("names are 1 to 200 bytes") {
   for (auto [length, good] : {std::pair{0, false}, {1, true}, {200, true}, {201, false}}) {
     std::string name(static_cast<std::size_t>(length), 'n');
@@ -108,6 +151,9 @@ TEST_CASE("payloads that are cut off are malformed") {
   auto error = an_error();
   for (std::size_t length = 0; length < error.size(); ++length)
     CHECK(parse_answer(bytes_of(error).first(length)).error() == errc::malformed_frame);
+  auto timed = head_of(with_parts(make_error(errc::timeout, "late")));
+  for (std::size_t length = 0; length < timed.size(); ++length)
+    CHECK(parse_answer(bytes_of(timed).first(length)).error() == errc::malformed_frame);
   auto cancel = head_of(cancel_message{7});
   CHECK(parse_cancel(bytes_of(cancel))->id == 7);
   CHECK_FALSE(parse_cancel(bytes_of(cancel).first(7)));
@@ -118,7 +164,9 @@ TEST_CASE("payloads that are cut off are malformed") {
 TEST_CASE("mutated payloads are read or malformed, and nothing else") {
   std::mt19937_64 random{17};
   for (int round = 0; round < 20'000; ++round) {
-    auto payload = random() % 2 == 0 ? a_call() : an_error();
+    auto payload = random() % 2 == 0   ? a_call()
+                   : random() % 2 == 0 ? an_error()
+                                       : head_of(with_parts(make_error(errc::timeout, "late")));
     for (auto changes = random() % 4 + 1; changes > 0; --changes)
       payload[random() % payload.size()] = static_cast<char>(random());
     payload.resize(random() % (payload.size() + 1));

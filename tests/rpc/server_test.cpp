@@ -102,6 +102,45 @@ TEST_CASE("a call runs on a worker, or at once where the function wants that") {
   CHECK(eventually([&] { return it.server.serving() == 0; }));
 }
 
+TEST_CASE("only a caller that asks is told where the time went") {
+  bench it;
+  auto parts_of = [&](std::string_view name, bool timed) {
+    auto payload = head_of(call_message{1, 0, 5s, false, name, {}, timed});
+    CHECK_FALSE(it.server.on_call(it.caller.link, bytes_of(payload)));
+    std::optional<std::pair<cluster::frame_kind, std::vector<char>>> frame;
+    REQUIRE(eventually([&] { return (frame = it.caller.next()).has_value(); }));
+    return parse_answer(bytes_of(frame->second))->parts;
+  };
+  CHECK(parts_of("echo", false).all().empty());
+
+  for (const char* name : {"echo", "direct", "throw", "large"}) {
+    CAPTURE(name);
+    auto parts = parts_of(name, true);
+    CHECK(parts.all().size() == 2);
+    CHECK(parts.of(queue_part));
+    CHECK(parts.of(function_part));
+  }
+  CHECK(parts_of("nothing", true).all().empty()); // nothing was queued and nothing ran
+}
+
+TEST_CASE("what a function names of its time is not counted as the function's") {
+  bench it;
+  it.server.add("names", {signature{"()->void"},
+                          {.on_io_thread = true},
+                          [](const call_context& context, auto) -> caf::expected<bytes> {
+                            CHECK(context.parts != nullptr);
+                            context.parts->add("commit", 1h);
+                            return bytes{};
+                          }});
+  auto payload = head_of(call_message{1, 0, 5s, false, "names", {}, true});
+
+  CHECK_FALSE(it.server.on_call(it.caller.link, bytes_of(payload)));
+
+  auto parts = parse_answer(bytes_of(it.caller.next()->second))->parts;
+  CHECK(parts.of("commit") == 1h);
+  CHECK(parts.of(function_part) == 0us);
+}
+
 TEST_CASE(
     "unknown names, other signatures and a node that is not primary are answered, nothing ran") {
   bench it;

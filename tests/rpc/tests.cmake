@@ -7,10 +7,12 @@ fly_configure_target(fly_rpc_peer)
 fly_add_test_program(rpc
   SOURCES
     rpc/call_observer_test.cpp
+    rpc/call_parts_test.cpp
     rpc/call_table_test.cpp
     rpc/client_test.cpp
     rpc/codec_test.cpp
     rpc/endpoint_test.cpp
+    rpc/explain_test.cpp
     rpc/failover_test.cpp
     rpc/json_codec_test.cpp
     rpc/message_test.cpp
