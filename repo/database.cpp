@@ -12,6 +12,7 @@
 #include "fly/actors/supervisor.hpp"
 #include "fly/cluster/node.hpp"
 #include "fly/repo/database_core.hpp"
+#include "fly/repo/explain_write.hpp"
 #include "fly/repo/statement.hpp"
 
 namespace fly::repo {
@@ -32,8 +33,8 @@ struct database::own_actors {
   }
 
   std::mutex mutex;
-  std::vector<std::string> served; // guarded by mutex; "fly.execute" is not among them
-  bool serves_statements = false;  // written by the constructor of database
+  std::vector<std::string> served;        // guarded by mutex; but for fly's own
+  std::vector<std::string_view> builtins; // written by the constructor of database
   actors::supervisor tree;
 };
 
@@ -42,15 +43,15 @@ database::database(rpc::endpoint& rpc, options settings)
   if (core_->unusable())
     return;
   own_ = std::make_unique<own_actors>(rpc.node().system(), core_);
-  serve_statements();
+  serve_builtins();
 }
 
 database::~database() {
   if (own_) {
     for (const auto& name : own_->served)
       rpc_.unserve(name);
-    if (own_->serves_statements)
-      rpc_.unserve_builtin(execute_statement.name);
+    for (auto name : own_->builtins)
+      rpc_.unserve_builtin(name);
   }
   core_->close();
   own_.reset();
@@ -89,13 +90,23 @@ caf::error database::serve_raw(std::string name, std::string signature, serve_op
   return reason;
 }
 
-void database::serve_statements() {
-  auto handler = make_write_handler<result, std::string, std::vector<parameter>>(run_statement);
-  // A second database of one endpoint finds the name taken: statements go to the first.
-  own_->serves_statements =
-      !rpc_.serve_builtin(std::string{execute_statement.name},
-                          write_signature<result, std::string, std::vector<parameter>>().text,
-                          in_transaction(core_, std::move(handler)));
+void database::serve_builtins() {
+  // A second database of one endpoint finds the names taken: the first one's serve.
+  auto serve = [this](std::string_view name, std::string signature, rpc::raw_handler handler) {
+    if (!rpc_.serve_builtin(std::string{name}, std::move(signature), std::move(handler)))
+      own_->builtins.push_back(name);
+  };
+  serve(execute_statement.name, write_signature<result, std::string, std::vector<parameter>>().text,
+        in_transaction(
+            core_, make_write_handler<result, std::string, std::vector<parameter>>(run_statement)));
+  serve(explain_write.name, rpc::signature_of<rpc::explanation(rpc::explain_request)>().text,
+        rpc::make_raw_handler<rpc::explanation, rpc::explain_request>(
+            [&rpc = rpc_,
+             core = core_](rpc::explain_request asked) -> caf::expected<rpc::explanation> {
+              if (auto refused = rpc::cannot_explain(rpc, {asked.kind, asked.whom}))
+                return refused;
+              return explain_write_call(rpc, core->tracker(), std::move(asked));
+            }));
 }
 
 void database::unserve(std::string_view name) {

@@ -123,7 +123,7 @@ private:
 
   caf::error serve_raw(std::string name, std::string signature, serve_options options,
                        raw_write_handler handler);
-  void serve_statements();
+  void serve_builtins();
 
   rpc::endpoint& rpc_;
   std::shared_ptr<database_core> core_; // shared with the actors and with what runs

@@ -89,7 +89,7 @@ database_core::database_core(cluster::node& node, const options& settings,
 
 caf::expected<rpc::bytes> database_core::run_write(const rpc::call_context& context,
                                                    const transaction_runner::write_body& body) {
-  auto outcome = runner_.run_write(context.deadline, body);
+  auto outcome = runner_.run_write(context.deadline, body, context.parts);
   if (!outcome)
     return std::move(outcome.error());
   auto self = node_.self();

@@ -3,6 +3,7 @@
 #include <exception>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "fly/actors/error.hpp"
@@ -13,6 +14,30 @@ namespace fly::repo {
 
 using clock = std::chrono::steady_clock;
 
+namespace {
+
+/// Adds the time of its life to a part, where anybody wants to know.
+class timed {
+public:
+  timed(rpc::call_parts* parts, std::string_view name) : parts_(parts), name_(name) {
+    if (parts_ != nullptr)
+      begun_ = clock::now();
+  }
+  ~timed() {
+    if (parts_ != nullptr)
+      parts_->add(name_, rpc::between(begun_, clock::now()));
+  }
+  timed(const timed&) = delete;
+  timed& operator=(const timed&) = delete;
+
+private:
+  rpc::call_parts* parts_;
+  std::string_view name_;
+  clock::time_point begun_{};
+};
+
+} // namespace
+
 struct transaction_runner::begun {
   explicit begun(connection_pool::lease given) : lease(std::move(given)) {}
 
@@ -22,12 +47,15 @@ struct transaction_runner::begun {
 };
 
 caf::expected<std::unique_ptr<transaction_runner::begun>>
-transaction_runner::begin(time_point deadline, bool read_only) {
+transaction_runner::begin(time_point deadline, bool read_only, rpc::call_parts* parts) {
   // Who reads waits for it here; the caller of a write has its answer, and a commit is worth a
   // wait.
   auto grace = read_only ? std::chrono::milliseconds{25} : std::chrono::milliseconds{2000};
   for (;;) {
-    auto lease = pool_.take(deadline, grace);
+    auto lease = [&] {
+      timed queue{parts, rpc::queue_part};
+      return pool_.take(deadline, grace);
+    }();
     if (!lease)
       return std::move(lease.error());
     auto result = std::make_unique<begun>(std::move(*lease));
@@ -44,12 +72,12 @@ transaction_runner::begin(time_point deadline, bool read_only) {
   }
 }
 
-caf::expected<write_outcome> transaction_runner::run_write(time_point deadline,
-                                                           const write_body& body) {
-  auto on = begin(deadline, false);
+caf::expected<write_outcome>
+transaction_runner::run_write(time_point deadline, const write_body& body, rpc::call_parts* parts) {
+  auto on = begin(deadline, false, parts);
   if (!on)
     return std::move(on.error());
-  auto outcome = run_write_on(**on, body);
+  auto outcome = run_write_on(**on, body, parts);
   if (!outcome && outcome.error() == errc::not_primary) {
     // Whatever else was opened before the database became read-only is of no use either.
     roles_->refused();
@@ -59,7 +87,8 @@ caf::expected<write_outcome> transaction_runner::run_write(time_point deadline,
   return outcome;
 }
 
-caf::expected<write_outcome> transaction_runner::run_write_on(begun& on, const write_body& body) {
+caf::expected<write_outcome> transaction_runner::run_write_on(begun& on, const write_body& body,
+                                                              rpc::call_parts* parts) {
   write_outcome result;
   try {
     auto value = body(*on.tx);
@@ -74,7 +103,10 @@ caf::expected<write_outcome> transaction_runner::run_write_on(begun& on, const w
                       "the result has " + std::to_string(result.value.size()) +
                           " bytes, more than " + std::to_string(result_bytes_max_) +
                           "; nothing is committed");
-  auto where = on.tx->finish();
+  auto where = [&] {
+    timed commit{parts, commit_part};
+    return on.tx->finish();
+  }();
   if (!where)
     return std::move(where.error());
   result.where = *where;

@@ -4,12 +4,14 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <string_view>
 
 #include <caf/expected.hpp>
 
 #include "fly/repo/connection_pool.hpp"
 #include "fly/repo/position.hpp"
 #include "fly/repo/role_board.hpp"
+#include "fly/rpc/call_parts.hpp"
 #include "fly/rpc/function.hpp"
 
 namespace pqxx {
@@ -17,6 +19,10 @@ class transaction_base;
 }
 
 namespace fly::repo {
+
+/// The part of a write's time that the guard, COMMIT and the reading of the position take: one
+/// round trip to the database.
+inline constexpr std::string_view commit_part = "commit";
 
 /// What a function left behind that was committed.
 struct write_outcome {
@@ -44,8 +50,10 @@ public:
   /// statement. A refusal to write (SQLSTATE 25006) is written on the role board at once.
   /// Errors: those of `connection_pool::take`, `transaction::finish` and `error_of_exception`;
   /// what `body` returns; errc::malformed_result, too large. Only errc::outcome_unknown may be
-  /// committed.
-  caf::expected<write_outcome> run_write(time_point deadline, const write_body& body);
+  /// committed. Where `parts` is given it learns how long the wait for a connection ("queue") and
+  /// the commit took, also of what fails.
+  caf::expected<write_outcome> run_write(time_point deadline, const write_body& body,
+                                         rpc::call_parts* parts = nullptr);
 
   /// Runs `body` in a read-only transaction. Errors: as `run_write`, none unknown.
   caf::error run_read(time_point deadline, const read_body& body);
@@ -53,8 +61,10 @@ public:
 private:
   struct begun;
 
-  caf::expected<std::unique_ptr<begun>> begin(time_point deadline, bool read_only);
-  caf::expected<write_outcome> run_write_on(begun& on, const write_body& body);
+  caf::expected<std::unique_ptr<begun>> begin(time_point deadline, bool read_only,
+                                              rpc::call_parts* parts = nullptr);
+  caf::expected<write_outcome> run_write_on(begun& on, const write_body& body,
+                                            rpc::call_parts* parts);
 
   connection_pool& pool_;
   std::shared_ptr<role_board> roles_;

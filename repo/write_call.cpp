@@ -104,8 +104,8 @@ actors::expire start_write(const write_call& how, std::string_view name,
   call->deadline = how.deadline;
   call->done = std::move(done);
   auto end = how.rpc->start(
-      rpc::target::primary(), name, wanted, std::move(arguments), how.deadline,
-      [call](caf::expected<rpc::bytes> answer) { on_answer(call, std::move(answer)); });
+      how.whom, name, wanted, std::move(arguments), how.deadline,
+      [call](caf::expected<rpc::bytes> answer) { on_answer(call, std::move(answer)); }, how.trace);
   call->now.began(1, std::move(end));
   return [call] { call->now.expire(); };
 }

@@ -7,6 +7,8 @@
 #include "fly/actors/pending.hpp"
 #include "fly/repo/committed.hpp"
 #include "fly/repo/lsn_tracker.hpp"
+#include "fly/rpc/call.hpp"
+#include "fly/rpc/call_trace.hpp"
 #include "fly/rpc/function.hpp"
 #include "fly/rpc/signature.hpp"
 
@@ -29,6 +31,10 @@ struct write_call {
   /// Waits for the position; null where nobody waits.
   std::shared_ptr<lsn_tracker> tracker;
   std::chrono::steady_clock::time_point deadline;
+  /// Who is asked: somebody else than the primary says errc::not_primary.
+  rpc::target whom = rpc::target::primary();
+  /// Learns of the call's way, see `rpc::endpoint::start`; null where nobody wants to know.
+  std::shared_ptr<rpc::call_trace> trace{};
 };
 
 /// Starts a write; `done` is called exactly once, on any thread, also before this returns. What is

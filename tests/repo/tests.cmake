@@ -4,6 +4,7 @@ fly_add_test_program(repo
     repo/connection_pool_test.cpp
     repo/database_test.cpp
     repo/database_url_test.cpp
+    repo/explain_write_test.cpp
     repo/failover_test.cpp
     repo/lsn_test.cpp
     repo/lsn_tracker_test.cpp
