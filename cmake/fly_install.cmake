@@ -2,14 +2,20 @@
 include(CMakePackageConfigHelpers)
 include(fly_pkgconfig)
 
-set(fly_installed fly_actors fly_cluster fly_rpc fly_repo)
-if(TARGET fly_admin)
-  list(APPEND fly_installed fly_admin)
-endif()
-install(TARGETS ${fly_installed}
+install(TARGETS fly_actors fly_cluster fly_rpc fly_repo
   EXPORT fly-targets
   FILE_SET HEADERS DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
 install(EXPORT fly-targets NAMESPACE fly:: DESTINATION "${CMAKE_INSTALL_LIBDIR}/cmake/fly")
+if(TARGET flycluster)
+  install(TARGETS flycluster)
+endif()
+# A component of its own: whoever does not use it needs neither prometheus-cpp nor cpp-httplib.
+if(TARGET fly_admin)
+  install(TARGETS fly_admin
+    EXPORT fly-admin-targets
+    FILE_SET HEADERS DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
+  install(EXPORT fly-admin-targets NAMESPACE fly:: DESTINATION "${CMAKE_INSTALL_LIBDIR}/cmake/fly")
+endif()
 configure_package_config_file(cmake/fly-config.cmake.in "${PROJECT_BINARY_DIR}/fly-config.cmake"
   INSTALL_DESTINATION "${CMAKE_INSTALL_LIBDIR}/cmake/fly")
 write_basic_package_version_file("${PROJECT_BINARY_DIR}/fly-config-version.cmake"
@@ -17,5 +23,5 @@ write_basic_package_version_file("${PROJECT_BINARY_DIR}/fly-config-version.cmake
 install(FILES
   "${PROJECT_BINARY_DIR}/fly-config.cmake"
   "${PROJECT_BINARY_DIR}/fly-config-version.cmake"
-  cmake/FindCAF.cmake cmake/FindCAres.cmake cmake/FindPQXX.cmake
+  cmake/FindCAF.cmake cmake/FindCAres.cmake cmake/FindHttplib.cmake cmake/FindPQXX.cmake
   DESTINATION "${CMAKE_INSTALL_LIBDIR}/cmake/fly")
