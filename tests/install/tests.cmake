@@ -4,12 +4,12 @@ target_link_libraries(fly_with_postgres PRIVATE fly_test_support)
 fly_configure_target(fly_with_postgres)
 
 if(NOT FLY_SANITIZE)
-  foreach(kind IN ITEMS readme static pkg-config subfolder shared)
+  foreach(kind IN ITEMS readme static pkg-config subfolder shared admin admin-shared)
     add_test(NAME "install/${kind}"
       COMMAND "${CMAKE_CURRENT_SOURCE_DIR}/install/run" ${kind} "${PROJECT_BINARY_DIR}" "$<TARGET_FILE:fly_with_postgres>"
         "-DCMAKE_CXX_COMPILER=${CMAKE_CXX_COMPILER}")
     set_tests_properties("install/${kind}" PROPERTIES TIMEOUT 900 LABELS install)
   endforeach()
-  # Both build the shared libraries, in one folder.
-  set_tests_properties("install/subfolder" "install/shared" PROPERTIES RESOURCE_LOCK install-shared)
+  # They build the shared libraries, in one folder.
+  set_tests_properties("install/subfolder" "install/shared" "install/admin-shared" PROPERTIES RESOURCE_LOCK install-shared)
 endif()
