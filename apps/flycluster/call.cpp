@@ -9,19 +9,25 @@
 
 namespace fly::apps {
 
-int run_call(const visit& here, const rpc::target& whom, const std::vector<std::string>& words) {
+caf::expected<std::string> json_arguments(const std::vector<std::string>& words) {
   auto arguments = nlohmann::json::array();
   for (std::size_t i = 1; i < words.size(); ++i) {
     auto value = nlohmann::json::parse(words[i], nullptr, false);
     if (value.is_discarded())
-      return print_error(here,
-                         make_error(errc::invalid_argument,
-                                    "argument " + std::to_string(i) + " is no JSON: " + words[i] +
-                                        " (a text needs its quotes: '\"" + words[i] + "\"')"));
+      return make_error(errc::invalid_argument,
+                        "argument " + std::to_string(i) + " is no JSON: " + words[i] +
+                            " (a text needs its quotes: '\"" + words[i] + "\"')");
     arguments.push_back(std::move(value));
   }
+  return arguments.dump();
+}
+
+int run_call(const visit& here, const rpc::target& whom, const std::vector<std::string>& words) {
+  auto arguments = json_arguments(words);
+  if (!arguments)
+    return print_error(here, arguments.error());
   auto result =
-      rpc::call_json(here.rpc.with({.timeout = here.timeout}), whom, words[0], arguments.dump());
+      rpc::call_json(here.rpc.with({.timeout = here.timeout}), whom, words[0], *arguments);
   if (!result)
     return print_error(here, result.error());
   std::cout << *result << '\n';

@@ -45,6 +45,18 @@ constexpr const char* usage =
   flycluster [options] call NAME ARGS...
       runs a function by its name; each argument is JSON:
       flycluster call guestbook.shout '"hello"'
+  flycluster [options] explain NAME ARGS...
+      makes one real call as a member would (a write is written) and says where its time went:
+      flycluster explain --from lax guestbook.shout '"hello"'
+        find member   waiting for somebody to ask: a region without nodes, no primary
+        queue         at that member, for a worker; a write also for a database connection
+        wire          there and back; most of it where regions are far apart
+        function      the function, with its statements
+        commit        COMMIT on the primary, and its position in the log
+        replication   until the asking region's database had the write
+        wake          until the caller's thread ran again
+      The parts add up to the total. A function that is no write has none of the last three, and
+      a write that runs on the asking node none of the last two
   flycluster [options] doctor
       checks what a node needs here: environment, DNS, ports, the database and what its role may
       do, and the members: databases, versions, clocks. Each line is ok, a warning or a problem,
@@ -70,6 +82,7 @@ struct request {
   std::vector<std::string> words;
   std::string region;
   std::string member;
+  std::string from;
   double timeout = 5;
   bool json = false;
 };
@@ -160,17 +173,22 @@ int run(request& asked) {
   auto whom = !asked.member.empty()   ? fly::rpc::target::member(asked.member)
               : !asked.region.empty() ? fly::rpc::target::region(asked.region)
                                       : fly::rpc::target::primary();
-  return run_call(here, whom, {asked.words.begin() + 1, asked.words.end()});
+  std::vector<std::string> words{asked.words.begin() + 1, asked.words.end()};
+  return asked.words[0] == "explain" ? run_explain(here, asked.from, whom, words)
+                                     : run_call(here, whom, words);
 }
 
 /// Reads the command line. Returns an exit code, or nothing where there is a command to run.
 std::optional<int> parse(int argc, char** argv, request& asked) {
   po::options_description flags{"Options (defaults < environment < flags)"};
-  flags.add_options()("help,h", "this text")                                                     //
-      ("json", po::bool_switch(&asked.json), "print JSON")                                       //
-      ("timeout", po::value(&asked.timeout)->default_value(5), "seconds in all")                 //
-      ("in", po::value(&asked.region), "call: a member of this region (default: the primary's)") //
-      ("on", po::value(&asked.member), "call: the member with this id")                          //
+  flags.add_options()("help,h", "this text")                                     //
+      ("json", po::bool_switch(&asked.json), "print JSON")                       //
+      ("timeout", po::value(&asked.timeout)->default_value(5), "seconds in all") //
+      ("in", po::value(&asked.region),
+       "call, explain: ask a member of this region (default: the primary's)")        //
+      ("on", po::value(&asked.member), "call, explain: ask the member with this id") //
+      ("from", po::value(&asked.from),
+       "explain: the member or region that makes the call (default: this region's, else any)") //
       ("database-url", po::value(&asked.repo.database_url),
        "doctor: the database of this place (DATABASE_URL)");
   asked.cluster.describe(flags);
@@ -190,9 +208,10 @@ std::optional<int> parse(int argc, char** argv, request& asked) {
     std::cerr << "flycluster: " << reason.what() << "; --help lists the options\n";
     return exit_usage;
   }
-  bool known = !asked.words.empty() && (asked.words[0] == "status" || asked.words[0] == "call" ||
-                                        asked.words[0] == "doctor");
-  if (!known || (asked.words[0] == "call" && asked.words.size() < 2) || asked.timeout < 0.001 ||
+  auto command = asked.words.empty() ? std::string{} : asked.words[0];
+  bool calls = command == "call" || command == "explain";
+  bool known = calls || command == "status" || command == "doctor";
+  if (!known || (calls && asked.words.size() < 2) || asked.timeout < 0.001 ||
       asked.timeout > 86'400) {
     std::cerr << usage << flags;
     return exit_usage;

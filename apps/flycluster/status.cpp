@@ -67,25 +67,30 @@ void print_table(const nlohmann::json& members) {
 
 } // namespace
 
-int run_status(const visit& here) {
+caf::expected<surroundings> look_around(const visit& here) {
   // Any member's view will do; one that is just leaving must not spoil the answer.
-  caf::error last;
+  caf::error last = make_error(errc::no_such_member, "all members have gone");
   for (const auto& member : here.node.members()) {
     auto views = rpc_member(here.rpc.with({.timeout = here.timeout}), member.id, rpc::members);
-    if (!views) {
-      last = views.error();
-      continue;
-    }
-    auto rows = nlohmann::json::array();
-    for (const auto& view : *views)
-      rows.push_back(member_json(view));
-    if (here.json)
-      std::cout << nlohmann::json{{"seen_by", member.id}, {"members", rows}}.dump(2) << '\n';
-    else
-      print_table(rows);
-    return exit_done;
+    if (views)
+      return surroundings{member.id, std::move(*views)};
+    last = views.error();
   }
-  return print_error(here, last);
+  return last;
+}
+
+int run_status(const visit& here) {
+  auto seen = look_around(here);
+  if (!seen)
+    return print_error(here, seen.error());
+  auto rows = nlohmann::json::array();
+  for (const auto& view : seen->members)
+    rows.push_back(member_json(view));
+  if (here.json)
+    std::cout << nlohmann::json{{"seen_by", seen->seen_by}, {"members", rows}}.dump(2) << '\n';
+  else
+    print_table(rows);
+  return exit_done;
 }
 
 } // namespace fly::apps

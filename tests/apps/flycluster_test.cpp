@@ -135,9 +135,10 @@ TEST_CASE("a cluster that is not there is exit code 1, with what was tried") {
 }
 
 TEST_CASE("a mistake in the command ends with exit code 2 and shows how it is written") {
-  for (const char* words : {"", "sideways", "call", "--timeout 0 status", "--timeout soon status",
-                            "--timeout 100000 status", "--port banana status",
-                            "--port 70000 status", "--what status", "--in", "--on", "--peer"}) {
+  for (const char* words :
+       {"", "sideways", "call", "explain", "--timeout 0 status", "--timeout soon status",
+        "--timeout 100000 status", "--port banana status", "--port 70000 status", "--what status",
+        "--in", "--on", "--from", "--peer"}) {
     CAPTURE(words);
     auto wrong = flycluster(words);
     CHECK(wrong.code == 2);
@@ -145,8 +146,9 @@ TEST_CASE("a mistake in the command ends with exit code 2 and shows how it is wr
   }
   auto help = flycluster("--help");
   CHECK(help.code == 0);
-  for (const char* word : {"status", "call NAME", "doctor", "local", "--json", "--timeout", "--in",
-                           "--on", "--database-url", "Exit codes"}) {
+  for (const char* word :
+       {"status", "call NAME", "explain NAME", "replication", "doctor", "local", "--json",
+        "--timeout", "--in", "--on", "--from", "--database-url", "Exit codes"}) {
     CAPTURE(word);
     CHECK(has(help.text, word));
   }
