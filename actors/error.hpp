@@ -67,6 +67,9 @@ enum class errc : std::uint8_t {
   already_served = 21,
   /// A supervisor gave up: its children ended more often than `restarts_max` allows.
   restarts_exceeded = 22,
+  /// The position lies beyond the point where its timeline was left by a promotion: the write that
+  /// it is of was committed, and may be lost.
+  may_be_lost = 23,
 
   // -- it ran
   // --------------------------------------------------------------------------------------

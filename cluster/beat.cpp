@@ -23,7 +23,8 @@ std::vector<char> encode(const beat& value) {
       .number(database.timeline)
       .number(database.lsn)
       .number(static_cast<std::int64_t>(database.lag.count()))
-      .text(std::string_view{database.reason}.substr(0, reason_bytes_max));
+      .text(std::string_view{database.reason}.substr(0, reason_bytes_max))
+      .number(database.server);
   return out.take();
 }
 
@@ -43,6 +44,8 @@ caf::expected<beat> decode_beat(std::span<const std::byte> payload) {
   result.database.lsn = in.number<std::uint64_t>();
   result.database.lag = std::chrono::microseconds{in.number<std::int64_t>()};
   result.database.reason = in.text();
+  if (in.ok() && !in.rest().empty()) // not sent by the first version
+    result.database.server = in.number<std::uint64_t>();
   if (!in.ok() || result.database.reason.size() > reason_bytes_max)
     return make_error(errc::malformed_frame, "a heartbeat that ends too early, or is too long");
   return result;

@@ -20,7 +20,7 @@ std::string_view to_string(enum claim::role role) noexcept {
 
 bool differs_in_kind(const claim& a, const claim& b) noexcept {
   return a.role != b.role || a.system != b.system || a.timeline != b.timeline ||
-         a.reason != b.reason;
+         a.server != b.server || a.reason != b.reason;
 }
 
 std::string_view to_string(presence state) noexcept {

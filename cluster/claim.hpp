@@ -28,7 +28,10 @@ struct claim {
   std::uint64_t lsn = 0;
   /// Replay delay of a replica; -1 us where unknown.
   std::chrono::microseconds lag{-1};
-  /// Why it is unreachable, for people.
+  /// Which start of which server: two of one timeline that are writable are a conflict. 0 where
+  /// unknown.
+  std::uint64_t server = 0;
+  /// Why it is unreachable, or what does not work with it, for people.
   std::string reason{};
 
   friend bool operator==(const claim&, const claim&) = default;
@@ -38,7 +41,7 @@ struct claim {
 std::string_view to_string(enum claim::role role) noexcept;
 
 /// Returns whether `a` and `b` differ in what decides where work goes (role, system, timeline,
-/// reason), not only in how far the data is.
+/// server, reason), not only in how far the data is.
 bool differs_in_kind(const claim& a, const claim& b) noexcept;
 
 /// What a node knows of a member's life.

@@ -1,13 +1,9 @@
 #include "fly/cluster/hello.hpp"
 
 #include <algorithm>
-#include <cassert>
 #include <stdexcept>
 #include <string_view>
 
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <openssl/rand.h>
 
 #include "fly/actors/error.hpp"
@@ -99,21 +95,7 @@ proof prove(proof_role role, const std::string& secret, const hello& dialler_hel
       .raw(dialler)
       .number(static_cast<std::uint32_t>(acceptor.size()))
       .raw(acceptor);
-  proof result;
-  unsigned int length = 0;
-  auto bytes = text.bytes();
-  [[maybe_unused]] auto done =
-      HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()),
-           reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(),
-           reinterpret_cast<unsigned char*>(result.data()), &length);
-  assert(done != nullptr);
-  assert(length == result.size());
-  return result;
-}
-
-bool same_proof(const proof& mine, std::span<const std::byte> theirs) noexcept {
-  return theirs.size() == mine.size() &&
-         CRYPTO_memcmp(mine.data(), theirs.data(), mine.size()) == 0;
+  return prove(secret, text.bytes());
 }
 
 } // namespace fly::cluster

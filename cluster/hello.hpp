@@ -10,6 +10,7 @@
 #include <caf/expected.hpp>
 
 #include "fly/cluster/member.hpp"
+#include "fly/cluster/proof.hpp"
 
 namespace fly::cluster {
 
@@ -48,9 +49,6 @@ std::vector<char> encode(const hello& value);
 /// Errors: errc::malformed_frame, also for texts that are too long or hold control characters.
 caf::expected<hello> decode_hello(std::span<const std::byte> payload);
 
-/// A proof to know the secret: HMAC-SHA256.
-using proof = std::array<std::byte, 32>;
-
 /// Which side of the connection proves.
 enum class proof_role : std::uint8_t { dialler, acceptor };
 
@@ -60,8 +58,5 @@ enum class proof_role : std::uint8_t { dialler, acceptor };
 proof prove(proof_role role, const std::string& secret, const hello& dialler_hello,
             std::span<const std::byte> dialler, const hello& acceptor_hello,
             std::span<const std::byte> acceptor);
-
-/// Compares in constant time.
-bool same_proof(const proof& mine, std::span<const std::byte> theirs) noexcept;
 
 } // namespace fly::cluster

@@ -91,8 +91,11 @@ void mesh::publish(bool changed) {
   stale_board_ = false;
   if (leaving_)
     std::erase_if(next.views, [](const auto& view) { return view.state != presence::self; });
+  auto before = primary_.state();
   changed |= primary_.update(next.views);
   next.primary = primary_.state();
+  for (const auto& [level, text] : changes(before, next.primary))
+    options_.log(level, text);
   for (const auto& [link, what] : connections_)
     if (what->up && membership_.link_to(what->up->peer().id) == link)
       next.channels.emplace(what->up->peer().id, what->up);

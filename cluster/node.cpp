@@ -52,7 +52,7 @@ std::vector<member> node::region_nodes(std::string_view region) const {
 
 std::optional<member> node::leader() const {
   auto latest = core_->read();
-  if (latest->primary.group.empty())
+  if (latest->primary.group.empty() || !latest->primary.conflict.empty())
     return std::nullopt;
   return latest->primary.group.front();
 }
@@ -63,6 +63,10 @@ member node::self() const {
 
 std::vector<member_view> node::views() const {
   return core_->read()->views;
+}
+
+primary_state node::primary() const {
+  return core_->read()->primary;
 }
 
 std::vector<member> node::primary_group() const {

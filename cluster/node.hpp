@@ -14,6 +14,7 @@
 #include "fly/cluster/listener.hpp"
 #include "fly/cluster/member.hpp"
 #include "fly/cluster/options.hpp"
+#include "fly/cluster/primary.hpp"
 
 namespace caf {
 class actor_system;
@@ -74,7 +75,8 @@ public:
   /// Returns the members of `region`, sorted by id; empty where there is none.
   std::vector<member> region_nodes(std::string_view region) const;
 
-  /// Returns the member with the smallest id of the primary group; nothing where that is empty.
+  /// Returns the member with the smallest id of the primary group; nothing where that is empty, or
+  /// two servers claim to be primary.
   std::optional<member> leader() const;
 
   /// Returns this node's own description. The address is known from the start.
@@ -90,6 +92,9 @@ public:
   /// Returns the live members whose database is the writable primary (before any database has
   /// answered: the members of the primary region), sorted by id.
   std::vector<member> primary_group() const;
+
+  /// Returns all that is known of who is primary, a moment ago.
+  primary_state primary() const;
 
   /// Returns the channel to the member `id`, null where none is up, or `id` is this node.
   std::shared_ptr<channel> channel_to(std::string_view id) const;

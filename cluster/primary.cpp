@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <utility>
 
 namespace fly::cluster {
@@ -32,10 +33,80 @@ std::uint64_t common_system(std::span<const member_view> views) {
   return result;
 }
 
+bool claims_to_be_primary(const member_view& view, std::uint64_t system) {
+  return is_live(view) && view.database.role == claim::role::primary &&
+         view.database.system == system;
+}
+
+std::vector<std::string> ids_of(const std::vector<const member_view*>& views) {
+  std::vector<std::string> result;
+  for (const auto* view : views)
+    result.push_back(view->who.id);
+  std::sort(result.begin(), result.end());
+  return result;
+}
+
+/// Returns the server that stays primary among `claims`; nothing where two came at once.
+std::optional<std::uint64_t> incumbent(const std::vector<const member_view*>& claims,
+                                       const primary_state& before, std::uint32_t timeline) {
+  bool same_timeline = before.timeline == timeline && before.server != 0;
+  for (const auto* view : claims)
+    if (same_timeline && view->database.server == before.server)
+      return before.server;
+  auto first = claims.front()->database.server;
+  bool one = std::all_of(claims.begin(), claims.end(),
+                         [&](const auto* view) { return view->database.server == first; });
+  return one ? std::optional{first} : std::nullopt;
+}
+
+std::string joined(const std::vector<std::string>& ids) {
+  std::string result;
+  for (const auto& id : ids)
+    result += (result.empty() ? "" : ", ") + id;
+  return result;
+}
+
 } // namespace
+
+std::vector<std::pair<log_level, std::string>> changes(const primary_state& before,
+                                                       const primary_state& now) {
+  std::vector<std::pair<log_level, std::string>> result;
+  if (now.timeline != before.timeline && before.timeline != 0)
+    result.emplace_back(log_level::warning, "the primary has moved to " + now.region +
+                                                ", timeline " + std::to_string(now.timeline));
+  if (now.conflict != before.conflict && !now.conflict.empty())
+    result.emplace_back(log_level::error, "two writable databases on timeline " +
+                                              std::to_string(now.timeline) +
+                                              ", beside the primary: " + joined(now.conflict));
+  if (now.zombies != before.zombies && !now.zombies.empty())
+    result.emplace_back(log_level::error, "still writable on a timeline that was left: " +
+                                              joined(now.zombies) + "; nothing is routed there");
+  return result;
+}
 
 primary::primary(std::string label) : label_(std::move(label)) {
   state_.region = label_;
+}
+
+void primary::judge(std::span<const member_view> views, primary_state& next) const {
+  std::vector<const member_view*> claims;
+  std::vector<const member_view*> old;
+  for (const auto& view : views)
+    if (claims_to_be_primary(view, next.system))
+      (view.database.timeline == next.timeline ? claims : old).push_back(&view);
+  next.zombies = ids_of(old);
+  if (claims.empty())
+    return;
+  auto server = incumbent(claims, state_, next.timeline);
+  std::vector<const member_view*> others;
+  for (const auto* view : claims) {
+    if (!server || view->database.server != *server)
+      others.push_back(view);
+    else if (!view->who.observer)
+      next.group.push_back(view->who);
+  }
+  next.conflict = ids_of(others);
+  next.server = server.value_or(0);
 }
 
 bool primary::update(std::span<const member_view> views) {
@@ -47,21 +118,19 @@ bool primary::update(std::span<const member_view> views) {
     system = state_.system; // nobody knows now: what was known stays
   next.system = system;
   // A timeline that has begun is never gone back behind: whoever is still writable there is cut off
-  // and does not know it.
-  next.timeline = system == state_.system ? state_.timeline : 0;
-  for (const auto& view : views) {
-    bool writable = view.database.role == claim::role::primary && view.database.system == system;
-    if (writable && is_live(view))
+  // and does not know it. The server that has it is remembered over its own absence.
+  bool same_system = system == state_.system;
+  next.timeline = same_system ? state_.timeline : 0;
+  for (const auto& view : views)
+    if (claims_to_be_primary(view, system))
       next.timeline = std::max(next.timeline, view.database.timeline);
-  }
-  for (const auto& view : views) {
-    if (!is_live(view) || view.who.observer)
-      continue;
-    bool writable = view.database.role == claim::role::primary && view.database.system == system &&
-                    view.database.timeline == next.timeline;
-    if (next.by_database ? writable : view.who.region == label_)
-      next.group.push_back(view.who);
-  }
+  next.server = same_system && next.timeline == state_.timeline ? state_.server : 0;
+  if (next.by_database)
+    judge(views, next);
+  else
+    for (const auto& view : views)
+      if (is_live(view) && !view.who.observer && view.who.region == label_)
+        next.group.push_back(view.who);
   std::sort(next.group.begin(), next.group.end(),
             [](const member& a, const member& b) { return a.id < b.id; });
   if (!next.group.empty())

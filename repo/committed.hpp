@@ -52,8 +52,8 @@ public:
   bool visible() const noexcept { return report_.visible; }
 
   /// Returns why it was waited for in vain: errc::not_visible, it was late; errc::foreign_position,
-  /// the local database is none of the primary's; errc::overloaded, errc::shutting_down. Empty
-  /// where it is visible, or nobody waited.
+  /// the local database is none of the primary's; errc::may_be_lost, a promotion left it out;
+  /// errc::overloaded, errc::shutting_down. Empty where it is visible, or nobody waited.
   const caf::error& late() const noexcept { return report_.late; }
 
   /// Returns where the time went.

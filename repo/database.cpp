@@ -38,8 +38,18 @@ struct database::own_actors {
   actors::supervisor tree;
 };
 
+namespace {
+
+std::string secret_of(const cluster::node& node) {
+  auto secret = node.settings().load_secret();
+  return secret ? *secret : std::string{}; // the node itself says that it cannot be read
+}
+
+} // namespace
+
 database::database(rpc::endpoint& rpc, options settings)
-    : rpc_(rpc), core_(std::make_shared<database_core>(rpc.node(), settings)) {
+    : rpc_(rpc), tokens_(secret_of(rpc.node()), rpc.node().settings().app),
+      core_(std::make_shared<database_core>(rpc.node(), settings)) {
   if (core_->unusable())
     return;
   own_ = std::make_unique<own_actors>(rpc.node().system(), core_);

@@ -23,6 +23,7 @@
 #include "fly/repo/position.hpp"
 #include "fly/repo/result.hpp"
 #include "fly/repo/role_watcher.hpp"
+#include "fly/repo/token.hpp"
 #include "fly/repo/write.hpp"
 #include "fly/repo/write_handler.hpp"
 #include "fly/rpc/endpoint.hpp"
@@ -108,6 +109,13 @@ public:
   actors::pending<caf::unit_t> wait_for(caf::scheduled_actor* self, const position& where,
                                         std::chrono::milliseconds timeout) const;
 
+  /// Returns `where` as text that may travel through a browser: only the cluster's secret makes one
+  /// (without a secret anybody can), and every node of the cluster reads it.
+  std::string token(const position& where) const { return tokens_.sign(where); }
+
+  /// Reads a token. Errors: errc::invalid_argument, malformed or not made by this cluster.
+  caf::expected<position> parse_token(std::string_view text) const { return tokens_.parse(text); }
+
   /// Returns what is known of the local database, a moment ago.
   role_report role() const;
 
@@ -126,6 +134,7 @@ private:
   void serve_builtins();
 
   rpc::endpoint& rpc_;
+  token_signer tokens_;
   std::shared_ptr<database_core> core_; // shared with the actors and with what runs
   struct own_actors;
   std::unique_ptr<own_actors> own_;

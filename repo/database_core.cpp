@@ -10,6 +10,7 @@
 #include "fly/actors/error.hpp"
 #include "fly/cluster/node.hpp"
 #include "fly/repo/database_url.hpp"
+#include "fly/repo/schema.hpp"
 #include "fly/repo/server_identity.hpp"
 #include "fly/repo/write_reply.hpp"
 
@@ -56,6 +57,7 @@ cluster::claim to_claim(const role_report& report) {
   result.timeline = report.server.timeline;
   result.lsn = report.server.lsn.bytes();
   result.lag = report.server.lag;
+  result.server = static_cast<std::uint64_t>(report.server.started_us);
   result.reason = report.reason;
   return result;
 }
@@ -66,10 +68,10 @@ database_core::database_core(cluster::node& node, const options& settings)
 database_core::database_core(cluster::node& node, const options& settings,
                              caf::expected<std::string> url)
     : node_(node), unusable_(url ? caf::error{} : url.error()), link_(link_of(settings, url)),
-      connect_timeout_(settings.connect_timeout),
+      connect_timeout_(settings.connect_timeout), manage_schema_(settings.manage_schema),
       roles_(std::make_shared<role_board>(
           settings.fresh_interval,
-          [&node](const role_report& report) { node.announce(to_claim(report)); })),
+          [this](const role_report& report) { node_.announce(claim_of(report)); })),
       tracker_(std::make_shared<lsn_tracker>(
           tracker_options{.watcher = {.link = link_, .connect_timeout = settings.connect_timeout},
                           .waiters_max = settings.waiters_max,
@@ -83,13 +85,43 @@ database_core::database_core(cluster::node& node, const options& settings,
     roles_->failed(text_of(unusable_));
     tracker_->close();
   } else {
-    node_.announce(to_claim(roles_->report()));
+    node_.announce(claim_of(roles_->report()));
   }
+}
+
+cluster::claim database_core::claim_of(const role_report& report) const {
+  auto result = to_claim(report);
+  std::lock_guard guard{mutex_};
+  if (result.reason.empty())
+    result.reason = without_;
+  return result;
+}
+
+/// Why no write may run here although the database takes it; empty where it may.
+caf::error database_core::left_behind() const {
+  auto now = node_.primary();
+  auto self = node_.self().id;
+  if (std::find(now.zombies.begin(), now.zombies.end(), self) == now.zombies.end())
+    return {};
+  return make_error(errc::not_primary, "the database of " + self + " is an old primary: timeline " +
+                                           std::to_string(roles_->report().server.timeline) +
+                                           " was left, " + now.region + " has timeline " +
+                                           std::to_string(now.timeline));
 }
 
 caf::expected<rpc::bytes> database_core::run_write(const rpc::call_context& context,
                                                    const transaction_runner::write_body& body) {
-  auto outcome = runner_.run_write(context.deadline, body, context.parts);
+  if (auto refused = left_behind())
+    return refused;
+  auto outcome = runner_.run_write(
+      context.deadline,
+      [&](pqxx::transaction_base& tx) -> caf::expected<rpc::bytes> {
+        auto value = body(tx);
+        if (auto refused = left_behind()) // heard while the function ran: it is rolled back
+          return refused;
+        return value;
+      },
+      context.parts);
   if (!outcome)
     return std::move(outcome.error());
   auto self = node_.self();
@@ -108,10 +140,38 @@ void database_core::keep() {
   if (!link)
     return roles_->failed(text_of(link.error()));
   auto server = identify(*link, clock::now() + connect_timeout_);
-  if (server)
-    roles_->saw_fresh(*server);
-  else
-    roles_->failed(text_of(server.error()));
+  if (!server)
+    return roles_->failed(text_of(server.error()));
+  if (server->in_recovery)
+    in_recovery_ = *server;
+  else if (server->writable())
+    prepare(*link, *server); // before it is claimed: its replicas learn of a new timeline first
+  roles_->saw_fresh(*server);
+}
+
+/// Sees to fly's own tables, once for each server and timeline.
+void database_core::prepare(pq_link& link, const server_identity& server) {
+  if (prepared_ && same_server(*prepared_, server) && prepared_->timeline == server.timeline)
+    return;
+  auto deadline = clock::now() + connect_timeout_;
+  // A commit must not wait here for a replica that is away.
+  auto set = link.query("SET synchronous_commit = local", deadline);
+  auto reason = set ? caf::error{} : set.error();
+  if (!reason && manage_schema_)
+    reason = ensure_schema(link, deadline);
+  if (!reason) {
+    auto version = read_schema_version(link, deadline);
+    if (!version)
+      reason = version.error();
+    else if (*version == 0)
+      reason = make_error(errc::sql_failed, "they are not there");
+    else
+      reason = note_timeline(link, link_, server, in_recovery_, deadline);
+  }
+  if (!reason || reason == errc::sql_failed)
+    prepared_ = server; // a right that is missing is asked for once
+  std::lock_guard guard{mutex_};
+  without_ = reason ? "without fly's own tables (docs/rights.md): " + text_of(reason) : "";
 }
 
 void database_core::close() {

@@ -1,6 +1,9 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
 
 #include <caf/error.hpp>
 #include <caf/fwd.hpp>
@@ -50,11 +53,19 @@ public:
 
 private:
   database_core(cluster::node& node, const options& settings, caf::expected<std::string> url);
+  void prepare(pq_link& link, const server_identity& server);
+  caf::error left_behind() const;
+  cluster::claim claim_of(const role_report& report) const;
 
   cluster::node& node_; // not touched after close
   caf::error unusable_;
   link_options link_;
   std::chrono::milliseconds connect_timeout_;
+  bool manage_schema_;
+  std::optional<server_identity> in_recovery_; // the server when it was last seen so; keep() alone
+  std::optional<server_identity> prepared_;    // keep() alone
+  mutable std::mutex mutex_;
+  std::string without_; // guarded by mutex_; why fly's own tables are not as they should be
   std::shared_ptr<role_board> roles_;
   std::shared_ptr<lsn_tracker> tracker_;
   std::shared_ptr<driver_seat> seat_ = std::make_shared<driver_seat>();

@@ -19,6 +19,19 @@ namespace fly::repo {
 using clock = std::chrono::steady_clock;
 using completion = actors::completion<caf::unit_t>;
 
+namespace {
+
+caf::error error_of(verdict what) {
+  if (what == verdict::lost)
+    return make_error(errc::may_be_lost,
+                      "the write may be lost: another server became primary before it had it");
+  return make_error(errc::foreign_position,
+                    "the position is of another database system than the local one, or the local "
+                    "one is an old primary that was left behind");
+}
+
+} // namespace
+
 /// The waits, and when to ask next. Outlives the actor that drives it.
 struct lsn_tracker::core {
   core(tracker_options given, std::shared_ptr<role_board> board)
@@ -89,9 +102,10 @@ void lsn_tracker::core::ask(std::unique_lock<std::mutex>& lock, replay_watcher& 
   lock.unlock();
   auto seen = watcher.ask(xids, whole);
   if (seen) {
-    if (seen->fresh)
+    // What makes a primary is looked into before it is said: by who keeps the database.
+    if (seen->fresh && !seen->server.writable())
       roles->saw_fresh(seen->server);
-    else if (whole)
+    else if (whole || seen->fresh)
       roles->saw(seen->server);
     lock.lock();
     took(lock, *seen);
@@ -108,11 +122,12 @@ void lsn_tracker::core::took(std::unique_lock<std::mutex>& lock, const replay_wa
   last = seen.seen;
   auto over = waiting.advance(seen.seen);
   lock.unlock();
-  for (const auto& [who, what] : over)
-    end(who, what == verdict::visible
-                 ? caf::expected<caf::unit_t>{caf::unit}
-                 : make_error(errc::foreign_position,
-                              "the position is of another database system than the local one"));
+  for (const auto& [who, what] : over) {
+    if (what == verdict::visible)
+      end(who, caf::unit);
+    else
+      end(who, error_of(what));
+  }
   lock.lock();
 }
 

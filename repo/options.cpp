@@ -44,6 +44,11 @@ options options::from_env(const cluster::options& where, const cluster::environm
     if (code != std::errc{} || end != text->data() + text->size())
       result.unusable_.push_back("FLY_CONNECTIONS_MAX=" + *text);
   }
+  if (auto text = lookup("FLY_SCHEMA")) {
+    result.manage_schema = *text != "off";
+    if (*text != "off" && *text != "on")
+      result.unusable_.push_back("FLY_SCHEMA=" + *text);
+  }
   return result;
 }
 
@@ -55,7 +60,9 @@ void options::describe(po::options_description& flags) {
        po::value<std::size_t>(&connections_max)->value_name("N")->default_value(connections_max),
        "most connections to it (FLY_CONNECTIONS_MAX)")                                    //
       ("connect-timeout", interval(connect_timeout), "longest time to open a connection") //
-      ("role-interval", interval(role_interval), "time between two looks at its role");
+      ("role-interval", interval(role_interval), "time between two looks at its role")    //
+      ("no-schema", po::bool_switch()->notifier([this](bool off) { manage_schema &= !off; }),
+       "do not create fly's own tables (FLY_SCHEMA=off)");
 }
 
 caf::error options::validate() const {

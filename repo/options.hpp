@@ -32,10 +32,14 @@ struct options {
   /// Time between two looks with a fresh connection, which alone can tell that it is writable,
   /// 10 ms to 60 s.
   std::chrono::milliseconds fresh_interval{3000};
+  /// Whether a node of the primary creates fly's own tables (schema "fly") and brings them up to
+  /// date, where its role may. FLY_SCHEMA=off; --no-schema.
+  bool manage_schema = true;
   /// Shown in pg_stat_activity, unless the URL names another. Empty: the cluster's `app`, or "fly".
   std::string application_name;
 
-  /// Returns the defaults changed by the environment: DATABASE_URL, FLY_CONNECTIONS_MAX. A value
+  /// Returns the defaults changed by the environment: DATABASE_URL, FLY_CONNECTIONS_MAX,
+  /// FLY_SCHEMA. A value
   /// that cannot be used is kept and named by `validate()`.
   static options from_env(const cluster::options& where,
                           const cluster::environment& lookup = cluster::process_environment);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <tuple>
 #include <vector>
 
 #include "fly/actors/error.hpp"
@@ -57,6 +58,19 @@ std::optional<position> merge(const position& a, const position& b) {
   if (a.xid != b.xid)
     result.xid.reset();
   return result;
+}
+
+std::optional<position> merge(const position& a, const position& b,
+                              const timeline_history& history) {
+  if (a.system != b.system)
+    return std::nullopt;
+  if (a.timeline == b.timeline)
+    return merge(a, b);
+  const auto& [older, newer] = a.timeline < b.timeline ? std::tie(a, b) : std::tie(b, a);
+  auto shared = history.shared(older.timeline, newer.timeline);
+  if (shared.what != timeline_history::share::kind::prefix || shared.until < older.lsn)
+    return std::nullopt;
+  return newer; // its log goes on from where the older one ended
 }
 
 std::string to_string(const position& where) {

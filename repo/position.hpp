@@ -9,6 +9,7 @@
 #include <caf/expected.hpp>
 
 #include "fly/repo/lsn.hpp"
+#include "fly/repo/timeline_history.hpp"
 
 namespace fly::repo {
 
@@ -38,6 +39,12 @@ std::partial_ordering compare(const position& a, const position& b) noexcept;
 /// transaction id stays only where it is one and the same: that the later write is visible says
 /// nothing of the earlier one, because commits and their LSNs need not come in one order.
 std::optional<position> merge(const position& a, const position& b);
+
+/// The same where `history` tells how the two timelines came from each other: the position on the
+/// higher timeline, where that has the other one's log so far. Nothing where the lower one may be
+/// lost, or nothing is known.
+std::optional<position> merge(const position& a, const position& b,
+                              const timeline_history& history);
 
 /// Returns "7412345678901234567.1.16/B374D848.745": system, timeline, LSN and, where known, the
 /// transaction id, in decimal but for the LSN. Stable: it is stored in cookies and crosses

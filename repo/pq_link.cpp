@@ -102,8 +102,10 @@ void pq_link::disown() noexcept {
 }
 
 caf::expected<pq_link> pq_link::open(const link_options& options, time_point deadline) {
-  const char* keys[] = {"dbname", "fallback_application_name", nullptr};
-  const char* values[] = {options.url.c_str(), options.application_name.c_str(), nullptr};
+  const char* keys[] = {"dbname", "fallback_application_name",
+                        options.replication ? "replication" : nullptr, nullptr};
+  const char* values[] = {options.url.c_str(), options.application_name.c_str(), "database",
+                          nullptr};
   pq_link link{PQconnectStartParams(keys, values, 1), std::make_unique<server_report>()};
   if (link.raw() == nullptr)
     return unavailable("no memory for a connection");

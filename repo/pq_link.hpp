@@ -20,6 +20,9 @@ struct link_options {
   std::string url;
   /// Shown in pg_stat_activity, unless the URL names another.
   std::string application_name = "fly";
+  /// Opens it to a WAL sender, which takes replication commands beside SQL. The role must have
+  /// REPLICATION.
+  bool replication = false;
 };
 
 /// The rows of a result, each a field or NULL.

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include <caf/expected.hpp>
@@ -48,11 +49,16 @@ private:
   caf::expected<look> ask_on_link(const std::vector<std::uint64_t>& xids, bool whole);
   caf::error connect();
   caf::error identify_again();
+  caf::error read_history();
+  caf::error note_switch(std::uint32_t parent);
 
   replay_watcher_options options_;
   std::optional<pq_link> link_;
-  server_identity server_; // of link_
-  bool fresh_ = false;     // nothing was asked on link_ but its identity
+  server_identity server_;                               // of link_
+  std::pair<std::uint32_t, timeline_start> seen_switch_; // of server_; 0 for none
+  timeline_history history_;                             // of server_
+  bool has_history_ = false;                             // its table of timelines can be read
+  bool fresh_ = false; // nothing was asked on link_ but its identity
 };
 
 } // namespace fly::repo

@@ -43,9 +43,8 @@ void role_watcher::saw(const server_identity& server) {
   auto seen = server;
   seen.read_only = server.read_only || (same && before.read_only);
   bool primary = same && report_.role == database_role::primary && seen.writable();
-  report_ = {.role = primary ? database_role::primary : database_role::replica,
-             .server = seen,
-             .reason = {}};
+  auto otherwise = seen.writable() && !answered ? database_role::unknown : database_role::replica;
+  report_ = {.role = primary ? database_role::primary : otherwise, .server = seen, .reason = {}};
 }
 
 void role_watcher::failed(std::string reason, time_point now) {

@@ -9,6 +9,7 @@
 #include "fly/actors/error.hpp"
 #include "fly/repo/sql_error.hpp"
 #include "fly/repo/transaction.hpp"
+#include "fly/rpc/server.hpp"
 
 namespace fly::repo {
 
@@ -75,6 +76,9 @@ transaction_runner::begin(time_point deadline, bool read_only, rpc::call_parts* 
 caf::expected<write_outcome>
 transaction_runner::run_write(time_point deadline, const write_body& body, rpc::call_parts* parts) {
   auto on = begin(deadline, false, parts);
+  if (!on && on.error() == errc::database_unavailable) // another member may do, or this one soon
+    return make_error(errc::database_unavailable, text_of(on.error()),
+                      {{rpc::not_started_detail, "1"}});
   if (!on)
     return std::move(on.error());
   auto outcome = run_write_on(**on, body, parts);

@@ -9,12 +9,19 @@ verdict judge(const position& where, const progress& server) {
   if (where.system != server.system)
     return verdict::foreign;
   if (server.timeline < where.timeline)
-    return verdict::wait;
+    return server.in_recovery ? verdict::wait : verdict::foreign;
+  if (server.timeline > where.timeline) {
+    auto shared = server.history.shared(where.timeline, server.timeline);
+    if (shared.what == timeline_history::share::kind::unknown)
+      return verdict::wait;
+    if (shared.what == timeline_history::share::kind::nothing || shared.until < where.lsn)
+      return verdict::lost;
+    return where.lsn <= server.lsn ? verdict::visible : verdict::wait;
+  }
   if (where.lsn <= server.lsn)
     return verdict::visible;
   const auto& seen = server.visible_xids;
-  if (server.timeline == where.timeline && where.xid &&
-      std::find(seen.begin(), seen.end(), *where.xid) != seen.end())
+  if (where.xid && std::find(seen.begin(), seen.end(), *where.xid) != seen.end())
     return verdict::visible;
   return verdict::wait;
 }
@@ -59,8 +66,10 @@ std::vector<waiters::outcome> waiters::advance(const progress& server) {
     for (const auto& [where, who] : group) {
       position least{history.first, history.second, where, std::nullopt};
       auto what = judge(least, server);
-      if (what == verdict::wait)
+      if (what == verdict::wait && history.second == server.timeline)
         break; // the others of this history want at least as much
+      if (what == verdict::wait)
+        continue;
       result.push_back({who, what});
     }
   }

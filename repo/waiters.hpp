@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "fly/repo/position.hpp"
+#include "fly/repo/timeline_history.hpp"
 
 namespace fly::repo {
 
@@ -22,6 +23,10 @@ struct progress {
   std::uint32_t timeline = 0;
   /// Replay position of a replica, flush position of a server that is not in recovery.
   fly::repo::lsn lsn{};
+  /// Whether it replays another server's log: one that does not stays on its timeline for good.
+  bool in_recovery = true;
+  /// How the timelines up to its own came from each other.
+  timeline_history history{};
   /// Which of the transaction ids that were asked for are visible, in any order.
   std::vector<std::uint64_t> visible_xids{};
 
@@ -32,13 +37,14 @@ struct progress {
 enum class verdict : std::uint8_t {
   visible, ///< The write is there.
   wait,    ///< It may come.
-  foreign, ///< It never will: another database system.
+  foreign, ///< It never will: another database system, or an old primary that was left behind.
+  lost,    ///< It may be lost: its timeline was left before it, or nobody knows where.
 };
 
 /// Judges one position. On the same timeline it is visible where the LSN is reached, or the
 /// transaction id is among the visible ones (the LSN may stand inside another session's record).
-/// On a higher timeline the LSN alone counts: whether it lies before the switch is not known here
-/// (the timeline table decides that once it exists), and a transaction id may have been given anew.
+/// On a higher timeline the LSN alone counts, where the history says that the server has that part
+/// of the position's timeline: a transaction id may have been given anew.
 verdict judge(const position& where, const progress& server);
 
 /// Who waits for which position, and until when; told how far the server is, says who is done.
@@ -48,7 +54,7 @@ public:
   using ticket = std::uint64_t;
   using time_point = std::chrono::steady_clock::time_point;
 
-  /// One wait that is over: `what` is visible or foreign.
+  /// One wait that is over: `what` is never verdict::wait.
   struct outcome {
     ticket who;
     verdict what;

@@ -17,8 +17,9 @@ using clock = std::chrono::steady_clock;
 
 /// Returns whether another member can be asked, or the same one later: nothing ran.
 bool can_go_elsewhere(const caf::error& reason) {
-  return reason == errc::not_primary || reason == errc::shutting_down ||
-         (reason == errc::overloaded && details_of(reason).contains(not_started_detail));
+  if (reason == errc::overloaded || reason == errc::database_unavailable)
+    return details_of(reason).contains(not_started_detail);
+  return reason == errc::not_primary || reason == errc::shutting_down;
 }
 
 caf::error with_both_signatures(const call& ended, const caf::error& reason) {

@@ -180,6 +180,11 @@ void postgres_server::promote() {
   sql("SELECT pg_promote()");
 }
 
+void postgres_server::follow_instead(const postgres_server& from) const {
+  follow(from.port());
+  sql("SELECT pg_reload_conf()");
+}
+
 std::string postgres_server::log() const {
   std::ifstream in{folder_.string() + ".log"};
   std::stringstream text;

@@ -56,6 +56,9 @@ public:
   /// Makes a replica writable on a new timeline and waits until it is.
   void promote();
 
+  /// Makes this replica follow `from` from now on, without a restart.
+  void follow_instead(const postgres_server& from) const;
+
   /// Returns whether the server runs.
   bool running() const noexcept { return pid_ > 0; }
 

@@ -180,12 +180,15 @@ TEST_CASE("a heartbeat comes back as it was, and every shorter one is an error")
                    .timeline = 3,
                    .lsn = 99,
                    .lag = std::chrono::microseconds{-1},
+                   .server = 77,
                    .reason = "connection refused"};
   auto bytes = encode(sent);
 
   CHECK(*decode_beat(bytes_of(bytes)) == sent);
+  auto first_version = bytes.size() - 8; // had no server
   for (std::size_t size = 0; size < bytes.size(); ++size)
-    CHECK_FALSE(decode_beat(bytes_of(bytes).first(size)));
+    CHECK(bool(decode_beat(bytes_of(bytes).first(size))) == (size == first_version));
+  CHECK(decode_beat(bytes_of(bytes).first(first_version))->database.server == 0);
   bytes.push_back('!'); // a later version
   CHECK(*decode_beat(bytes_of(bytes)) == sent);
 }

@@ -135,3 +135,67 @@ TEST_CASE("an update says whether anything has changed") {
   views[0].database.timeline = 2;
   CHECK(rule.update(views));
 }
+
+namespace {
+
+/// A writable database of `server` on timeline 1.
+member_view on_server(const std::string& id, std::uint64_t server, std::uint32_t timeline = 1) {
+  auto result = view(id, "syd", role::primary, timeline);
+  result.database.server = server;
+  return result;
+}
+
+} // namespace
+
+TEST_CASE("two writable servers of one timeline: who was primary stays, and the other is named") {
+  primary rule{"syd"};
+  REQUIRE(group(rule, {on_server("a", 10), on_server("b", 10)}) == ids{"a", "b"});
+
+  CHECK(group(rule, {on_server("a", 10), on_server("b", 10), on_server("c", 11)}) == ids{"a", "b"});
+  CHECK(rule.state().conflict == ids{"c"});
+  CHECK(rule.state().server == 10);
+  CHECK(group(rule, {on_server("a", 10), on_server("b", 10)}) == ids{"a", "b"});
+  CHECK(rule.state().conflict.empty());
+}
+
+TEST_CASE("two that come at once: nobody is primary, both are named") {
+  primary rule{"syd"};
+
+  CHECK(group(rule, {on_server("a", 10), on_server("c", 11)}).empty());
+  CHECK(rule.state().conflict == ids{"a", "c"});
+  CHECK(group(rule, {on_server("c", 11)}) == ids{"c"});
+  CHECK(rule.state().conflict.empty());
+}
+
+TEST_CASE("a server that was started again is no conflict") {
+  primary rule{"syd"};
+  REQUIRE(group(rule, {on_server("a", 10)}) == ids{"a"});
+  CHECK(group(rule, {on_server("a", 20)}) == ids{"a"});
+  CHECK(rule.state().conflict.empty());
+  CHECK(rule.state().server == 20);
+}
+
+TEST_CASE(
+    "a conflict ends with the promotion of one of them, who is on the old timeline is named") {
+  primary rule{"syd"};
+  group(rule, {on_server("a", 10), on_server("c", 11)});
+
+  CHECK(group(rule, {on_server("a", 10), on_server("c", 11, 2)}) == ids{"c"});
+  CHECK(rule.state().conflict.empty());
+  CHECK(rule.state().zombies == ids{"a"});
+}
+
+TEST_CASE("what changes is told once, and how bad it is") {
+  primary_state before;
+  before.timeline = 1;
+  auto now = before;
+  CHECK(changes(before, now).empty());
+  now.timeline = 2;
+  now.region = "lax";
+  now.zombies = {"a"};
+  auto told = changes(before, now);
+  REQUIRE(told.size() == 2);
+  CHECK(told[0].second == "the primary has moved to lax, timeline 2");
+  CHECK(told[1].first == log_level::error);
+  CHECK(changes(now, now).empty());
+}

@@ -103,3 +103,18 @@ TEST_CASE("the common position is the later LSN, and has an id only where both h
   CHECK_FALSE(merge(pen, without)->xid);
   CHECK(*merge(pen, pen) == pen);
 }
+
+TEST_CASE("across a promotion positions merge where the older one is below the switch") {
+  position older{9, 1, lsn{100}, 5};
+  position newer{9, 2, lsn{300}, 6};
+  fly::repo::timeline_history history;
+  CHECK_FALSE(merge(older, newer, history));
+  history.add(2, {1, lsn{100}});
+
+  CHECK(merge(older, newer, history) == newer);
+  CHECK(merge(newer, older, history) == newer);
+  older.lsn = lsn{101};
+  CHECK_FALSE(merge(older, newer, history));
+  CHECK_FALSE(merge(older, {8, 2, lsn{300}, {}}, history));
+  CHECK(merge(older, {9, 1, lsn{90}, 5}, history) == older);
+}

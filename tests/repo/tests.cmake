@@ -11,8 +11,12 @@ fly_add_test_program(repo
     repo/options_test.cpp
     repo/position_test.cpp
     repo/postgres_test.cpp
+    repo/promotion_test.cpp
     repo/replay_watcher_test.cpp
     repo/role_watcher_test.cpp
+    repo/schema_test.cpp
+    repo/timeline_history_test.cpp
+    repo/token_test.cpp
     repo/tracker_faults_test.cpp
     repo/transaction_test.cpp
     repo/waiters_test.cpp

@@ -52,11 +52,28 @@ TEST_CASE("LSN and transaction id count on the position's own system and timelin
   server = seen(1000, {7});
   server.timeline = 1;
   CHECK(judge(at(100, 7), server) == verdict::wait);
+  server.in_recovery = false; // an old primary stays where it is
+  CHECK(judge(at(100, 7), server) == verdict::foreign);
+}
 
+TEST_CASE("on a higher timeline a position counts up to where its own was left") {
+  auto server = seen(1000, {7});
   server.timeline = 3;
-  CHECK(judge(at(100, 7), server) == verdict::visible);
-  server.lsn = lsn{99};
-  CHECK(judge(at(100, 7), server) == verdict::wait);
+  CHECK(judge(at(100, 7), server) == verdict::wait); // nobody has told of the switch yet
+
+  server.history.add(3, {2, lsn{100}});
+  CHECK(judge(at(100), server) == verdict::visible);
+  CHECK(judge(at(101), server) == verdict::lost);
+  CHECK(judge(at(101, 7), server) == verdict::lost); // the id may be another transaction's now
+  server.lsn = lsn{99}; // it knows of the switch, and has not replayed up to there
+  CHECK(judge(at(100), server) == verdict::wait);
+
+  server.history = {};
+  server.history.add(3, {2, std::nullopt});
+  CHECK(judge(at(1), server) == verdict::lost);
+  server.history = {};
+  server.history.add(3, {1, lsn{900}}); // 2 was left aside
+  CHECK(judge(at(1), server) == verdict::lost);
 }
 
 TEST_CASE("all that are satisfied end, the others stay") {
@@ -197,6 +214,11 @@ TEST_CASE("against a plain list of waits, random runs end the same ones") {
         auto server = seen(below(60), {1 + below(9), 1 + below(9)});
         server.system = 8 + below(2);
         server.timeline = std::uint32_t(1 + below(3));
+        server.in_recovery = below(4) > 0;
+        if (below(2))
+          server.history.add(2, {1, lsn{below(60)}});
+        if (below(2))
+          server.history.add(3, {std::uint32_t(1 + below(2)), lsn{below(60)}});
         auto ended = all.advance(server);
         for (const auto& [who, what] : ended) {
           REQUIRE(model.count(who) == 1);

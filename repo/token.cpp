@@ -1,0 +1,63 @@
+#include "fly/repo/token.hpp"
+
+#include <cstddef>
+#include <span>
+
+#include "fly/actors/error.hpp"
+#include "fly/cluster/proof.hpp"
+
+namespace fly::repo {
+
+namespace {
+
+constexpr std::string_view version = "v1.";
+constexpr std::size_t proof_bytes = 16;
+constexpr std::size_t proof_digits = 2 * proof_bytes;
+
+std::span<const std::byte> bytes_of(std::string_view text) {
+  return std::as_bytes(std::span{text.data(), text.size()});
+}
+
+caf::error malformed(const char* why) {
+  return make_error(errc::invalid_argument, std::string{"not a token of this cluster: "} + why);
+}
+
+} // namespace
+
+token_signer::token_signer(std::string_view secret, std::string_view cluster) {
+  auto derived = cluster::prove(secret, bytes_of("fly position token\n" + std::string{cluster}));
+  key_.assign(reinterpret_cast<const char*>(derived.data()), derived.size());
+}
+
+std::string token_signer::proof(std::string_view signed_part) const {
+  static constexpr std::string_view digits = "0123456789abcdef";
+  auto all = cluster::prove(key_, bytes_of(signed_part));
+  std::string result;
+  for (std::size_t i = 0; i < proof_bytes; ++i) {
+    auto byte = std::to_integer<unsigned>(all[i]);
+    result += digits[byte >> 4];
+    result += digits[byte & 15];
+  }
+  return result;
+}
+
+std::string token_signer::sign(const position& where) const {
+  auto text = std::string{version} + to_string(where);
+  return text + '.' + proof(text);
+}
+
+caf::expected<position> token_signer::parse(std::string_view text) const {
+  if (text.size() < version.size() + proof_digits + 1 || text.substr(0, version.size()) != version)
+    return malformed("it does not look like one");
+  auto signed_part = text.substr(0, text.size() - proof_digits - 1);
+  // In constant time: each digit is compared.
+  auto expected = "." + proof(signed_part);
+  unsigned different = 0;
+  for (std::size_t i = 0; i < expected.size(); ++i)
+    different |= static_cast<unsigned>(expected[i] ^ text[signed_part.size() + i]);
+  if (different != 0)
+    return malformed("its signature is wrong");
+  return parse_position(signed_part.substr(version.size()));
+}
+
+} // namespace fly::repo
