@@ -2,7 +2,7 @@
 # Sets nothing but functions; `root` must hold the source folder.
 
 fly_packages=(
-  g++ cmake ninja-build ccache pkg-config ca-certificates
+  g++ make cmake ninja-build ccache pkg-config ca-certificates
   libcaf-dev libpqxx-dev libboost-program-options-dev libc-ares-dev libssl-dev
   libcpp-httplib-dev nlohmann-json3-dev prometheus-cpp-dev
   doctest-dev clang-format postgresql postgresql-client dnsmasq-base curl procps iproute2
