@@ -31,11 +31,11 @@ TEST_CASE("every task that was taken runs once, from many threads") {
 }
 
 TEST_CASE("a full queue is refused at once and loses nothing") {
-  worker_pool pool{{.threads = 1, .queue_max = 2}};
   std::promise<void> gate;
   auto opened = gate.get_future().share();
   std::atomic<int> begun = 0;
   std::atomic<int> done = 0;
+  worker_pool pool{{.threads = 1, .queue_max = 2}};
   auto wait = [&] {
     ++begun;
     opened.wait();
