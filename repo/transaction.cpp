@@ -33,6 +33,8 @@ std::string begin_text(const transaction_options& options) {
     auto bounded = std::clamp<std::int64_t>(left.count(), 1, 86'400'000);
     result += "; SET LOCAL statement_timeout = " + std::to_string(bounded);
   }
+  if (!options.with_begin.empty())
+    result += "; " + options.with_begin;
   return result;
 }
 
@@ -73,6 +75,11 @@ transaction::transaction(connection& on, transaction_options options)
                                                      (on.report().clear(), begin_text(options))},
       on_(on), read_only_(options.read_only), position_query_(after_commit) {}
 
+void transaction::before_commit(std::string_view statement) {
+  before_commit_ += statement;
+  before_commit_ += "; ";
+}
+
 void transaction::do_commit() {
   commit_sent_ = true;
   if (read_only_) {
@@ -82,7 +89,7 @@ void transaction::do_commit() {
   // What aborted the transaction before stays known beside what the commit itself says.
   auto before = std::exchange(on_.report(), server_report{});
   try {
-    auto rows = direct_exec((guard + position_query_).c_str());
+    auto rows = direct_exec((before_commit_ + guard + position_query_).c_str());
     position_ = read_position(on_.identity().system, rows);
     if (!position_)
       failure_ = unknown("the position cannot be read", {{"committed", "yes"}});

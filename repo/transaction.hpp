@@ -3,6 +3,7 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include <caf/error.hpp>
 #include <caf/expected.hpp>
@@ -19,6 +20,8 @@ struct transaction_options {
   std::optional<std::chrono::steady_clock::time_point> deadline{};
   /// Refuses to write (BEGIN READ ONLY); has no position.
   bool read_only = false;
+  /// Statements that ride with BEGIN, in its round trip; empty for none.
+  std::string with_begin{};
 };
 
 /// A transaction that says where in the log it was committed. Functions get it as
@@ -28,6 +31,10 @@ class transaction final : public compat::base_transaction {
 public:
   /// Begins, in one round trip. `on` outlives it. Throws what libpqxx throws.
   explicit transaction(connection& on, transaction_options options = {});
+
+  /// Lets `statement` ride with the commit, in its round trip: before the guard, after those that
+  /// were given before. An error of it is one of the commit.
+  void before_commit(std::string_view statement);
 
   /// Commits and returns the position, in one round trip: a guard that fails in an aborted
   /// transaction, COMMIT, and the flush position read after it. A `synchronous_commit` of off is
@@ -57,6 +64,7 @@ private:
 
   connection& on_;
   bool read_only_;
+  std::string before_commit_; // each statement with its ";"
   std::string position_query_;
   bool commit_sent_ = false;
   std::optional<position> position_; // set by a successful commit
