@@ -70,6 +70,10 @@ enum class errc : std::uint8_t {
   /// The position lies beyond the point where its timeline was left by a promotion: the write that
   /// it is of was committed, and may be lost.
   may_be_lost = 23,
+  /// The key's outcome was asked for before this copy of the write came: it is refused for good.
+  key_fenced = 24,
+  /// The key was used before, with another function or other arguments.
+  key_reused = 25,
 
   // -- it ran
   // --------------------------------------------------------------------------------------

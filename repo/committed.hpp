@@ -25,6 +25,8 @@ struct commit_report {
   position where;
   /// Whether the local database has it: it was waited for, or the write ran on this node.
   bool visible = false;
+  /// Whether it is what an earlier write of the same key left, and nothing ran now.
+  bool repeated = false;
   /// Why it was waited for in vain; empty where it is visible, or nobody waited.
   caf::error late;
   write_timing timing;
@@ -50,6 +52,9 @@ public:
 
   /// Returns whether the local database has it, so that a read there sees it.
   bool visible() const noexcept { return report_.visible; }
+
+  /// Returns whether it is what an earlier write of the same key left: nothing ran now.
+  bool repeated() const noexcept { return report_.repeated; }
 
   /// Returns why it was waited for in vain: errc::not_visible, it was late; errc::foreign_position,
   /// the local database is none of the primary's; errc::may_be_lost, a promotion left it out;

@@ -13,6 +13,7 @@
 #include "fly/cluster/node.hpp"
 #include "fly/repo/database_core.hpp"
 #include "fly/repo/explain_write.hpp"
+#include "fly/repo/ledger.hpp"
 #include "fly/repo/statement.hpp"
 
 namespace fly::repo {
@@ -71,30 +72,44 @@ caf::error database::usable() const {
   return core_->unusable();
 }
 
-bound_database database::with(call_options options) const noexcept {
-  return {*this, options};
+bound_database database::with(call_options options) const {
+  return {*this, std::move(options)};
+}
+
+bound_database database::once() const {
+  return bound_database{*this}.once();
 }
 
 namespace {
 
-rpc::raw_handler in_transaction(std::shared_ptr<database_core> core, raw_write_handler handler) {
-  return [core = std::move(core), handler = std::move(handler)](
-             const rpc::call_context& context,
-             std::span<const char> arguments) -> caf::expected<rpc::bytes> {
-    return core->run_write(context,
-                           [&](pqxx::transaction_base& tx) { return handler(tx, arguments); });
-  };
+rpc::raw_handler in_transaction(std::shared_ptr<database_core> core, std::string name,
+                                const rpc::signature& signature, raw_write_handler handler) {
+  return
+      [core = std::move(core), name = std::move(name), fingerprint = signature.fingerprint,
+       handler = std::move(handler)](const rpc::call_context& context,
+                                     std::span<const char> arguments) -> caf::expected<rpc::bytes> {
+        auto key = take_key(arguments);
+        if (!key)
+          return std::move(key.error());
+        auto run = [&](pqxx::transaction_base& tx) { return handler(tx, arguments); };
+        if (key->empty())
+          return core->run_write(context, run);
+        if (auto wrong = check_key(*key))
+          return wrong;
+        auto once = keyed_call(std::move(*key), name, fingerprint, arguments);
+        return core->run_write(context, run, &once);
+      };
 }
 
 } // namespace
 
-caf::error database::serve_raw(std::string name, std::string signature, serve_options,
+caf::error database::serve_raw(std::string name, const rpc::signature& signature, serve_options,
                                raw_write_handler handler) {
   if (core_->unusable())
     return core_->unusable();
   std::lock_guard guard{own_->mutex};
-  auto reason =
-      rpc_.serve_raw(name, std::move(signature), {}, in_transaction(core_, std::move(handler)));
+  auto reason = rpc_.serve_raw(name, signature.text, {},
+                               in_transaction(core_, name, signature, std::move(handler)));
   if (!reason)
     own_->served.push_back(std::move(name));
   return reason;
@@ -106,9 +121,14 @@ void database::serve_builtins() {
     if (!rpc_.serve_builtin(std::string{name}, std::move(signature), std::move(handler)))
       own_->builtins.push_back(name);
   };
-  serve(execute_statement.name, write_signature<result, std::string, std::vector<parameter>>().text,
-        in_transaction(
-            core_, make_write_handler<result, std::string, std::vector<parameter>>(run_statement)));
+  auto serve_write = [&]<class R, class... Args>(const write<R(Args...)>& f, auto handler) {
+    const auto& signature = write_signature<R, Args...>();
+    serve(f.name, signature.text,
+          in_transaction(core_, std::string{f.name}, signature,
+                         make_write_handler<R, Args...>(std::move(handler))));
+  };
+  serve_write(execute_statement, run_statement);
+  serve_write(outcome_of_key, settle_key);
   serve(explain_write.name, rpc::signature_of<rpc::explanation(rpc::explain_request)>().text,
         rpc::make_raw_handler<rpc::explanation, rpc::explain_request>(
             [&rpc = rpc_,
@@ -190,10 +210,10 @@ bound_database::read_raw(const std::function<caf::error(pqxx::transaction_base&)
 namespace {
 
 /// The starter refers to what it was made from: it is run within the same expression.
-actors::starter<raw_committed> writing(const write_call& how, std::string_view name,
+actors::starter<raw_committed> writing(write_call how, std::string_view name,
                                        const rpc::signature& wanted,
                                        caf::expected<rpc::bytes> arguments) {
-  return [how, name, &wanted, arguments = std::move(arguments)](
+  return [how = std::move(how), name, &wanted, arguments = std::move(arguments)](
              actors::completion<raw_committed> done) mutable -> actors::expire {
     if (arguments)
       return start_write(how, name, wanted, std::move(*arguments), std::move(done));
@@ -202,29 +222,53 @@ actors::starter<raw_committed> writing(const write_call& how, std::string_view n
   };
 }
 
-caf::expected<rpc::bytes> checked(const caf::error& unusable, caf::expected<rpc::bytes> arguments) {
-  return unusable ? caf::expected<rpc::bytes>{unusable} : std::move(arguments);
+caf::expected<rpc::bytes> checked(const caf::error& unusable, const std::string& key,
+                                  caf::expected<rpc::bytes> arguments) {
+  if (unusable)
+    return unusable;
+  if (!key.empty())
+    if (auto wrong = check_key(key))
+      return wrong;
+  return arguments;
 }
 
 } // namespace
 
+bound_database bound_database::once() const {
+  auto options = options_;
+  options.once = true;
+  return {*db_, std::move(options)};
+}
+
+std::string bound_database::next_key() const {
+  return options_.key.empty() && options_.once ? random_key() : options_.key;
+}
+
 caf::expected<raw_committed> bound_database::ask_raw(bool waits, std::string_view name,
                                                      const rpc::signature& wanted,
+                                                     const std::string& key,
                                                      caf::expected<rpc::bytes> arguments) const {
   const auto& core = *db_->core_;
-  write_call how{&db_->rpc_, waits ? core.tracker() : nullptr, deadline()};
-  return actors::ask<raw_committed>(
-      how.deadline, writing(how, name, wanted, checked(core.unusable(), std::move(arguments))));
+  write_call how{.rpc = &db_->rpc_,
+                 .tracker = waits ? core.tracker() : nullptr,
+                 .deadline = deadline(),
+                 .key = key};
+  auto sent = checked(core.unusable(), key, std::move(arguments));
+  return actors::ask<raw_committed>(how.deadline, writing(how, name, wanted, std::move(sent)));
 }
 
 actors::pending<raw_committed> bound_database::ask_raw(caf::scheduled_actor* self, bool waits,
                                                        std::string_view name,
                                                        const rpc::signature& wanted,
+                                                       const std::string& key,
                                                        caf::expected<rpc::bytes> arguments) const {
   const auto& core = *db_->core_;
-  write_call how{&db_->rpc_, waits ? core.tracker() : nullptr, deadline()};
-  return {self, how.deadline,
-          writing(how, name, wanted, checked(core.unusable(), std::move(arguments)))};
+  write_call how{.rpc = &db_->rpc_,
+                 .tracker = waits ? core.tracker() : nullptr,
+                 .deadline = deadline(),
+                 .key = key};
+  auto sent = checked(core.unusable(), key, std::move(arguments));
+  return {self, how.deadline, writing(how, name, wanted, std::move(sent))};
 }
 
 // -- children -------------------------------------------------------------------------------------

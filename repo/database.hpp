@@ -18,6 +18,7 @@
 #include "fly/actors/child_spec.hpp"
 #include "fly/actors/pending.hpp"
 #include "fly/repo/committed.hpp"
+#include "fly/repo/key_outcome.hpp"
 #include "fly/repo/options.hpp"
 #include "fly/repo/parameter.hpp"
 #include "fly/repo/position.hpp"
@@ -38,6 +39,13 @@ struct call_options {
   /// Longest time in all: to the primary, in the transaction, and until the local database has it;
   /// or for one read. 1 ms to a day.
   std::chrono::milliseconds timeout{5000};
+  /// Makes a write happen once: of all writes with this key, from any node and after any failure,
+  /// one is committed, and each gets its result. 1 to 200 bytes of printable ASCII; empty for none.
+  /// Remembered for `options::key_lifetime`. Reads have no use for it.
+  std::string key{};
+  /// Gives each write that has no key one of its own, so that fly itself may try again where it is
+  /// not known whether a copy was committed.
+  bool once = false;
 };
 
 /// What a node says of a write when it serves it.
@@ -72,8 +80,11 @@ public:
   /// Returns errc::invalid_argument where the options cannot be used; empty otherwise.
   caf::error usable() const;
 
-  /// Returns this database with other options: `db.with({.timeout = 2s})`.
-  bound_database with(call_options options) const noexcept;
+  /// Returns this database with other options: `db.with({.timeout = 2s, .key = "cart-17"})`.
+  bound_database with(call_options options) const;
+
+  /// Returns this database with a key of its own for each write: fly's own retries double nothing.
+  bound_database once() const;
 
   /// Serves `f`: calls of it run `handler(transaction, args...)` inside one transaction on this
   /// node while it is in the primary group. The transaction is a pqxx::transaction_base&; the
@@ -82,7 +93,7 @@ public:
   /// Errors: errc::already_served, errc::invalid_argument (the name, or `usable`).
   template <class R, class... Args, write_handler_of<R, Args...> F>
   caf::error serve(const write<R(Args...)>& f, serve_options options, F handler) {
-    return serve_raw(std::string{f.name}, write_signature<R, Args...>().text, options,
+    return serve_raw(std::string{f.name}, write_signature<R, Args...>(), options,
                      make_write_handler<R, Args...>(std::move(handler)));
   }
 
@@ -99,6 +110,7 @@ public:
   auto read(F f) const;
   template <class... Ts>
   auto execute(std::string sql, const Ts&... parameters) const;
+  auto outcome(std::string key) const;
 
   /// Waits until the local database is as far as `where`. Blocks: never call it from an actor that
   /// shares threads. Returns an empty error once it is; otherwise errc::not_visible,
@@ -129,7 +141,7 @@ private:
   friend actors::child_spec child(database& db);
   friend actors::child_spec tracker_child(database& db);
 
-  caf::error serve_raw(std::string name, std::string signature, serve_options options,
+  caf::error serve_raw(std::string name, const rpc::signature& signature, serve_options options,
                        raw_write_handler handler);
   void serve_builtins();
 
@@ -143,8 +155,8 @@ private:
 /// A database and the options of the calls made with it. A value; the database outlives it.
 class bound_database {
 public:
-  bound_database(const database& db, call_options options = {}) noexcept
-      : db_(&db), options_(options) {}
+  bound_database(const database& db, call_options options = {})
+      : db_(&db), options_(std::move(options)) {}
 
   /// Runs `f(transaction)` in a read-only transaction on the local database and returns its result,
   /// R or caf::expected<R>. Blocks: never call it from an actor that shares threads.
@@ -182,21 +194,34 @@ public:
   template <class... Ts>
   auto execute(std::string sql, const Ts&... parameters) const;
 
+  /// Says what became of the writes with `key`: one is committed, or none is and none ever will be.
+  /// Waits for one that is running, and until the local database has it. Returns
+  /// caf::expected<committed<key_outcome>>. Blocks; errors as `fly::rpc_and_wait`, and it may be
+  /// asked again after any of them: errc::timeout where one was still running at the deadline.
+  auto outcome(std::string key) const;
+
+  /// Returns this database with a key of its own for each write.
+  bound_database once() const;
+
   const database& db() const noexcept { return *db_; }
   const call_options& options() const noexcept { return options_; }
 
   /// Returns when a call that begins now ends at the latest.
   std::chrono::steady_clock::time_point deadline() const noexcept;
 
-  /// Starts a write with encoded arguments (or the error of encoding them) and blocks for its
-  /// encoded result. What the verbs are made of.
+  /// Returns the key that a write beginning now has; empty for none.
+  std::string next_key() const;
+
+  /// Starts a write with encoded arguments (or the error of encoding them), which begin with `key`,
+  /// and blocks for its encoded result. What the verbs are made of.
   caf::expected<raw_committed> ask_raw(bool waits, std::string_view name,
-                                       const rpc::signature& wanted,
+                                       const rpc::signature& wanted, const std::string& key,
                                        caf::expected<rpc::bytes> arguments) const;
 
   /// The same in the name of the actor `self`.
   actors::pending<raw_committed> ask_raw(caf::scheduled_actor* self, bool waits,
                                          std::string_view name, const rpc::signature& wanted,
+                                         const std::string& key,
                                          caf::expected<rpc::bytes> arguments) const;
 
 private:

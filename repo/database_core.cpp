@@ -10,6 +10,7 @@
 #include "fly/actors/error.hpp"
 #include "fly/cluster/node.hpp"
 #include "fly/repo/database_url.hpp"
+#include "fly/repo/ledger.hpp"
 #include "fly/repo/schema.hpp"
 #include "fly/repo/server_identity.hpp"
 #include "fly/repo/write_reply.hpp"
@@ -69,6 +70,7 @@ database_core::database_core(cluster::node& node, const options& settings,
                              caf::expected<std::string> url)
     : node_(node), unusable_(url ? caf::error{} : url.error()), link_(link_of(settings, url)),
       connect_timeout_(settings.connect_timeout), manage_schema_(settings.manage_schema),
+      key_lifetime_(settings.key_lifetime),
       roles_(std::make_shared<role_board>(
           settings.fresh_interval,
           [this](const role_report& report) { node_.announce(claim_of(report)); })),
@@ -110,7 +112,8 @@ caf::error database_core::left_behind() const {
 }
 
 caf::expected<rpc::bytes> database_core::run_write(const rpc::call_context& context,
-                                                   const transaction_runner::write_body& body) {
+                                                   const transaction_runner::write_body& body,
+                                                   const keyed_write* once) {
   if (auto refused = left_behind())
     return refused;
   auto outcome = runner_.run_write(
@@ -121,12 +124,15 @@ caf::expected<rpc::bytes> database_core::run_write(const rpc::call_context& cont
           return refused;
         return value;
       },
-      context.parts);
+      context.parts, once);
   if (!outcome)
     return std::move(outcome.error());
   auto self = node_.self();
   bool ran_here = context.caller.id == self.id && context.caller.incarnation == self.incarnation;
-  return encode_reply({.where = outcome->where, .took = outcome->took, .ran_here = ran_here},
+  return encode_reply({.where = outcome->where,
+                       .took = outcome->took,
+                       .ran_here = ran_here,
+                       .repeated = outcome->repeated},
                       outcome->value);
 }
 
@@ -147,6 +153,25 @@ void database_core::keep() {
   else if (server->writable())
     prepare(*link, *server); // before it is claimed: its replicas learn of a new timeline first
   roles_->saw_fresh(*server);
+  if (server->writable())
+    forget_old_keys(*link);
+}
+
+/// Deletes what is too old in the ledger, in batches, so that no lock is held for long.
+void database_core::forget_old_keys(pq_link& link) {
+  constexpr std::chrono::seconds interval{10};
+  constexpr std::size_t rows_max = 1000;
+  constexpr std::chrono::milliseconds time_max{500};
+  auto begun = clock::now();
+  if (keys_due_ > begun)
+    return;
+  keys_due_ = begun + interval;
+  while (clock::now() < begun + time_max) {
+    auto gone = delete_expired(link, key_lifetime_, rows_max, clock::now() + connect_timeout_);
+    if (!gone || *gone < rows_max)
+      return; // without the table, or the right, there is nothing to forget
+  }
+  keys_due_ = {}; // there is more of it
 }
 
 /// Sees to fly's own tables, once for each server and timeline.

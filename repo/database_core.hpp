@@ -33,9 +33,11 @@ public:
   /// Announces the role of the database through `node` until `close`.
   database_core(cluster::node& node, const options& settings);
 
-  /// Runs a write for the caller of `context` and returns the encoded answer (write_reply.hpp).
+  /// Runs a write for the caller of `context` and returns the encoded answer (write_reply.hpp);
+  /// with `once`, once for its key.
   caf::expected<rpc::bytes> run_write(const rpc::call_context& context,
-                                      const transaction_runner::write_body& body);
+                                      const transaction_runner::write_body& body,
+                                      const keyed_write* once = nullptr);
 
   /// Does what is due: a fresh look at the role. Blocks.
   void keep();
@@ -54,6 +56,7 @@ public:
 private:
   database_core(cluster::node& node, const options& settings, caf::expected<std::string> url);
   void prepare(pq_link& link, const server_identity& server);
+  void forget_old_keys(pq_link& link);
   caf::error left_behind() const;
   cluster::claim claim_of(const role_report& report) const;
 
@@ -62,6 +65,8 @@ private:
   link_options link_;
   std::chrono::milliseconds connect_timeout_;
   bool manage_schema_;
+  std::chrono::seconds key_lifetime_;
+  std::chrono::steady_clock::time_point keys_due_{}; // keep() alone
   std::optional<server_identity> in_recovery_; // the server when it was last seen so; keep() alone
   std::optional<server_identity> prepared_;    // keep() alone
   mutable std::mutex mutex_;

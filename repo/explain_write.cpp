@@ -33,7 +33,11 @@ rpc::explanation explain_write_call(const rpc::endpoint& rpc, std::shared_ptr<ls
   rpc::signature wanted{std::move(asked.signature)};
   auto begun = clock::now();
   auto deadline = begun + std::clamp<std::chrono::microseconds>(asked.timeout, 1ms, 24h);
-  write_call how{&rpc, std::move(tracker), deadline, {asked.kind, std::move(asked.whom)}, trace};
+  write_call how{.rpc = &rpc,
+                 .tracker = std::move(tracker),
+                 .deadline = deadline,
+                 .whom = {asked.kind, std::move(asked.whom)},
+                 .trace = trace};
   auto outcome = actors::ask<raw_committed>(deadline, [&](actors::completion<raw_committed> done) {
     return start_write(how, asked.name, wanted, std::move(asked.arguments),
                        [waited, done = std::move(done)](caf::expected<raw_committed> value) {

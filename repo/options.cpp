@@ -31,6 +31,13 @@ po::typed_value<std::uint32_t>* interval(milliseconds& field) {
       ->notifier([&field](std::uint32_t value) { field = milliseconds{value}; });
 }
 
+/// Reads a number from the environment; false where it is none.
+template <class Number>
+bool read_number(const std::string& text, Number& number) {
+  auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return code == std::errc{} && end == text.data() + text.size();
+}
+
 } // namespace
 
 options options::from_env(const cluster::options& where, const cluster::environment& lookup) {
@@ -38,11 +45,14 @@ options options::from_env(const cluster::options& where, const cluster::environm
   result.application_name = where.app;
   if (auto url = lookup("DATABASE_URL"))
     result.database_url = *url;
-  if (auto text = lookup("FLY_CONNECTIONS_MAX")) {
-    auto [end, code] =
-        std::from_chars(text->data(), text->data() + text->size(), result.connections_max);
-    if (code != std::errc{} || end != text->data() + text->size())
+  if (auto text = lookup("FLY_CONNECTIONS_MAX"))
+    if (!read_number(*text, result.connections_max))
       result.unusable_.push_back("FLY_CONNECTIONS_MAX=" + *text);
+  if (auto text = lookup("FLY_KEY_LIFETIME")) {
+    std::uint32_t seconds = 0;
+    if (!read_number(*text, seconds))
+      result.unusable_.push_back("FLY_KEY_LIFETIME=" + *text);
+    result.key_lifetime = std::chrono::seconds{seconds};
   }
   if (auto text = lookup("FLY_SCHEMA")) {
     result.manage_schema = *text != "off";
@@ -61,6 +71,12 @@ void options::describe(po::options_description& flags) {
        "most connections to it (FLY_CONNECTIONS_MAX)")                                    //
       ("connect-timeout", interval(connect_timeout), "longest time to open a connection") //
       ("role-interval", interval(role_interval), "time between two looks at its role")    //
+      ("key-lifetime",
+       po::value<std::uint32_t>()
+           ->value_name("S")
+           ->default_value(static_cast<std::uint32_t>(key_lifetime.count()))
+           ->notifier([this](std::uint32_t value) { key_lifetime = std::chrono::seconds{value}; }),
+       "how long the key of a write is remembered (FLY_KEY_LIFETIME)") //
       ("no-schema", po::bool_switch()->notifier([this](bool off) { manage_schema &= !off; }),
        "do not create fly's own tables (FLY_SCHEMA=off)");
 }
@@ -82,6 +98,8 @@ caf::error options::validate() const {
     return out_of_range("role-interval", role_interval.count(), "10 to 60,000 ms");
   if (!is_interval(fresh_interval))
     return out_of_range("fresh_interval", fresh_interval.count(), "10 to 60,000 ms");
+  if (key_lifetime < std::chrono::minutes{1} || key_lifetime > std::chrono::hours{24 * 365})
+    return out_of_range("key-lifetime", key_lifetime.count(), "60 to 31,536,000 s");
   if (waiters_max < 1)
     return out_of_range("waiters_max", 0, "1 and more");
   return {};

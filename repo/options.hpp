@@ -35,12 +35,14 @@ struct options {
   /// Whether a node of the primary creates fly's own tables (schema "fly") and brings them up to
   /// date, where its role may. FLY_SCHEMA=off; --no-schema.
   bool manage_schema = true;
+  /// How long fly remembers the key of a write that happens once, 1 minute to 365 days: longer than
+  /// anybody tries again. FLY_KEY_LIFETIME, --key-lifetime, in seconds.
+  std::chrono::seconds key_lifetime{24 * 3600};
   /// Shown in pg_stat_activity, unless the URL names another. Empty: the cluster's `app`, or "fly".
   std::string application_name;
 
   /// Returns the defaults changed by the environment: DATABASE_URL, FLY_CONNECTIONS_MAX,
-  /// FLY_SCHEMA. A value
-  /// that cannot be used is kept and named by `validate()`.
+  /// FLY_SCHEMA, FLY_KEY_LIFETIME. A value that cannot be used is kept and named by `validate()`.
   static options from_env(const cluster::options& where,
                           const cluster::environment& lookup = cluster::process_environment);
 

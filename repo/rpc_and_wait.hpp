@@ -48,7 +48,9 @@ namespace detail {
 template <class R, class... Args>
 caf::expected<committed<R>> ask(bool waits, const bound_database& db, const write<R(Args...)>& f,
                                 const std::type_identity_t<Args>&... args) {
-  auto raw = db.ask_raw(waits, f.name, write_signature<R, Args...>(), rpc::encode(args...));
+  auto key = db.next_key();
+  auto raw =
+      db.ask_raw(waits, f.name, write_signature<R, Args...>(), key, rpc::encode(key, args...));
   if (!raw)
     return std::move(raw.error());
   return to_committed<R>(std::move(*raw));
@@ -57,8 +59,9 @@ caf::expected<committed<R>> ask(bool waits, const bound_database& db, const writ
 template <class R, class... Args>
 pending_write<R> ask(caf::scheduled_actor* self, bool waits, const bound_database& db,
                      const write<R(Args...)>& f, const std::type_identity_t<Args>&... args) {
-  return pending_write<R>{
-      db.ask_raw(self, waits, f.name, write_signature<R, Args...>(), rpc::encode(args...))};
+  auto key = db.next_key();
+  return pending_write<R>{db.ask_raw(self, waits, f.name, write_signature<R, Args...>(), key,
+                                     rpc::encode(key, args...))};
 }
 
 } // namespace detail
@@ -75,11 +78,13 @@ namespace fly {
 /// a node of the primary group it runs here and waits for nothing. Waits for a primary where none
 /// is known. Blocks for at most `call_options::timeout` in all: never call it from an actor that
 /// shares threads. A commit is always a value; `visible()` is false where the local database was
-/// late, and the write must not be repeated. Errors: errc::no_primary, not_primary,
-/// unknown_function, signature_mismatch, overloaded, expired, database_unavailable and the other
-/// codes below 64: nothing remains. errc::sql_failed (SQLSTATE, constraint and the rest in the
-/// details), function_failed: it ran and was rolled back. errc::outcome_unknown, timeout,
-/// member_lost: it may be committed.
+/// late, and the write must not be repeated. With a key it happens once, and is tried again by
+/// itself where it is not known whether a copy was committed. Errors: errc::no_primary,
+/// not_primary, unknown_function, signature_mismatch, overloaded, expired, database_unavailable and
+/// the other codes below 64: nothing remains. errc::sql_failed (SQLSTATE, constraint and the rest
+/// in the details), function_failed: it ran and was rolled back. errc::outcome_unknown, timeout,
+/// member_lost: it may be committed; with a key, which the detail "key" names, `database::outcome`
+/// tells.
 template <class R, class... Args, class... Given>
 requires rpc::callable_with<R(Args...), Given...> caf::expected<repo::committed<R>>
 rpc_and_wait(const repo::bound_database& db, const repo::write<R(Args...)>& f, Given&&... args) {
@@ -117,6 +122,19 @@ namespace fly::repo {
 template <class... Ts>
 auto bound_database::execute(std::string sql, const Ts&... parameters) const {
   return fly::rpc_and_wait(*this, execute_statement, std::move(sql), to_parameters(parameters...));
+}
+
+inline auto bound_database::outcome(std::string key) const {
+  // A question about a key is no write with one.
+  auto options = options_;
+  options.key.clear();
+  options.once = false;
+  return fly::rpc_and_wait(bound_database{*db_, std::move(options)}, outcome_of_key,
+                           std::move(key));
+}
+
+inline auto database::outcome(std::string key) const {
+  return bound_database{*this}.outcome(std::move(key));
 }
 
 template <class... Ts>

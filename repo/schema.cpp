@@ -12,7 +12,7 @@ namespace fly::repo {
 
 namespace {
 
-// What leads from one version to the next. Never changed, only added to: docs/decisions/009.
+// What leads from one version to the next. Never changed, only added to: docs/decisions/009, 010.
 constexpr std::array<std::string_view, schema_version> steps{R"(
 CREATE TABLE fly.timeline (
   system bigint NOT NULL,
@@ -24,6 +24,20 @@ CREATE TABLE fly.timeline (
 );
 GRANT USAGE ON SCHEMA fly TO PUBLIC;
 GRANT SELECT ON fly.schema, fly.timeline TO PUBLIC;
+)",
+                                                             R"(
+CREATE TABLE fly.ledger (
+  key text PRIMARY KEY CHECK (length(key) BETWEEN 1 AND 200),
+  function text NOT NULL DEFAULT '',
+  signature bigint NOT NULL DEFAULT 0,
+  arguments bigint NOT NULL DEFAULT 0,
+  fenced boolean NOT NULL DEFAULT false,
+  result bytea,
+  xid bigint,
+  timeline bigint,
+  at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX ledger_at ON fly.ledger (at);
 )"};
 
 // A schema that one may not use is an error to to_regclass.

@@ -5,6 +5,7 @@
 
 #include "fly/actors/error.hpp"
 #include "fly/cluster/proof.hpp"
+#include "fly/repo/hex.hpp"
 
 namespace fly::repo {
 
@@ -30,15 +31,8 @@ token_signer::token_signer(std::string_view secret, std::string_view cluster) {
 }
 
 std::string token_signer::proof(std::string_view signed_part) const {
-  static constexpr std::string_view digits = "0123456789abcdef";
   auto all = cluster::prove(key_, bytes_of(signed_part));
-  std::string result;
-  for (std::size_t i = 0; i < proof_bytes; ++i) {
-    auto byte = std::to_integer<unsigned>(all[i]);
-    result += digits[byte >> 4];
-    result += digits[byte & 15];
-  }
-  return result;
+  return to_hex(std::span{all}.first(proof_bytes));
 }
 
 std::string token_signer::sign(const position& where) const {

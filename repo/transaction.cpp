@@ -1,11 +1,11 @@
 #include "fly/repo/transaction.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <exception>
 #include <utility>
 
 #include "fly/actors/error.hpp"
+#include "fly/repo/position_row.hpp"
 #include "fly/repo/sql_error.hpp"
 
 namespace fly::repo {
@@ -36,27 +36,6 @@ std::string begin_text(const transaction_options& options) {
   if (!options.with_begin.empty())
     result += "; " + options.with_begin;
   return result;
-}
-
-template <class Number>
-std::optional<Number> parse_number(std::string_view text, int base) {
-  Number value = 0;
-  auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value, base);
-  if (text.empty() || code != std::errc{} || end != text.data() + text.size() || value == 0)
-    return std::nullopt;
-  return value;
-}
-
-std::optional<position> read_position(std::uint64_t system, const pqxx::result& rows) {
-  if (rows.size() != 1 || rows.columns() != 3)
-    return std::nullopt;
-  auto where = lsn::parse(rows[0][0].c_str());
-  auto timeline = parse_number<std::uint32_t>(rows[0][1].c_str(), 16);
-  std::string_view xid = rows[0][2].c_str();
-  auto number = parse_number<std::uint64_t>(xid, 10);
-  if (!where || !timeline || (!xid.empty() && !number))
-    return std::nullopt;
-  return position{system, *timeline, *where, number};
 }
 
 bool has_tag(const server_report& report, std::string_view tag) {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "fly/actors/error.hpp"
+#include "fly/repo/ledger.hpp"
 #include "fly/repo/sql_error.hpp"
 #include "fly/repo/transaction.hpp"
 #include "fly/rpc/server.hpp"
@@ -48,40 +49,94 @@ struct transaction_runner::begun {
 };
 
 caf::expected<std::unique_ptr<transaction_runner::begun>>
-transaction_runner::begin(time_point deadline, bool read_only, rpc::call_parts* parts) {
+transaction_runner::begin(const transaction_options& options, rpc::call_parts* parts) {
   // Who reads waits for it here; the caller of a write has its answer, and a commit is worth a
   // wait.
-  auto grace = read_only ? std::chrono::milliseconds{25} : std::chrono::milliseconds{2000};
+  auto grace = options.read_only ? std::chrono::milliseconds{25} : std::chrono::milliseconds{2000};
   for (;;) {
     auto lease = [&] {
       timed queue{parts, rpc::queue_part};
-      return pool_.take(deadline, grace);
+      return pool_.take(*options.deadline, grace);
     }();
     if (!lease)
       return std::move(lease.error());
     auto result = std::make_unique<begun>(std::move(*lease));
     auto& on = *result->lease;
     try {
-      result->tx.emplace(on, transaction_options{.deadline = deadline, .read_only = read_only});
+      result->tx.emplace(on, options);
       return result;
     } catch (...) {
       // One that broke while it was idle says nothing of the database; a new one does.
       if (result->lease.reused() && !on.connected())
         continue;
-      return error_of_exception(std::current_exception(), on.report(), !read_only);
+      return error_of_exception(std::current_exception(), on.report(), !options.read_only);
     }
   }
 }
 
-caf::expected<write_outcome>
-transaction_runner::run_write(time_point deadline, const write_body& body, rpc::call_parts* parts) {
-  auto on = begin(deadline, false, parts);
-  if (!on && on.error() == errc::database_unavailable) // another member may do, or this one soon
-    return make_error(errc::database_unavailable, text_of(on.error()),
-                      {{rpc::not_started_detail, "1"}});
+/// Begins, and claims the key; where somebody else was a moment faster, again.
+caf::expected<std::unique_ptr<transaction_runner::begun>>
+transaction_runner::begin_write(time_point deadline, const keyed_write* once,
+                                rpc::call_parts* parts) {
+  for (;;) {
+    transaction_options options{.deadline = deadline};
+    if (once != nullptr)
+      options.with_begin = claim_statements(*once, deadline);
+    auto on = begin(options, parts);
+    if (on)
+      return on;
+    if (on.error() == errc::database_unavailable) // another member may do, or this one soon
+      return make_error(errc::database_unavailable, text_of(on.error()),
+                        {{rpc::not_started_detail, "1"}});
+    if (once == nullptr)
+      return on;
+    if (!is_lost_race(on.error()) || clock::now() >= deadline)
+      return claim_error(on.error(), once->key);
+  }
+}
+
+namespace {
+
+/// What the first copy of a keyed write left; nothing where its entry was deleted meanwhile.
+caf::expected<std::optional<write_outcome>> recall(connection& on, transaction& tx,
+                                                   const keyed_write& what) {
+  try {
+    auto entry = read_entry(tx, what.key, on.identity().system);
+    if (!entry)
+      return std::move(entry.error());
+    if (!*entry)
+      return std::optional<write_outcome>{};
+    if (auto refused = check_entry(what, **entry))
+      return refused;
+    return std::optional{write_outcome{
+        .where = (*entry)->where, .value = std::move((*entry)->result), .repeated = true}};
+  } catch (...) {
+    return claim_error(error_of_exception(std::current_exception(), on.report(), true), what.key);
+  }
+}
+
+} // namespace
+
+caf::expected<write_outcome> transaction_runner::run_write(time_point deadline,
+                                                           const write_body& body,
+                                                           rpc::call_parts* parts,
+                                                           const keyed_write* once) {
+  auto on = begin_write(deadline, once, parts);
+  while (on && once != nullptr && !was_claimed((*on)->lease->report())) {
+    auto first = recall(*(*on)->lease, *(*on)->tx, *once);
+    if (!first)
+      return std::move(first.error());
+    if (*first) {
+      (*first)->took =
+          std::chrono::duration_cast<std::chrono::microseconds>(clock::now() - (*on)->at);
+      return std::move(**first);
+    }
+    on->reset(); // gives the connection back first
+    on = begin_write(deadline, once, parts);
+  }
   if (!on)
     return std::move(on.error());
-  auto outcome = run_write_on(**on, body, parts);
+  auto outcome = run_write_on(**on, body, parts, once);
   if (!outcome && outcome.error() == errc::not_primary) {
     // Whatever else was opened before the database became read-only is of no use either.
     roles_->refused();
@@ -92,7 +147,8 @@ transaction_runner::run_write(time_point deadline, const write_body& body, rpc::
 }
 
 caf::expected<write_outcome> transaction_runner::run_write_on(begun& on, const write_body& body,
-                                                              rpc::call_parts* parts) {
+                                                              rpc::call_parts* parts,
+                                                              const keyed_write* once) {
   write_outcome result;
   try {
     auto value = body(*on.tx);
@@ -107,6 +163,8 @@ caf::expected<write_outcome> transaction_runner::run_write_on(begun& on, const w
                       "the result has " + std::to_string(result.value.size()) +
                           " bytes, more than " + std::to_string(result_bytes_max_) +
                           "; nothing is committed");
+  if (once != nullptr)
+    on.tx->before_commit(seal_statement(once->key, result.value));
   auto where = [&] {
     timed commit{parts, commit_part};
     return on.tx->finish();
@@ -119,7 +177,7 @@ caf::expected<write_outcome> transaction_runner::run_write_on(begun& on, const w
 }
 
 caf::error transaction_runner::run_read(time_point deadline, const read_body& body) {
-  auto on = begin(deadline, true);
+  auto on = begin({.deadline = deadline, .read_only = true});
   if (!on)
     return std::move(on.error());
   try {

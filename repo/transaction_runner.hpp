@@ -24,12 +24,17 @@ namespace fly::repo {
 /// round trip to the database.
 inline constexpr std::string_view commit_part = "commit";
 
+struct keyed_write;
+struct transaction_options;
+
 /// What a function left behind that was committed.
 struct write_outcome {
   position where;
   /// From BEGIN to the answer of COMMIT.
   std::chrono::microseconds took{0};
   rpc::bytes value;
+  /// Whether it is what an earlier write of the same key left, and nothing ran now.
+  bool repeated = false;
 };
 
 /// Runs functions in transactions on connections of a pool: in one that writes, or one that reads.
@@ -51,9 +56,12 @@ public:
   /// Errors: those of `connection_pool::take`, `transaction::finish` and `error_of_exception`;
   /// what `body` returns; errc::malformed_result, too large. Only errc::outcome_unknown may be
   /// committed. Where `parts` is given it learns how long the wait for a connection ("queue") and
-  /// the commit took, also of what fails.
+  /// the commit took, also of what fails. With `once` it happens once for its key: a second copy
+  /// waits for the first, and gets its result. Errors besides: those of `check_entry` and
+  /// `claim_error`.
   caf::expected<write_outcome> run_write(time_point deadline, const write_body& body,
-                                         rpc::call_parts* parts = nullptr);
+                                         rpc::call_parts* parts = nullptr,
+                                         const keyed_write* once = nullptr);
 
   /// Runs `body` in a read-only transaction. Errors: as `run_write`, none unknown.
   caf::error run_read(time_point deadline, const read_body& body);
@@ -61,10 +69,12 @@ public:
 private:
   struct begun;
 
-  caf::expected<std::unique_ptr<begun>> begin(time_point deadline, bool read_only,
+  caf::expected<std::unique_ptr<begun>> begin(const transaction_options& options,
                                               rpc::call_parts* parts = nullptr);
+  caf::expected<std::unique_ptr<begun>> begin_write(time_point deadline, const keyed_write* once,
+                                                    rpc::call_parts* parts);
   caf::expected<write_outcome> run_write_on(begun& on, const write_body& body,
-                                            rpc::call_parts* parts);
+                                            rpc::call_parts* parts, const keyed_write* once);
 
   connection_pool& pool_;
   std::shared_ptr<role_board> roles_;

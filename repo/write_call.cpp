@@ -52,9 +52,16 @@ private:
   bool over_ = false;     // guarded by mutex_
 };
 
+/// How often a write with a key is tried. Each but the first comes after a loss that took time.
+constexpr std::size_t attempts_max = 8;
+constexpr std::size_t wait_stage = attempts_max + 1;
+
 struct under_way {
-  std::shared_ptr<lsn_tracker> tracker;
-  clock::time_point deadline;
+  write_call how;
+  std::string name;
+  rpc::signature wanted;
+  rpc::bytes arguments; // kept where it may be tried again
+  std::size_t attempts = 0;
   clock::time_point begun = clock::now();
   actors::completion<raw_committed> done;
   stages now;
@@ -64,20 +71,35 @@ void wait_until_visible(const std::shared_ptr<under_way>& call, raw_committed an
   auto arrived = clock::now();
   auto where = answer.report.where;
   auto shared = std::make_shared<raw_committed>(std::move(answer));
-  auto end = call->tracker->wait_for(
-      where, call->deadline, [call, shared, arrived](caf::expected<caf::unit_t> outcome) {
+  auto end = call->how.tracker->wait_for(
+      where, call->how.deadline, [call, shared, arrived](caf::expected<caf::unit_t> outcome) {
         shared->report.visible = static_cast<bool>(outcome);
         if (!outcome)
           shared->report.late = outcome.error();
         shared->report.timing.until_visible = between(arrived, clock::now());
         call->done(std::move(*shared));
       });
-  call->now.began(2, std::move(end));
+  call->now.began(wait_stage, std::move(end));
+}
+
+void attempt(const std::shared_ptr<under_way>& call, rpc::bytes arguments);
+
+/// Only the ledger knows whether the copy that was lost is committed; asking it is trying again.
+void on_error(const std::shared_ptr<under_way>& call, caf::error reason) {
+  const auto& key = call->how.key;
+  if (key.empty() || effect_of(reason) != effect::unknown)
+    return call->done(std::move(reason));
+  bool lost = reason == errc::member_lost || reason == errc::outcome_unknown;
+  if (lost && call->attempts < attempts_max && clock::now() < call->how.deadline)
+    return attempt(call, call->arguments);
+  auto details = details_of(reason);
+  details.emplace("key", key);
+  call->done(make_error(code_of(reason), text_of(reason), std::move(details)));
 }
 
 void on_answer(const std::shared_ptr<under_way>& call, caf::expected<rpc::bytes> answer) {
   if (!answer)
-    return call->done(std::move(answer.error()));
+    return on_error(call, std::move(answer.error()));
   std::span<const char> value;
   auto head = decode_reply(*answer, value);
   if (!head)
@@ -86,12 +108,22 @@ void on_answer(const std::shared_ptr<under_way>& call, caf::expected<rpc::bytes>
   result.value.assign(value.begin(), value.end());
   result.report.where = head->where;
   result.report.visible = head->ran_here;
+  result.report.repeated = head->repeated;
   result.report.timing.in_transaction = head->took;
   result.report.timing.to_primary = between(call->begun, clock::now()) - head->took;
-  if (head->ran_here || !call->tracker)
+  if (head->ran_here || !call->how.tracker)
     call->done(std::move(result));
   else
     wait_until_visible(call, std::move(result));
+}
+
+void attempt(const std::shared_ptr<under_way>& call, rpc::bytes arguments) {
+  auto stage = ++call->attempts;
+  const auto& how = call->how;
+  auto end = how.rpc->start(
+      how.whom, call->name, call->wanted, std::move(arguments), how.deadline,
+      [call](caf::expected<rpc::bytes> answer) { on_answer(call, std::move(answer)); }, how.trace);
+  call->now.began(stage, std::move(end));
 }
 
 } // namespace
@@ -100,13 +132,13 @@ actors::expire start_write(const write_call& how, std::string_view name,
                            const rpc::signature& wanted, rpc::bytes arguments,
                            actors::completion<raw_committed> done) {
   auto call = std::make_shared<under_way>();
-  call->tracker = how.tracker;
-  call->deadline = how.deadline;
+  call->how = how;
+  call->name = name;
+  call->wanted = wanted;
   call->done = std::move(done);
-  auto end = how.rpc->start(
-      how.whom, name, wanted, std::move(arguments), how.deadline,
-      [call](caf::expected<rpc::bytes> answer) { on_answer(call, std::move(answer)); }, how.trace);
-  call->now.began(1, std::move(end));
+  if (!how.key.empty())
+    call->arguments = arguments;
+  attempt(call, std::move(arguments));
   return [call] { call->now.expire(); };
 }
 

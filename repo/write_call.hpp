@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "fly/actors/pending.hpp"
@@ -31,6 +32,8 @@ struct write_call {
   /// Waits for the position; null where nobody waits.
   std::shared_ptr<lsn_tracker> tracker;
   std::chrono::steady_clock::time_point deadline;
+  /// The key that the arguments begin with: it may be tried again. Empty for none.
+  std::string key{};
   /// Who is asked: somebody else than the primary says errc::not_primary.
   rpc::target whom = rpc::target::primary();
   /// Learns of the call's way, see `rpc::endpoint::start`; null where nobody wants to know.
@@ -39,7 +42,8 @@ struct write_call {
 
 /// Starts a write; `done` is called exactly once, on any thread, also before this returns. What is
 /// returned ends it early: a call that is under way with what is known of it, a wait with a commit
-/// that is not visible. Errors, to `done`: those of `rpc::endpoint::start`, and what the write
+/// that is not visible. One with a key is tried again where it may have been committed or not.
+/// Errors, to `done`: those of `rpc::endpoint::start`, and what the write
 /// left.
 actors::expire start_write(const write_call& how, std::string_view name,
                            const rpc::signature& wanted, rpc::bytes arguments,

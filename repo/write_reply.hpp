@@ -19,9 +19,11 @@ struct write_reply {
   std::chrono::microseconds took{0};
   /// Whether the write ran on the node that asked.
   bool ran_here = false;
+  /// Whether an earlier write of the same key had this result, and nothing ran now.
+  bool repeated = false;
 };
 
-/// Encodes an answer: position, microseconds, ran_here, then `value` as it is. Errors: as
+/// Encodes an answer: position, microseconds, ran_here, repeated, then `value` as it is. Errors: as
 /// `rpc::encode`.
 caf::expected<rpc::bytes> encode_reply(const write_reply& head, const rpc::bytes& value);
 
@@ -34,22 +36,28 @@ namespace detail {
 
 template <class R>
 struct reply_type {
-  using type = std::tuple<std::string, std::int64_t, bool, R>;
+  using type = std::tuple<std::string, std::int64_t, bool, bool, R>;
 };
 
 template <>
 struct reply_type<void> {
-  using type = std::tuple<std::string, std::int64_t, bool>;
+  using type = std::tuple<std::string, std::int64_t, bool, bool>;
 };
 
 } // namespace detail
 
-/// Returns the signature of a write: it describes the answer whole, and ends with the mark "write",
-/// so that no function passes for one: "(str)->(str,i64,bool,i32) write".
+/// Takes the key off the front of a write's arguments, which become what follows; empty for none.
+/// Errors: errc::malformed_arguments.
+caf::expected<std::string> take_key(std::span<const char>& arguments);
+
+/// Returns the signature of a write: it describes the arguments with the key before them, the
+/// answer whole, and ends with the mark "write", so that no function passes for one:
+/// "(str,i32)->(str,i64,bool,bool,i32) write".
 template <class R, class... Args>
 const rpc::signature& write_signature() {
   using reply = typename detail::reply_type<R>::type;
-  static const rpc::signature built{rpc::signature_of<reply(Args...)>().text + " write"};
+  static const rpc::signature built{rpc::signature_of<reply(std::string, Args...)>().text +
+                                    " write"};
   return built;
 }
 

@@ -3,13 +3,28 @@
 #include <chrono>
 
 #include "fly/actors/error.hpp"
+#include "fly/rpc/codec.hpp"
 #include "fly/rpc/json_codec.hpp"
 #include "fly/rpc/verbs.hpp"
 
 namespace fly::rpc {
 
+caf::expected<bytes> encode_arguments(const function_type& types, std::string_view json,
+                                      const std::string& key) {
+  const auto& all = types.arguments;
+  if (types.mark != keyed_mark || all.empty())
+    return json_to_bytes(all, json);
+  auto result = encode(key);
+  auto rest = json_to_bytes({all.begin() + 1, all.end()}, json);
+  if (!rest)
+    return rest;
+  result->insert(result->end(), rest->begin(), rest->end());
+  return result;
+}
+
 caf::expected<std::string> call_json(const bound_endpoint& rpc, const target& whom,
-                                     std::string_view name, std::string_view arguments) {
+                                     std::string_view name, std::string_view arguments,
+                                     const std::string& key) {
   auto deadline = rpc.deadline();
   auto served = detail::ask(rpc, whom, describe);
   if (!served)
@@ -21,7 +36,7 @@ caf::expected<std::string> call_json(const bound_endpoint& rpc, const target& wh
   auto types = parse_signature(found->second);
   if (!types)
     return types.error();
-  auto encoded = json_to_bytes(types->arguments, arguments);
+  auto encoded = encode_arguments(*types, arguments, key);
   if (!encoded)
     return encoded.error();
   auto left = std::chrono::duration_cast<std::chrono::milliseconds>(

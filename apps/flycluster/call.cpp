@@ -22,12 +22,13 @@ caf::expected<std::string> json_arguments(const std::vector<std::string>& words)
   return arguments.dump();
 }
 
-int run_call(const visit& here, const rpc::target& whom, const std::vector<std::string>& words) {
+int run_call(const visit& here, const rpc::target& whom, const std::vector<std::string>& words,
+             const std::string& key) {
   auto arguments = json_arguments(words);
   if (!arguments)
     return print_error(here, arguments.error());
   auto result =
-      rpc::call_json(here.rpc.with({.timeout = here.timeout}), whom, words[0], *arguments);
+      rpc::call_json(here.rpc.with({.timeout = here.timeout}), whom, words[0], *arguments, key);
   if (!result)
     return print_error(here, result.error());
   std::cout << *result << '\n';

@@ -41,8 +41,9 @@ caf::expected<surroundings> look_around(const visit& here);
 int run_status(const visit& here);
 
 /// Calls `words[0]` with the JSON texts behind it on the member that `whom` names, and prints the
-/// result as JSON. Returns the exit code.
-int run_call(const visit& here, const rpc::target& whom, const std::vector<std::string>& words);
+/// result as JSON; a write happens once for its `key`, unless that is empty. Returns the exit code.
+int run_call(const visit& here, const rpc::target& whom, const std::vector<std::string>& words,
+             const std::string& key);
 
 /// Lets the member or region `from` (empty: one of the tool's region, else any) call `words[0]`
 /// with the JSON texts behind it on the member that `whom` names, and prints where the time went.

@@ -23,8 +23,6 @@ using signatures = std::map<std::string, std::string>;
 /// The report of the call takes this longer than the call may.
 constexpr std::chrono::milliseconds report_time_max = 2s;
 
-constexpr std::string_view write_mark = "write";
-
 /// Returns the signature of `name`, as the asking member has it, else as the asked one has it: the
 /// first costs the call itself nothing that it would otherwise have to wait for.
 caf::expected<std::string> signature_of(const visit& here, const signatures& at_asker,
@@ -40,14 +38,14 @@ caf::expected<std::string> signature_of(const visit& here, const signatures& at_
 }
 
 /// A write's answer without its wait is a tuple: position, time, whether it ran on the asking node,
-/// and perhaps the function's own result. Takes it apart.
+/// whether it is a first copy's, and perhaps the function's own result. Takes it apart.
 void take_apart(explained& to) {
   auto whole = nlohmann::json::parse(to.result, nullptr, false);
-  if (!whole.is_array() || whole.size() < 3 || !whole[0].is_string() || !whole[2].is_boolean())
+  if (!whole.is_array() || whole.size() < 4 || !whole[0].is_string() || !whole[2].is_boolean())
     return;
   to.what.position = whole[0].get<std::string>();
   to.what.visible = whole[2].get<bool>();
-  to.result = whole.size() > 3 ? whole[3].dump() : "null";
+  to.result = whole.size() > 4 ? whole[4].dump() : "null";
 }
 
 /// Makes the encoded result readable. Errors: errc::malformed_result.
@@ -58,7 +56,7 @@ caf::error read_result(explained& to, const rpc::function_type& types) {
   rpc::type_node nothing;
   const auto* type = &types.result;
   if (!is_whole)
-    type = types.result.inner.size() > 3 ? &types.result.inner[3] : &nothing;
+    type = types.result.inner.size() > 4 ? &types.result.inner[4] : &nothing;
   auto text = rpc::bytes_to_json(*type, to.what.result);
   if (!text)
     return text.error();
@@ -138,13 +136,13 @@ int run_explain(const visit& here, const std::string& from, const rpc::target& w
   auto types = rpc::parse_signature(*text);
   if (!types)
     return print_error(here, types.error());
-  auto encoded = rpc::json_to_bytes(types->arguments, *arguments);
+  auto encoded = rpc::encode_arguments(*types, *arguments);
   if (!encoded)
     return print_error(here, encoded.error());
   explained call{.name = words[0],
                  .from = *asker,
                  .served_region = {},
-                 .is_write = types->mark == write_mark,
+                 .is_write = types->mark == rpc::keyed_mark,
                  .has_database = at_asker->contains(std::string{repo::explain_write.name}),
                  .what = {}};
   auto failed = ask_for(call, here,

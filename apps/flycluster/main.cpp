@@ -45,6 +45,7 @@ constexpr const char* usage =
   flycluster [options] call NAME ARGS...
       runs a function by its name; each argument is JSON:
       flycluster call guestbook.shout '"hello"'
+      with --key KEY a write happens once, however often the command is given
   flycluster [options] explain NAME ARGS...
       makes one real call as a member would (a write is written) and says where its time went:
       flycluster explain --from lax guestbook.shout '"hello"'
@@ -83,6 +84,7 @@ struct request {
   std::string region;
   std::string member;
   std::string from;
+  std::string key;
   double timeout = 5;
   bool json = false;
 };
@@ -175,7 +177,7 @@ int run(request& asked) {
                                       : fly::rpc::target::primary();
   std::vector<std::string> words{asked.words.begin() + 1, asked.words.end()};
   return asked.words[0] == "explain" ? run_explain(here, asked.from, whom, words)
-                                     : run_call(here, whom, words);
+                                     : run_call(here, whom, words, asked.key);
 }
 
 /// Reads the command line. Returns an exit code, or nothing where there is a command to run.
@@ -187,6 +189,7 @@ std::optional<int> parse(int argc, char** argv, request& asked) {
       ("in", po::value(&asked.region),
        "call, explain: ask a member of this region (default: the primary's)")        //
       ("on", po::value(&asked.member), "call, explain: ask the member with this id") //
+      ("key", po::value(&asked.key), "call: the key of a write that happens once")   //
       ("from", po::value(&asked.from),
        "explain: the member or region that makes the call (default: this region's, else any)") //
       ("database-url", po::value(&asked.repo.database_url),

@@ -38,6 +38,16 @@ row frozen_under_load(lab& it, const patience& limits);
 /// frozen and thawed.
 row storm(lab& it, const patience& limits, unsigned seed);
 
+struct once_options {
+  std::size_t writes = 500;
+  /// Kills and restarts the nodes of the primary meanwhile.
+  bool kills = false;
+};
+
+/// Writes with a key, each asked for from two nodes; a tenth of the first calls do not wait for
+/// their answer. Expects exactly one effect of each, and the same result for both.
+row once(lab& it, const once_options& given, unsigned seed);
+
 /// A call of the caller: to the primary group, to one member, a write, a write that is waited for.
 load::call call_primary(lab& it);
 load::call call_member(lab& it, std::string id);

@@ -21,6 +21,7 @@ struct chosen {
   double seconds = 0;
   unsigned seed = 0;
   unsigned slack = 100;
+  once_options once;
 };
 
 struct fault {
@@ -56,6 +57,10 @@ std::vector<row> run(const chosen& given) {
     take(storm(it, limits, given.seed));
     return rows;
   }
+  if (given.mode == "once") {
+    take(once(it, given.once, given.seed));
+    return rows;
+  }
   for (const auto& each : all_faults) {
     if (!given.only.empty() && given.only != each.name)
       continue;
@@ -69,14 +74,16 @@ std::vector<row> run(const chosen& given) {
 
 int main(int argc, char** argv) {
   chosen given;
-  po::options_description flags{"fly_faults [all|storm]: how a cluster takes faults"};
+  po::options_description flags{"fly_faults [all|storm|once]: how a cluster takes faults"};
   flags.add_options()("help,h", "this text")("mode", po::value(&given.mode)->default_value("all"),
-                                             "all faults, or the storm")(
+                                             "all faults, the storm, or writes with a key")(
       "only", po::value(&given.only), "one fault: killed, frozen, leave, dns-old ...")(
       "seconds", po::value(&given.seconds), "how long faults under load last (2), the storm (12)")(
       "seed", po::value(&given.seed), "for the moments of the storm")(
       "slack", po::value(&given.slack), "ms that a busy machine may add to a limit (100)")(
-      "json", po::value(&given.json), "also to FILE");
+      "writes", po::value(&given.once.writes), "writes with a key (500)")(
+      "kills", po::bool_switch(&given.once.kills),
+      "kill nodes of the primary meanwhile")("json", po::value(&given.json), "also to FILE");
   po::positional_options_description places;
   places.add("mode", 1);
   try {

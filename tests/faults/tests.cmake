@@ -10,6 +10,7 @@ add_executable(fly_faults
   faults/load_faults.cpp
   faults/main.cpp
   faults/node_faults.cpp
+  faults/once.cpp
   faults/outside_faults.cpp
   faults/report.cpp
   faults/tally.cpp)
@@ -21,4 +22,5 @@ fly_configure_target(fly_faults)
 # Other tests may be built or run beside these: a busy machine may be later than the limits say.
 add_test(NAME "faults/each" COMMAND fly_faults --slack 400)
 add_test(NAME "faults/storm" COMMAND fly_faults storm --slack 400)
-set_tests_properties("faults/each" "faults/storm" PROPERTIES TIMEOUT 240 RUN_SERIAL ON LABELS faults)
+add_test(NAME "faults/once" COMMAND fly_faults once --writes 200 --kills)
+set_tests_properties("faults/each" "faults/storm" "faults/once" PROPERTIES TIMEOUT 240 RUN_SERIAL ON LABELS faults)

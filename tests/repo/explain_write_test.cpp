@@ -39,7 +39,7 @@ rpc::explain_request request_of(const repo::write<R(Args...)>& f,
           .whom = {},
           .name = std::string{f.name},
           .signature = repo::write_signature<R, Args...>().text,
-          .arguments = *rpc::encode(args...),
+          .arguments = *rpc::encode(std::string{}, args...),
           .timeout = 5s};
 }
 

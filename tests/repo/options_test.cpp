@@ -106,3 +106,18 @@ TEST_CASE("what cannot be used is named, without the password") {
   settings.waiters_max = 0;
   CHECK(names(settings, "waiters_max"));
 }
+
+TEST_CASE("how long a key is remembered is given in seconds, and is bounded") {
+  CHECK(good().key_lifetime == 24h);
+  auto settings = from({{"DATABASE_URL", "postgres://h/a"}, {"FLY_KEY_LIFETIME", "600"}});
+  CHECK(settings.key_lifetime == 10min);
+  parse(settings, {});
+  CHECK(settings.key_lifetime == 10min);
+  parse(settings, {"--key-lifetime=3600"});
+  CHECK(settings.key_lifetime == 1h);
+  CHECK_FALSE(settings.validate());
+  parse(settings, {"--key-lifetime=5"});
+  CHECK(names(settings, "key-lifetime is 5"));
+  CHECK(names(from({{"DATABASE_URL", "postgres://h/a"}, {"FLY_KEY_LIFETIME", "day"}}),
+              "FLY_KEY_LIFETIME=day"));
+}

@@ -1,0 +1,178 @@
+#include "fly/repo/ledger.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstdlib>
+#include <random>
+#include <utility>
+
+#include "fly/actors/error.hpp"
+#include "fly/cluster/proof.hpp"
+#include "fly/repo/exec.hpp"
+#include "fly/repo/hex.hpp"
+#include "fly/repo/position_row.hpp"
+
+namespace fly::repo {
+
+namespace {
+
+using clock = std::chrono::steady_clock;
+
+/// An SQL literal that means the same whatever standard_conforming_strings says.
+std::string quoted(std::string_view text) {
+  std::string result = "E'";
+  for (char each : text) {
+    if (each == '\'' || each == '\\')
+      result += each;
+    result += each;
+  }
+  return result + "'";
+}
+
+/// The table has signed numbers.
+std::string signed_text(std::uint64_t number) {
+  return std::to_string(static_cast<std::int64_t>(number));
+}
+
+std::uint64_t unsigned_number(const pqxx::field& from) {
+  return static_cast<std::uint64_t>(std::strtoll(from.c_str(), nullptr, 10));
+}
+
+std::string sqlstate_of(const caf::error& reason) {
+  auto details = details_of(reason);
+  auto found = details.find("sqlstate");
+  return found == details.end() ? "" : found->second;
+}
+
+// The timeline in which the log is written now, and the columns of a position before the entry's
+// own. The transaction id counts on its own timeline only.
+constexpr auto read_statement = R"(SELECT now.lsn, now.timeline,
+CASE WHEN l.timeline = ('x' || now.timeline)::bit(32)::bigint THEN l.xid::text ELSE '' END,
+l.fenced, l.function, l.signature, l.arguments, encode(l.result, 'hex')
+FROM fly.ledger AS l, (SELECT f.lsn, substr(pg_walfile_name(f.lsn), 1, 8) AS timeline
+  FROM (SELECT pg_current_wal_flush_lsn() AS lsn) AS f) AS now WHERE l.key = $1)";
+
+} // namespace
+
+caf::error check_key(std::string_view key) {
+  bool printable =
+      std::all_of(key.begin(), key.end(), [](char each) { return each >= ' ' && each <= '~'; });
+  if (!key.empty() && key.size() <= key_bytes_max && printable)
+    return {};
+  return make_error(errc::invalid_argument,
+                    "a key has 1 to " + std::to_string(key_bytes_max) +
+                        " bytes of printable ASCII, this one " +
+                        (printable ? std::to_string(key.size()) : std::string{"others"}));
+}
+
+std::string random_key() {
+  std::random_device source;
+  std::array<std::random_device::result_type, 4> bits{};
+  for (auto& each : bits)
+    each = source();
+  return to_hex(std::as_bytes(std::span{bits}));
+}
+
+keyed_write keyed_call(std::string key, std::string function, std::uint64_t signature,
+                       std::span<const char> arguments) {
+  auto digest = cluster::prove("fly ledger", std::as_bytes(arguments));
+  std::uint64_t first = 0;
+  for (std::size_t i = 0; i < sizeof first; ++i)
+    first = first << 8 | std::to_integer<std::uint64_t>(digest[i]);
+  return {std::move(key), std::move(function), signature, first};
+}
+
+std::string claim_statements(const keyed_write& what, clock::time_point deadline) {
+  // A statement_timeout that is set in the same simple query does not bound what follows in it.
+  auto left = std::chrono::floor<std::chrono::milliseconds>(deadline - clock::now());
+  auto bounded = std::clamp<std::int64_t>(left.count(), 1, 86'400'000);
+  return "SET LOCAL lock_timeout = " + std::to_string(bounded) +
+         "; INSERT INTO fly.ledger (key, function, signature, arguments) VALUES (" +
+         quoted(what.key) + ", " + quoted(what.function) + ", " + signed_text(what.signature) +
+         ", " + signed_text(what.arguments) +
+         ") ON CONFLICT (key) DO NOTHING; SET LOCAL lock_timeout TO DEFAULT";
+}
+
+bool was_claimed(const server_report& report) {
+  return std::find(report.tags.begin(), report.tags.end(), "INSERT 0 1") != report.tags.end();
+}
+
+std::string seal_statement(std::string_view key, std::span<const char> result) {
+  return "UPDATE fly.ledger SET result = decode('" + to_hex(std::as_bytes(result)) +
+         "', 'hex'), xid = pg_current_xact_id()::text::bigint, timeline = ('x' || "
+         "substr(pg_walfile_name(pg_current_wal_flush_lsn()), 1, 8))::bit(32)::bigint WHERE key "
+         "= " +
+         quoted(key);
+}
+
+caf::expected<std::optional<ledger_entry>>
+read_entry(pqxx::transaction_base& tx, const std::string& key, std::uint64_t system) {
+  auto rows = exec(tx, read_statement, key);
+  if (rows.empty())
+    return std::optional<ledger_entry>{};
+  auto where = read_position(system, rows);
+  auto result = from_hex(rows[0][7].c_str());
+  if (!where || !result)
+    return make_error(errc::malformed_result, "the ledger's entry of " + key + " cannot be read");
+  return std::optional{ledger_entry{
+      {key, rows[0][4].c_str(), unsigned_number(rows[0][5]), unsigned_number(rows[0][6])},
+      rows[0][3].as<bool>(),
+      std::move(*result),
+      *where}};
+}
+
+caf::error check_entry(const keyed_write& wanted, const ledger_entry& entry) {
+  if (entry.fenced)
+    return make_error(errc::key_fenced,
+                      "the outcome of " + wanted.key +
+                          " was asked for before this copy came: it must not be committed any more",
+                      {{"key", wanted.key}});
+  const auto& first = entry.what;
+  std::string other;
+  if (first.function != wanted.function)
+    other = "by " + first.function;
+  else if (first.signature != wanted.signature)
+    other = "with other types";
+  else if (first.arguments != wanted.arguments)
+    other = "with other arguments";
+  if (other.empty())
+    return {};
+  return make_error(errc::key_reused, "the key " + wanted.key + " was used before, " + other,
+                    {{"key", wanted.key}});
+}
+
+caf::error claim_error(const caf::error& reason, std::string_view key) {
+  auto state = sqlstate_of(reason);
+  auto details = details_of(reason);
+  details["key"] = key;
+  if (state == "55P03")
+    return make_error(errc::timeout,
+                      "another copy of " + std::string{key} + " was still running at the deadline",
+                      std::move(details));
+  if (state == "42P01" || state == "42703" || state == "3F000" || state == "42501")
+    return make_error(errc::sql_failed,
+                      "keyed writes need fly's own tables (docs/rights.md): " + text_of(reason),
+                      std::move(details));
+  return reason;
+}
+
+bool is_lost_race(const caf::error& reason) {
+  return sqlstate_of(reason) == "40001";
+}
+
+caf::expected<std::size_t> delete_expired(pq_link& link, std::chrono::seconds lifetime,
+                                          std::size_t rows_max, pq_link::time_point deadline) {
+  auto rows = link.query(
+      "WITH gone AS (DELETE FROM fly.ledger WHERE key IN (SELECT key FROM fly.ledger WHERE at < "
+      "clock_timestamp() - interval '" +
+          std::to_string(lifetime.count()) + " s' ORDER BY at LIMIT " + std::to_string(rows_max) +
+          " FOR UPDATE SKIP LOCKED) RETURNING 1) SELECT count(*) FROM gone",
+      deadline);
+  if (!rows)
+    return std::move(rows.error());
+  const auto& field = rows->at(0).at(0);
+  return static_cast<std::size_t>(std::strtoull(field.value_or("0").c_str(), nullptr, 10));
+}
+
+} // namespace fly::repo

@@ -1,0 +1,33 @@
+#include "fly/repo/position_row.hpp"
+
+#include <charconv>
+#include <string_view>
+
+namespace fly::repo {
+
+namespace {
+
+template <class Number>
+std::optional<Number> parse_number(std::string_view text, int base) {
+  Number value = 0;
+  auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value, base);
+  if (text.empty() || code != std::errc{} || end != text.data() + text.size() || value == 0)
+    return std::nullopt;
+  return value;
+}
+
+} // namespace
+
+std::optional<position> read_position(std::uint64_t system, const pqxx::result& rows) {
+  if (rows.size() != 1 || rows.columns() < 3)
+    return std::nullopt;
+  auto where = lsn::parse(rows[0][0].c_str());
+  auto timeline = parse_number<std::uint32_t>(rows[0][1].c_str(), 16);
+  std::string_view xid = rows[0][2].c_str();
+  auto number = parse_number<std::uint64_t>(xid, 10);
+  if (!where || !timeline || (!xid.empty() && !number))
+    return std::nullopt;
+  return position{system, *timeline, *where, number};
+}
+
+} // namespace fly::repo
