@@ -82,7 +82,11 @@ database_core::database_core(cluster::node& node, const options& settings,
       pool_({.link = link_,
              .connections_max = std::max<std::size_t>(settings.connections_max, 1),
              .connect_timeout = settings.connect_timeout}),
-      runner_(pool_, roles_, node.settings().frame_bytes_max - frame_head_bytes_max) {
+      runner_(pool_, roles_, node.settings().frame_bytes_max - frame_head_bytes_max,
+              [tracker = tracker_](const server_identity& where) {
+                auto known = tracker->server();
+                return !known || same_server(*known, where);
+              }) {
   if (unusable_) {
     roles_->failed(text_of(unusable_));
     tracker_->close();

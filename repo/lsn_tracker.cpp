@@ -47,6 +47,7 @@ struct lsn_tracker::core {
   waiters waiting;                               // guarded by mutex
   std::map<waiters::ticket, completion> callers; // guarded by mutex; one for each wait
   std::optional<progress> last;                  // guarded by mutex
+  std::optional<server_identity> server;         // guarded by mutex; of last
   std::chrono::microseconds interval;            // guarded by mutex; ask_first to ask_max
   time_point asked_at{};                         // guarded by mutex
   time_point ask_at{};                           // guarded by mutex; while somebody waits
@@ -114,12 +115,14 @@ void lsn_tracker::core::ask(std::unique_lock<std::mutex>& lock, replay_watcher& 
   roles->failed(text_of(seen.error()));
   lock.lock();
   last.reset();
+  server.reset();
   down_until = clock::now() + retry.next();
 }
 
 void lsn_tracker::core::took(std::unique_lock<std::mutex>& lock, const replay_watcher::look& seen) {
   retry.reset();
   last = seen.seen;
+  server = seen.server;
   auto over = waiting.advance(seen.seen);
   lock.unlock();
   for (const auto& [who, what] : over) {
@@ -211,6 +214,11 @@ actors::expire lsn_tracker::wait_for(const position& where, time_point deadline,
 std::optional<progress> lsn_tracker::current() const {
   std::lock_guard guard{core_->mutex};
   return core_->last;
+}
+
+std::optional<server_identity> lsn_tracker::server() const {
+  std::lock_guard guard{core_->mutex};
+  return core_->server;
 }
 
 std::size_t lsn_tracker::waiting() const {

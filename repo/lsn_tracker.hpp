@@ -66,6 +66,9 @@ public:
   /// Returns how far the server was when it was asked last; nothing while it is unknown or down.
   std::optional<progress> current() const;
 
+  /// Returns which server that was: what is known to be visible is visible there.
+  std::optional<server_identity> server() const;
+
   /// Returns how many wait.
   std::size_t waiting() const;
 

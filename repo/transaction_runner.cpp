@@ -48,15 +48,32 @@ struct transaction_runner::begun {
   std::optional<transaction> tx;
 };
 
-caf::expected<std::unique_ptr<transaction_runner::begun>>
-transaction_runner::begin(const transaction_options& options, rpc::call_parts* parts) {
+/// Takes a connection; for a read, one to the server that is known to have what was waited for.
+caf::expected<connection_pool::lease> transaction_runner::take(const transaction_options& options) {
   // Who reads waits for it here; the caller of a write has its answer, and a commit is worth a
   // wait.
   auto grace = options.read_only ? std::chrono::milliseconds{25} : std::chrono::milliseconds{2000};
+  bool anywhere = !options.read_only || clock::now() < reads_anywhere_until_.load();
+  // What is idle may all be of another server, and then the next new one need not be.
+  constexpr int attempts_max = 16;
+  for (int attempt = 1;; ++attempt) {
+    auto lease = pool_.take(*options.deadline, grace);
+    if (!lease || anywhere || reads_here_((*lease)->identity()))
+      return lease;
+    if (attempt == attempts_max) {
+      reads_anywhere_until_ = clock::now() + std::chrono::seconds{1};
+      return lease;
+    }
+    lease->spoil();
+  }
+}
+
+caf::expected<std::unique_ptr<transaction_runner::begun>>
+transaction_runner::begin(const transaction_options& options, rpc::call_parts* parts) {
   for (;;) {
     auto lease = [&] {
       timed queue{parts, rpc::queue_part};
-      return pool_.take(*options.deadline, grace);
+      return take(options);
     }();
     if (!lease)
       return std::move(lease.error());

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <functional>
@@ -46,10 +47,16 @@ public:
   using write_body = std::function<caf::expected<rpc::bytes>(pqxx::transaction_base&)>;
   using read_body = std::function<caf::error(pqxx::transaction_base&)>;
 
-  /// Borrows the pool. Results of more than `result_bytes_max` are refused before the commit.
+  /// Returns whether reads belong on this server.
+  using read_place = std::function<bool(const server_identity&)>;
+
+  /// Borrows the pool. `reads_here` decides between servers where several stand behind one name;
+  /// where none that it accepts is reached, any will do for a second. Results of more than
+  /// `result_bytes_max` are refused before the commit.
   transaction_runner(connection_pool& pool, std::shared_ptr<role_board> roles,
-                     std::size_t result_bytes_max)
-      : pool_(pool), roles_(std::move(roles)), result_bytes_max_(result_bytes_max) {}
+                     std::size_t result_bytes_max, read_place reads_here)
+      : pool_(pool), roles_(std::move(roles)), result_bytes_max_(result_bytes_max),
+        reads_here_(std::move(reads_here)) {}
 
   /// Runs `body` in a transaction and commits. `deadline` bounds the wait for a connection and each
   /// statement. A refusal to write (SQLSTATE 25006) is written on the role board at once.
@@ -69,6 +76,7 @@ public:
 private:
   struct begun;
 
+  caf::expected<connection_pool::lease> take(const transaction_options& options);
   caf::expected<std::unique_ptr<begun>> begin(const transaction_options& options,
                                               rpc::call_parts* parts = nullptr);
   caf::expected<std::unique_ptr<begun>> begin_write(time_point deadline, const keyed_write* once,
@@ -79,6 +87,8 @@ private:
   connection_pool& pool_;
   std::shared_ptr<role_board> roles_;
   std::size_t result_bytes_max_;
+  read_place reads_here_;
+  std::atomic<time_point> reads_anywhere_until_{}; // after a search in vain
 };
 
 } // namespace fly::repo

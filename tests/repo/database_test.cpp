@@ -21,6 +21,28 @@ using namespace fly::test;
 using namespace std::chrono_literals;
 
 TEST_CASE_FIXTURE(far_shops,
+                  "fault 12: a transaction of many statements runs whole on the primary") {
+  constexpr repo::write<std::string(std::int32_t)> order_many{"shop.order_many"};
+  for (auto* it : {&syd, &lax, &ams})
+    it->db->serve(
+        order_many, [region = it->node.my_region()](pqxx::transaction_base& tx, std::int32_t last) {
+          for (auto count : {3, 2, last})
+            fly::repo::exec(tx, "INSERT INTO orders (item, count) VALUES ('many', $1)", count);
+          return region + " " + tx.exec("SELECT count(*) FROM orders")[0][0].c_str();
+        });
+
+  auto placed = rpc_and_wait(*lax.db, order_many, 1);
+  auto refused = rpc_and_wait(*lax.db, order_many, -1); // its third statement
+
+  REQUIRE_MESSAGE(placed, fly::to_string(placed.error()));
+  CHECK(**placed == "syd 3"); // it sees its own rows, where they are written
+  CHECK(lax.count("many") == 3);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error() == errc::sql_failed);
+  CHECK(syd.count("many") == 3);
+}
+
+TEST_CASE_FIXTURE(far_shops,
                   "a write from far away runs on the primary and is readable when it returns") {
   auto placed = rpc_and_wait(*lax.db, shop::place, "pen", 2);
 

@@ -15,6 +15,7 @@ fly_add_test_program(repo
     repo/promotion_test.cpp
     repo/replay_watcher_test.cpp
     repo/role_watcher_test.cpp
+    repo/round_robin_test.cpp
     repo/schema_test.cpp
     repo/timeline_history_test.cpp
     repo/token_test.cpp
