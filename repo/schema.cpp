@@ -78,23 +78,26 @@ caf::expected<std::uint32_t> read_schema_version(pq_link& link, pq_link::time_po
 
 namespace {
 
+constexpr auto first_step =
+    "CREATE SCHEMA IF NOT EXISTS fly; CREATE TABLE fly.schema (version bigint NOT NULL)";
+
+/// What leads to version `number`, and says so.
+std::string step_to(std::size_t number) {
+  return std::string{steps[number - 1]} + "INSERT INTO fly.schema VALUES (" +
+         std::to_string(number) + ")";
+}
+
 /// Within a transaction that holds the lock.
 caf::error migrate(pq_link& link, pq_link::time_point deadline) {
   auto version = read_schema_version(link, deadline);
   if (!version)
     return std::move(version.error());
   if (*version == 0)
-    if (auto reason = run(link,
-                          "CREATE SCHEMA IF NOT EXISTS fly; CREATE TABLE fly.schema (version "
-                          "bigint NOT NULL)",
-                          deadline))
+    if (auto reason = run(link, first_step, deadline))
       return reason;
-  for (auto next = *version; next < steps.size(); ++next) {
-    auto text = std::string{steps[next]} + "INSERT INTO fly.schema VALUES (" +
-                std::to_string(next + 1) + ")";
-    if (auto reason = run(link, text, deadline))
+  for (auto next = *version; next < steps.size(); ++next)
+    if (auto reason = run(link, step_to(next + 1), deadline))
       return reason;
-  }
   return {};
 }
 
@@ -118,6 +121,24 @@ caf::error ensure_schema(pq_link& link, pq_link::time_point deadline) {
     return reason;
   }
   return run(link, "COMMIT", deadline);
+}
+
+std::string schema_script() {
+  auto result = std::string{"BEGIN;\n"} + first_step + ";";
+  for (std::size_t number = 1; number <= steps.size(); ++number)
+    result += step_to(number) + ";\n";
+  return result + "COMMIT;\n";
+}
+
+caf::error grant_schema(pq_link& link, std::string_view role, pq_link::time_point deadline) {
+  std::string name = "\"";
+  for (char each : role)
+    name += each == '"' ? std::string{"\"\""} : std::string{each};
+  name += '"';
+  return run(link,
+             "GRANT USAGE ON SCHEMA fly TO " + name + "; GRANT SELECT ON fly.schema TO " + name +
+                 "; GRANT SELECT, INSERT, UPDATE, DELETE ON fly.timeline, fly.ledger TO " + name,
+             deadline);
 }
 
 caf::expected<timeline_history> read_timelines(pq_link& link, std::uint64_t system,

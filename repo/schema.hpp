@@ -2,6 +2,8 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
+#include <string_view>
 
 #include <caf/error.hpp>
 #include <caf/expected.hpp>
@@ -25,6 +27,14 @@ caf::error ensure_schema(pq_link& link, pq_link::time_point deadline);
 /// Returns the version of fly's own tables, 0 where there are none that the role may see.
 /// Errors: as `pq_link::query`.
 caf::expected<std::uint32_t> read_schema_version(pq_link& link, pq_link::time_point deadline);
+
+/// Returns the statements that make fly's own tables where there are none, for who runs them by
+/// hand. Whoever runs them owns the tables.
+std::string schema_script();
+
+/// Grants `role` what a node needs of fly's own tables. Errors: as `pq_link::query`: 42704 where
+/// there is no such role, 42501 where the tables are another's.
+caf::error grant_schema(pq_link& link, std::string_view role, pq_link::time_point deadline);
 
 /// Writes down where the timeline of the server `now` began, so that its replicas learn it as rows;
 /// nothing on the first timeline, or where it is known. `before` is what the same start of the

@@ -26,11 +26,11 @@ int run_call(const visit& here, const rpc::target& whom, const std::vector<std::
              const std::string& key) {
   auto arguments = json_arguments(words);
   if (!arguments)
-    return print_error(here, arguments.error());
+    return print_error(here.json, arguments.error());
   auto result =
       rpc::call_json(here.rpc.with({.timeout = here.timeout}), whom, words[0], *arguments, key);
   if (!result)
-    return print_error(here, result.error());
+    return print_error(here.json, result.error());
   std::cout << *result << '\n';
   return exit_done;
 }

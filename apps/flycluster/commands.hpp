@@ -56,6 +56,6 @@ int run_explain(const visit& here, const std::string& from, const rpc::target& w
 caf::expected<std::string> json_arguments(const std::vector<std::string>& words);
 
 /// Prints an error as text, or as JSON on standard output, and returns `exit_failed`.
-int print_error(const visit& here, const caf::error& reason);
+int print_error(bool json, const caf::error& reason);
 
 } // namespace fly::apps

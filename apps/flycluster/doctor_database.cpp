@@ -9,6 +9,7 @@
 #include "fly/actors/error.hpp"
 #include "fly/repo/database_url.hpp"
 #include "fly/repo/pq_link.hpp"
+#include "fly/repo/schema.hpp"
 #include "fly/repo/server_identity.hpp"
 
 namespace fly::apps {
@@ -82,6 +83,20 @@ findings describe_rights(const std::vector<std::optional<std::string>>& row,
   return all;
 }
 
+findings describe_schema(const caf::expected<std::uint32_t>& version) {
+  if (version && *version >= repo::schema_version)
+    return {{"schema", state::ok, "fly's own tables are of version " + std::to_string(*version)}};
+  if (version && *version > 0)
+    return {{"schema", state::warning,
+             "fly's own tables are of version " + std::to_string(*version) + ", this fly knows " +
+                 std::to_string(repo::schema_version),
+             "flycluster schema brings them up to date"}};
+  return {{"schema", state::warning,
+           "fly's own tables are not there, or not for this role: no keys of writes, no history of "
+           "promotions",
+           "flycluster schema makes them, --grant ROLE lets a role use them"}};
+}
+
 } // namespace
 
 findings check_database(const patient& who) {
@@ -110,6 +125,8 @@ findings check_database(const patient& who) {
   auto all = describe_server(*server);
   auto more = describe_rights(rights->front(), *server, who.repo.connections_max);
   all.insert(all.end(), more.begin(), more.end());
+  auto tables = describe_schema(repo::read_schema_version(*link, deadline));
+  all.insert(all.end(), tables.begin(), tables.end());
   return all;
 }
 

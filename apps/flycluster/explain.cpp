@@ -115,30 +115,31 @@ int run_explain(const visit& here, const std::string& from, const rpc::target& w
                 const std::vector<std::string>& words) {
   auto arguments = json_arguments(words);
   if (!arguments)
-    return print_error(here, arguments.error());
+    return print_error(here.json, arguments.error());
   auto seen = look_around(here);
   if (!seen)
-    return print_error(here, seen.error());
+    return print_error(here.json, seen.error());
   auto asker = choose_asker(seen->members, from, here.node.my_region());
   if (!asker)
-    return print_error(here, asker.error());
+    return print_error(here.json, asker.error());
   auto quick = here.rpc.with({.timeout = here.timeout});
   auto at_asker = rpc_member(quick, asker->id, rpc::describe);
   if (!at_asker)
-    return print_error(here, at_asker.error());
+    return print_error(here.json, at_asker.error());
   if (!at_asker->contains(std::string{rpc::explain.name}))
-    return print_error(here, make_error(errc::unknown_function,
-                                        asker->id + " runs a version of fly that cannot explain; "
-                                                    "name another member with --from"));
+    return print_error(here.json,
+                       make_error(errc::unknown_function,
+                                  asker->id + " runs a version of fly that cannot explain; "
+                                              "name another member with --from"));
   auto text = signature_of(here, *at_asker, whom, words[0]);
   if (!text)
-    return print_error(here, text.error());
+    return print_error(here.json, text.error());
   auto types = rpc::parse_signature(*text);
   if (!types)
-    return print_error(here, types.error());
+    return print_error(here.json, types.error());
   auto encoded = rpc::encode_arguments(*types, *arguments);
   if (!encoded)
-    return print_error(here, encoded.error());
+    return print_error(here.json, encoded.error());
   explained call{.name = words[0],
                  .from = *asker,
                  .served_region = {},
@@ -153,7 +154,7 @@ int run_explain(const visit& here, const std::string& from, const rpc::target& w
                          .arguments = std::move(*encoded),
                          .timeout = here.timeout});
   if (failed)
-    return print_error(here, failed);
+    return print_error(here.json, failed);
   for (const auto& each : seen->members)
     if (each.id == call.what.member)
       call.served_region = each.region;

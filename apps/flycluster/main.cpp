@@ -16,6 +16,7 @@
 #include "apps/flycluster/commands.hpp"
 #include "apps/flycluster/doctor.hpp"
 #include "apps/flycluster/local.hpp"
+#include "apps/flycluster/schema.hpp"
 #include "fly/actors/error.hpp"
 
 namespace po = boost::program_options;
@@ -23,8 +24,8 @@ using namespace std::chrono_literals;
 
 namespace fly::apps {
 
-int print_error(const visit& here, const caf::error& reason) {
-  if (here.json)
+int print_error(bool json, const caf::error& reason) {
+  if (json)
     std::cout << error_json(reason).dump(2) << '\n';
   else
     std::cerr << "flycluster: " << fly::to_string(reason) << '\n';
@@ -62,6 +63,9 @@ constexpr const char* usage =
       checks what a node needs here: environment, DNS, ports, the database and what its role may
       do, and the members: databases, versions, clocks. Each line is ok, a warning or a problem,
       with what to do; 0 only where nothing is a problem. Run it where a node runs
+  flycluster schema
+      makes fly's own tables in the primary's database (DATABASE_URL), or brings them up to date:
+      for nodes whose role may not. --grant ROLE lets a role use them, --print shows the statements
   flycluster local up|down|status
       runs your program in many regions on this machine; flycluster local --help tells more
 
@@ -85,6 +89,8 @@ struct request {
   std::string member;
   std::string from;
   std::string key;
+  std::vector<std::string> grants;
+  bool print = false;
   double timeout = 5;
   bool json = false;
 };
@@ -161,15 +167,22 @@ int run(request& asked) {
     asked.cluster.peers = {"127.0.0.1"}; // a laptop's single node
   if (asked.words[0] == "doctor")
     return run_doctor(asked);
+  if (asked.words[0] == "schema")
+    return run_schema({.cluster = asked.cluster,
+                       .repo = asked.repo,
+                       .grants = asked.grants,
+                       .timeout = timeout_of(asked),
+                       .print = asked.print,
+                       .json = asked.json});
   asked.cluster.observer = true;
   auto timeout = timeout_of(asked);
   fly::cluster::node node{asked.cluster};
   fly::rpc::endpoint rpc{node, {.workers = 1}};
   visit here{.node = node, .rpc = rpc, .timeout = timeout, .json = asked.json};
   if (auto reason = node.join())
-    return print_error(here, reason);
+    return print_error(here.json, reason);
   if (!meet(node, timeout))
-    return print_error(here, nobody(asked.cluster));
+    return print_error(here.json, nobody(asked.cluster));
   if (asked.words[0] == "status")
     return run_status(here);
   auto whom = !asked.member.empty()   ? fly::rpc::target::member(asked.member)
@@ -192,8 +205,10 @@ std::optional<int> parse(int argc, char** argv, request& asked) {
       ("key", po::value(&asked.key), "call: the key of a write that happens once")   //
       ("from", po::value(&asked.from),
        "explain: the member or region that makes the call (default: this region's, else any)") //
+      ("grant", po::value(&asked.grants), "schema: a role that may use the tables")            //
+      ("print", po::bool_switch(&asked.print), "schema: show the statements, change nothing")  //
       ("database-url", po::value(&asked.repo.database_url),
-       "doctor: the database of this place (DATABASE_URL)");
+       "doctor: the database of this place; schema: the primary's (DATABASE_URL)");
   asked.cluster.describe(flags);
   po::options_description all;
   all.add(flags).add_options()("words", po::value(&asked.words));
@@ -213,7 +228,7 @@ std::optional<int> parse(int argc, char** argv, request& asked) {
   }
   auto command = asked.words.empty() ? std::string{} : asked.words[0];
   bool calls = command == "call" || command == "explain";
-  bool known = calls || command == "status" || command == "doctor";
+  bool known = calls || command == "status" || command == "doctor" || command == "schema";
   if (!known || (calls && asked.words.size() < 2) || asked.timeout < 0.001 ||
       asked.timeout > 86'400) {
     std::cerr << usage << flags;

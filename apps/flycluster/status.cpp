@@ -82,7 +82,7 @@ caf::expected<surroundings> look_around(const visit& here) {
 int run_status(const visit& here) {
   auto seen = look_around(here);
   if (!seen)
-    return print_error(here, seen.error());
+    return print_error(here.json, seen.error());
   auto rows = nlohmann::json::array();
   for (const auto& view : seen->members)
     rows.push_back(member_json(view));

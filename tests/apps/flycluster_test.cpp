@@ -8,6 +8,7 @@
 
 #include "tests/apps/local_cluster.hpp"
 #include "tests/apps/shell.hpp"
+#include "tests/support/postgres.hpp"
 
 using namespace fly::test;
 using namespace std::chrono_literals;
@@ -58,7 +59,7 @@ TEST_CASE("status, call and doctor look into a running cluster") {
   CHECK(has(healthy.text, "0 problems"));
   auto report = json::parse(shop.flycluster("lax", "--json doctor").text);
   CHECK(report["problems"] == 0);
-  for (const char* topic : {"environment", "secret", "DNS", "ports", "database", "rights",
+  for (const char* topic : {"environment", "secret", "DNS", "ports", "database", "rights", "schema",
                             "members", "databases", "versions", "clocks"}) {
     CAPTURE(topic);
     CHECK(count(report, topic, "ok") >= 1);
@@ -152,4 +153,27 @@ TEST_CASE("a mistake in the command ends with exit code 2 and shows how it is wr
     CAPTURE(word);
     CHECK(has(help.text, word));
   }
+}
+
+TEST_CASE("schema makes fly's tables for nodes whose role may not, and says what it did") {
+  postgres servers{1};
+  servers.primary().sql("CREATE ROLE plain LOGIN");
+  auto schema = [&](const std::string& words, const postgres_server& server) {
+    return shell("env -i PATH=$PATH DATABASE_URL=" + server.url() + " " + FLYCLUSTER + " " + words);
+  };
+  auto made = schema("schema --grant plain", servers.primary());
+  CHECK(made.code == 0);
+  CHECK(has(made.text, "are made, version"));
+  auto again = json::parse(schema("--json schema", servers.primary()).text);
+  CHECK(again["before"] == again["version"]);
+  CHECK(servers.primary().sql("SELECT has_table_privilege('plain', 'fly.ledger', 'INSERT')") ==
+        "t");
+  servers.wait_caught_up();
+  auto replica = schema("--json schema", servers.replica(0));
+  CHECK(replica.code == 1);
+  CHECK(json::parse(replica.text)["code"] == "not_primary");
+  CHECK(schema("schema --grant nobody", servers.primary()).code == 1);
+  CHECK(has(shell(std::string{"env -i PATH=$PATH "} + FLYCLUSTER + " schema --print").text,
+            "CREATE TABLE fly.ledger"));
+  CHECK(shell(std::string{"env -i PATH=$PATH "} + FLYCLUSTER + " schema").code == 1);
 }

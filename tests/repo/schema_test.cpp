@@ -142,3 +142,25 @@ TEST_CASE("one that came later does not know, and says so") {
   REQUIRE(filled->all().at(2).left_at);
   CHECK(to_string(*filled->all().at(2).left_at) == switch_point(servers.replica(0)));
 }
+
+TEST_CASE(
+    "the script makes what a node would, and a role that is granted the tables may use them") {
+  postgres servers{0};
+  auto& server = servers.primary();
+  server.sql("CREATE ROLE plain LOGIN");
+  auto owner = open(as(server));
+  REQUIRE(owner.query(repo::schema_script(), soon()));
+  CHECK(*read_schema_version(owner, soon()) == repo::schema_version);
+  CHECK_FALSE(ensure_schema(owner, soon())); // nothing is left to do
+
+  auto plain = open(as(server, "plain"));
+  auto refused = plain.query("INSERT INTO fly.ledger (key) VALUES ('a')", soon());
+  REQUIRE_FALSE(refused);
+  CHECK(details_of(refused.error())["sqlstate"] == "42501");
+  CHECK_FALSE(grant_schema(owner, "plain", soon()));
+  CHECK_FALSE(grant_schema(owner, "plain", soon())); // twice is once
+  CHECK(plain.query("INSERT INTO fly.ledger (key) VALUES ('a'); UPDATE fly.ledger SET fenced = "
+                    "true; DELETE FROM fly.ledger; SELECT * FROM fly.timeline",
+                    soon()));
+  CHECK(details_of(grant_schema(owner, "no\"body", soon()))["sqlstate"] == "42704");
+}
