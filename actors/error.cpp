@@ -15,7 +15,7 @@ namespace {
 
 constexpr auto category = caf::atom("fly");
 
-constexpr std::array<std::pair<errc, const char*>, 29> names{{
+constexpr std::array<std::pair<errc, const char*>, 30> names{{
     {errc::invalid_argument, "invalid_argument"},
     {errc::no_node_in_region, "no_node_in_region"},
     {errc::no_primary, "no_primary"},
@@ -36,6 +36,7 @@ constexpr std::array<std::pair<errc, const char*>, 29> names{{
     {errc::frame_too_large, "frame_too_large"},
     {errc::foreign_position, "foreign_position"},
     {errc::may_be_lost, "may_be_lost"},
+    {errc::not_leader, "not_leader"},
     {errc::not_visible, "not_visible"},
     {errc::already_served, "already_served"},
     {errc::restarts_exceeded, "restarts_exceeded"},

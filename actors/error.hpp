@@ -70,6 +70,10 @@ enum class errc : std::uint8_t {
   /// The position lies beyond the point where its timeline was left by a promotion: the write that
   /// it is of was committed, and may be lost.
   may_be_lost = 23,
+  /// The member that was asked does not hold the lease of the leader; the text names who does. Or
+  /// it
+  /// lost it while a leader's write ran: deposed, and nothing of the write remains.
+  not_leader = 26,
 
   // -- it ran
   // --------------------------------------------------------------------------------------

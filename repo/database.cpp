@@ -14,6 +14,7 @@
 #include "fly/repo/database_core.hpp"
 #include "fly/repo/explain_write.hpp"
 #include "fly/repo/statement.hpp"
+#include "fly/repo/transaction.hpp"
 
 namespace fly::repo {
 
@@ -77,24 +78,26 @@ bound_database database::with(call_options options) const noexcept {
 
 namespace {
 
-rpc::raw_handler in_transaction(std::shared_ptr<database_core> core, raw_write_handler handler) {
-  return [core = std::move(core), handler = std::move(handler)](
+rpc::raw_handler in_transaction(std::shared_ptr<database_core> core, serve_options options,
+                                raw_write_handler handler) {
+  return [core = std::move(core), options, handler = std::move(handler)](
              const rpc::call_context& context,
              std::span<const char> arguments) -> caf::expected<rpc::bytes> {
-    return core->run_write(context,
-                           [&](pqxx::transaction_base& tx) { return handler(tx, arguments); });
+    return core->run_write(
+        context, [&](pqxx::transaction_base& tx) { return handler(tx, arguments); },
+        options.on_leader);
   };
 }
 
 } // namespace
 
-caf::error database::serve_raw(std::string name, std::string signature, serve_options,
+caf::error database::serve_raw(std::string name, std::string signature, serve_options options,
                                raw_write_handler handler) {
   if (core_->unusable())
     return core_->unusable();
   std::lock_guard guard{own_->mutex};
-  auto reason =
-      rpc_.serve_raw(name, std::move(signature), {}, in_transaction(core_, std::move(handler)));
+  auto reason = rpc_.serve_raw(name, std::move(signature), {},
+                               in_transaction(core_, options, std::move(handler)));
   if (!reason)
     own_->served.push_back(std::move(name));
   return reason;
@@ -108,7 +111,8 @@ void database::serve_builtins() {
   };
   serve(execute_statement.name, write_signature<result, std::string, std::vector<parameter>>().text,
         in_transaction(
-            core_, make_write_handler<result, std::string, std::vector<parameter>>(run_statement)));
+            core_, {},
+            make_write_handler<result, std::string, std::vector<parameter>>(run_statement)));
   serve(explain_write.name, rpc::signature_of<rpc::explanation(rpc::explain_request)>().text,
         rpc::make_raw_handler<rpc::explanation, rpc::explain_request>(
             [&rpc = rpc_,

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -35,12 +36,23 @@ struct options {
   /// Whether a node of the primary creates fly's own tables (schema "fly") and brings them up to
   /// date, where its role may. FLY_SCHEMA=off; --no-schema.
   bool manage_schema = true;
+  /// How long the lease of the leader is good for, 500 ms to 60 s: nobody leads for that long after
+  /// the leader died without a word. It is renewed three times meanwhile. FLY_LEASE; --lease; in
+  /// milliseconds.
+  std::chrono::milliseconds lease{3000};
+  /// What stands between the node and its database.
+  enum class pooler_mode : std::uint8_t {
+    none,        ///< Nothing: a connection is a session.
+    transaction, ///< A pooler that gives each transaction a session (pgbouncer).
+  };
+  /// FLY_POOLER=transaction; --pooler=transaction. What it changes: docs/operating.md.
+  pooler_mode pooler = pooler_mode::none;
   /// Shown in pg_stat_activity, unless the URL names another. Empty: the cluster's `app`, or "fly".
   std::string application_name;
 
   /// Returns the defaults changed by the environment: DATABASE_URL, FLY_CONNECTIONS_MAX,
-  /// FLY_SCHEMA. A value
-  /// that cannot be used is kept and named by `validate()`.
+  /// FLY_SCHEMA, FLY_LEASE, FLY_POOLER. A value that cannot be used is kept and named by
+  /// `validate()`.
   static options from_env(const cluster::options& where,
                           const cluster::environment& lookup = cluster::process_environment);
 
@@ -52,6 +64,8 @@ struct options {
   caf::error validate() const;
 
 private:
+  void take_pooler(const std::string& text, const std::string& said);
+
   std::vector<std::string> unusable_; // "FLY_CONNECTIONS_MAX=banana", kept for validate()
 };
 

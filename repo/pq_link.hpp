@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <caf/expected.hpp>
@@ -47,6 +48,9 @@ public:
   /// most; after any error but errc::sql_failed the link is of no more use.
   /// Errors: errc::sql_failed as `to_error`; errc::database_unavailable.
   caf::expected<link_rows> query(const std::string& sql, time_point deadline);
+
+  /// Returns `text` as a literal of SQL; what is not in the connection's encoding as ''.
+  std::string quote(std::string_view text) const;
 
   /// Returns whether the connection is up, outside a transaction, and silent. Asks the socket, not
   /// the server: a session that was ended meanwhile is noticed.

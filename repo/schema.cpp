@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "fly/actors/error.hpp"
+#include "fly/repo/lease_tables.hpp"
 
 namespace fly::repo {
 
@@ -24,7 +25,8 @@ CREATE TABLE fly.timeline (
 );
 GRANT USAGE ON SCHEMA fly TO PUBLIC;
 GRANT SELECT ON fly.schema, fly.timeline TO PUBLIC;
-)"};
+)",
+                                                             "SELECT 1;", lease_tables};
 
 // A schema that one may not use is an error to to_regclass.
 constexpr auto version_is_readable = R"(SELECT EXISTS (SELECT FROM pg_namespace

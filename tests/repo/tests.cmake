@@ -6,6 +6,9 @@ fly_add_test_program(repo
     repo/database_url_test.cpp
     repo/explain_write_test.cpp
     repo/failover_test.cpp
+    repo/leader_test.cpp
+    repo/lease_term_test.cpp
+    repo/lease_test.cpp
     repo/lsn_test.cpp
     repo/lsn_tracker_test.cpp
     repo/options_test.cpp
