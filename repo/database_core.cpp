@@ -29,8 +29,8 @@ caf::expected<std::string> local_url(const cluster::node& node, const options& s
 
 link_options link_of(const options& settings, const caf::expected<std::string>& url) {
   return {.url = url ? *url : std::string{},
-          .application_name =
-              settings.application_name.empty() ? "fly" : settings.application_name};
+          .application_name = settings.application_name.empty() ? "fly" : settings.application_name,
+          .pooled = settings.pooler == options::pooler_mode::transaction};
 }
 
 /// Room in a frame for what stands around a result.
@@ -163,7 +163,7 @@ void database_core::keep() {
   auto link = pq_link::open(link_, now + connect_timeout_);
   if (!link)
     return roles_->failed(text_of(link.error()));
-  auto server = identify(*link, clock::now() + connect_timeout_);
+  auto server = identify(*link, clock::now() + connect_timeout_, link_.pooled);
   if (!server)
     return roles_->failed(text_of(server.error()));
   if (server->in_recovery)
@@ -178,11 +178,7 @@ void database_core::prepare(pq_link& link, const server_identity& server) {
   if (prepared_ && same_server(*prepared_, server) && prepared_->timeline == server.timeline)
     return;
   auto deadline = clock::now() + connect_timeout_;
-  // A commit must not wait here for a replica that is away.
-  auto set = link.query("SET synchronous_commit = local", deadline);
-  auto reason = set ? caf::error{} : set.error();
-  if (!reason && manage_schema_)
-    reason = ensure_schema(link, deadline);
+  auto reason = manage_schema_ ? ensure_schema(link, deadline) : caf::error{};
   if (!reason) {
     auto version = read_schema_version(link, deadline);
     if (!version)

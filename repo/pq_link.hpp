@@ -24,6 +24,9 @@ struct link_options {
   /// Opens it to a WAL sender, which takes replication commands beside SQL. The role must have
   /// REPLICATION.
   bool replication = false;
+  /// Whether a pooler in transaction mode stands between: a new connection may be an old session,
+  /// and there is no way to a WAL sender.
+  bool pooled = false;
 };
 
 /// The rows of a result, each a field or NULL.

@@ -95,8 +95,10 @@ caf::error ensure_schema(pq_link& link, pq_link::time_point deadline) {
   if (*version >= schema_version)
     return {};
   // A lock of the transaction, which a pooler in transaction mode keeps, too. The number is "fly".
+  // The commit must not wait here for a replica that is away.
   if (auto reason = run(link,
-                        "BEGIN; SET LOCAL lock_timeout = '2s'; SET LOCAL client_min_messages = "
+                        "BEGIN; SET LOCAL synchronous_commit = local; "
+                        "SET LOCAL lock_timeout = '2s'; SET LOCAL client_min_messages = "
                         "error; SELECT pg_advisory_xact_lock(6712441)",
                         deadline))
     return reason;
@@ -130,6 +132,8 @@ namespace {
 std::optional<timeline_history> ask_for_history(pq_link& link, link_options options,
                                                 std::uint32_t timeline,
                                                 pq_link::time_point deadline) {
+  if (options.pooled)
+    return std::nullopt;
   auto may = link.query(
       "SELECT rolreplication OR rolsuper FROM pg_roles WHERE rolname = current_user", deadline);
   if (!may || only_field(*may) != "t")
@@ -193,7 +197,9 @@ caf::error note_timeline(pq_link& link, const link_options& options, const serve
   for (const auto& [timeline, start] : found.all())
     rows += (rows.empty() ? "" : ", ") + values_of(now.system, timeline, start);
   return run(link,
-             "INSERT INTO fly.timeline (system, timeline, parent, left_at) VALUES " + rows +
+             "SET LOCAL synchronous_commit = local; INSERT INTO fly.timeline (system, timeline, "
+             "parent, left_at) VALUES " +
+                 rows +
                  " ON CONFLICT (system, timeline) DO UPDATE SET parent = excluded.parent, left_at "
                  "= excluded.left_at WHERE fly.timeline.left_at IS NULL AND excluded.left_at IS "
                  "NOT NULL",

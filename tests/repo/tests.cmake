@@ -12,6 +12,7 @@ fly_add_test_program(repo
     repo/lsn_test.cpp
     repo/lsn_tracker_test.cpp
     repo/options_test.cpp
+    repo/pooler_test.cpp
     repo/position_test.cpp
     repo/postgres_test.cpp
     repo/promotion_test.cpp
