@@ -74,6 +74,9 @@ enum class errc : std::uint8_t {
   key_fenced = 24,
   /// The key was used before, with another function or other arguments.
   key_reused = 25,
+  /// The member that was asked does not hold the lease of the leader; the text names who does. Or
+  /// it lost it while a leader's write ran: deposed, and nothing of the write remains.
+  not_leader = 26,
 
   // -- it ran
   // --------------------------------------------------------------------------------------

@@ -24,7 +24,10 @@ std::vector<char> encode(const beat& value) {
       .number(database.lsn)
       .number(static_cast<std::int64_t>(database.lag.count()))
       .text(std::string_view{database.reason}.substr(0, reason_bytes_max))
-      .number(database.server);
+      .number(database.server)
+      .number(database.lease.timeline)
+      .number(database.lease.counter)
+      .number(static_cast<std::uint8_t>(database.leads));
   return out.take();
 }
 
@@ -46,6 +49,11 @@ caf::expected<beat> decode_beat(std::span<const std::byte> payload) {
   result.database.reason = in.text();
   if (in.ok() && !in.rest().empty()) // not sent by the first version
     result.database.server = in.number<std::uint64_t>();
+  if (in.ok() && !in.rest().empty()) { // nor this
+    result.database.lease.timeline = in.number<std::uint32_t>();
+    result.database.lease.counter = in.number<std::uint64_t>();
+    result.database.leads = in.number<std::uint8_t>() == 1;
+  }
   if (!in.ok() || result.database.reason.size() > reason_bytes_max)
     return make_error(errc::malformed_frame, "a heartbeat that ends too early, or is too long");
   return result;

@@ -18,9 +18,13 @@ std::string_view to_string(enum claim::role role) noexcept {
   return "primary";
 }
 
+std::string to_string(const epoch& which) {
+  return std::to_string(which.timeline) + "/" + std::to_string(which.counter);
+}
+
 bool differs_in_kind(const claim& a, const claim& b) noexcept {
   return a.role != b.role || a.system != b.system || a.timeline != b.timeline ||
-         a.server != b.server || a.reason != b.reason;
+         a.server != b.server || a.reason != b.reason || a.lease != b.lease || a.leads != b.leads;
 }
 
 std::string_view to_string(presence state) noexcept {

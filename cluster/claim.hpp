@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <compare>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -8,6 +9,21 @@
 #include "fly/cluster/member.hpp"
 
 namespace fly::cluster {
+
+/// A turn of leadership, ordered by timeline and then by counter: an old primary that is cut off
+/// and the replica that was promoted both count on, and never give out the same one. 0/0 is none. A
+/// value.
+struct epoch {
+  /// The timeline of the database when the turn began, from 1.
+  std::uint32_t timeline = 0;
+  /// Goes up by one each time the lease is taken.
+  std::uint64_t counter = 0;
+
+  friend auto operator<=>(const epoch&, const epoch&) = default;
+};
+
+/// Returns "2/17": timeline and counter.
+std::string to_string(const epoch& which);
 
 /// What a node says of its database; travels with each heartbeat. A value.
 struct claim {
@@ -33,6 +49,11 @@ struct claim {
   std::uint64_t server = 0;
   /// Why it is unreachable, or what does not work with it, for people.
   std::string reason{};
+  /// The latest turn of leadership that this node has read in its database; counter 0 before the
+  /// first answer. 0/0 where there is no lease: a replica, or fly's tables are missing.
+  epoch lease{};
+  /// Whether that turn is this node's.
+  bool leads = false;
 
   friend bool operator==(const claim&, const claim&) = default;
 };
@@ -41,7 +62,7 @@ struct claim {
 std::string_view to_string(enum claim::role role) noexcept;
 
 /// Returns whether `a` and `b` differ in what decides where work goes (role, system, timeline,
-/// server, reason), not only in how far the data is.
+/// server, reason, lease), not only in how far the data is.
 bool differs_in_kind(const claim& a, const claim& b) noexcept;
 
 /// What a node knows of a member's life.

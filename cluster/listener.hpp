@@ -32,6 +32,10 @@ public:
   /// have changed: `node::views()` and its siblings have the new state.
   virtual void on_change() = 0;
 
+  /// Says that another member leads, or nobody, or the same one for another turn:
+  /// `node::leader()` has the new state. Called before `on_change`.
+  virtual void on_leader() {}
+
   /// Says, once, that the node is about to leave: refuse new work, so that the others choose
   /// elsewhere, and return when what runs has ended, at `until` at the latest. Called on the thread
   /// that leaves, which may block; links are up, and frames come meanwhile.

@@ -99,7 +99,11 @@ void mesh::publish(bool changed) {
   for (const auto& [link, what] : connections_)
     if (what->up && membership_.link_to(what->up->peer().id) == link)
       next.channels.emplace(what->up->peer().id, what->up);
+  bool other_leader = next.primary.leader != before.leader ||
+                      (!before.leader.empty() && next.primary.lease != before.lease);
   board_.pin(std::move(next));
+  if (other_leader)
+    listeners_.each([](listener& who) { who.on_leader(); });
   if (changed)
     listeners_.each([](listener& who) { who.on_change(); });
 }

@@ -52,9 +52,10 @@ std::vector<member> node::region_nodes(std::string_view region) const {
 
 std::optional<member> node::leader() const {
   auto latest = core_->read();
-  if (latest->primary.group.empty() || !latest->primary.conflict.empty())
-    return std::nullopt;
-  return latest->primary.group.front();
+  for (const auto& who : latest->primary.group)
+    if (who.id == latest->primary.leader)
+      return who;
+  return std::nullopt;
 }
 
 member node::self() const {

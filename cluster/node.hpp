@@ -75,8 +75,11 @@ public:
   /// Returns the members of `region`, sorted by id; empty where there is none.
   std::vector<member> region_nodes(std::string_view region) const;
 
-  /// Returns the member with the smallest id of the primary group; nothing where that is empty, or
-  /// two servers claim to be primary.
+  /// Returns the member of the primary group that holds the lease of the leader, as the members
+  /// tell it: a moment late, and no fence; a write that must run on the leader alone is served with
+  /// `on_leader`. Where no database is attached, or none has fly's own tables, the member with the
+  /// smallest id of the primary group. Nothing where nobody leads, or two servers claim to be
+  /// primary. `listener::on_leader` tells of each change.
   std::optional<member> leader() const;
 
   /// Returns this node's own description. The address is known from the start.

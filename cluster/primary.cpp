@@ -81,6 +81,13 @@ std::vector<std::pair<log_level, std::string>> changes(const primary_state& befo
   if (now.zombies != before.zombies && !now.zombies.empty())
     result.emplace_back(log_level::error, "still writable on a timeline that was left: " +
                                               joined(now.zombies) + "; nothing is routed there");
+  bool by_lease = now.lease != epoch{} || before.lease != epoch{};
+  if (by_lease && now.leader.empty() && !before.leader.empty())
+    result.emplace_back(log_level::warning, "nobody leads; " + before.leader + " did, epoch " +
+                                                to_string(before.lease));
+  else if (by_lease && !now.leader.empty() &&
+           (now.leader != before.leader || now.lease != before.lease))
+    result.emplace_back(log_level::info, now.leader + " leads, epoch " + to_string(now.lease));
   return result;
 }
 
@@ -109,6 +116,24 @@ void primary::judge(std::span<const member_view> views, primary_state& next) con
   next.server = server.value_or(0);
 }
 
+/// Of two who say that they lead the one of the later turn does: the other has not heard yet.
+void primary::find_leader(std::span<const member_view> views, primary_state& next) {
+  std::vector<const member_view*> group;
+  for (const auto& who : next.group)
+    for (const auto& view : views)
+      if (view.who.id == who.id)
+        group.push_back(&view);
+  for (const auto* view : group)
+    next.lease = std::max(next.lease, view->database.lease);
+  if (group.empty() || !next.conflict.empty())
+    return;
+  if (next.lease == epoch{})
+    next.leader = group.front()->who.id;
+  for (const auto* view : group)
+    if (view->database.leads && view->database.lease == next.lease)
+      next.leader = view->who.id;
+}
+
 bool primary::update(std::span<const member_view> views) {
   primary_state next;
   next.region = state_.region;
@@ -133,6 +158,7 @@ bool primary::update(std::span<const member_view> views) {
         next.group.push_back(view.who);
   std::sort(next.group.begin(), next.group.end(),
             [](const member& a, const member& b) { return a.id < b.id; });
+  find_leader(views, next);
   if (!next.group.empty())
     next.region = next.group.front().region;
   bool changed = next != state_;

@@ -32,6 +32,12 @@ struct primary_state {
   std::vector<std::string> conflict;
   /// Ids of live members with a writable database on a timeline that was left. Sorted.
   std::vector<std::string> zombies;
+  /// The highest turn of leadership that any of the group tells of; 0/0 where none of them has a
+  /// lease.
+  epoch lease{};
+  /// Id of the member of the group whose turn that is; of those without a lease the smallest id.
+  /// Empty where nobody leads.
+  std::string leader{};
 
   friend bool operator==(const primary_state&, const primary_state&) = default;
 };
@@ -58,6 +64,7 @@ public:
 
 private:
   void judge(std::span<const member_view> views, primary_state& next) const;
+  static void find_leader(std::span<const member_view> views, primary_state& next);
 
   std::string label_;
   primary_state state_;

@@ -5,7 +5,7 @@ fly_packages=(
   g++ make cmake ninja-build ccache pkg-config ca-certificates
   libcaf-dev libpqxx-dev libboost-program-options-dev libc-ares-dev libssl-dev
   libcpp-httplib-dev nlohmann-json3-dev prometheus-cpp-dev
-  doctest-dev clang-format postgresql postgresql-client dnsmasq-base curl procps iproute2
+  doctest-dev clang-format postgresql postgresql-client pgbouncer dnsmasq-base curl procps iproute2
 )
 
 # Prints to stderr, so that a program's own output stays clean.

@@ -15,6 +15,7 @@
 #include "fly/repo/explain_write.hpp"
 #include "fly/repo/ledger.hpp"
 #include "fly/repo/statement.hpp"
+#include "fly/repo/transaction.hpp"
 
 namespace fly::repo {
 
@@ -83,9 +84,10 @@ bound_database database::once() const {
 namespace {
 
 rpc::raw_handler in_transaction(std::shared_ptr<database_core> core, std::string name,
-                                const rpc::signature& signature, raw_write_handler handler) {
+                                const rpc::signature& signature, serve_options options,
+                                raw_write_handler handler) {
   return
-      [core = std::move(core), name = std::move(name), fingerprint = signature.fingerprint,
+      [core = std::move(core), name = std::move(name), fingerprint = signature.fingerprint, options,
        handler = std::move(handler)](const rpc::call_context& context,
                                      std::span<const char> arguments) -> caf::expected<rpc::bytes> {
         auto key = take_key(arguments);
@@ -93,23 +95,23 @@ rpc::raw_handler in_transaction(std::shared_ptr<database_core> core, std::string
           return std::move(key.error());
         auto run = [&](pqxx::transaction_base& tx) { return handler(tx, arguments); };
         if (key->empty())
-          return core->run_write(context, run);
+          return core->run_write(context, run, options.on_leader);
         if (auto wrong = check_key(*key))
           return wrong;
         auto once = keyed_call(std::move(*key), name, fingerprint, arguments);
-        return core->run_write(context, run, &once);
+        return core->run_write(context, run, options.on_leader, &once);
       };
 }
 
 } // namespace
 
-caf::error database::serve_raw(std::string name, const rpc::signature& signature, serve_options,
-                               raw_write_handler handler) {
+caf::error database::serve_raw(std::string name, const rpc::signature& signature,
+                               serve_options options, raw_write_handler handler) {
   if (core_->unusable())
     return core_->unusable();
   std::lock_guard guard{own_->mutex};
   auto reason = rpc_.serve_raw(name, signature.text, {},
-                               in_transaction(core_, name, signature, std::move(handler)));
+                               in_transaction(core_, name, signature, options, std::move(handler)));
   if (!reason)
     own_->served.push_back(std::move(name));
   return reason;
@@ -124,7 +126,7 @@ void database::serve_builtins() {
   auto serve_write = [&]<class R, class... Args>(const write<R(Args...)>& f, auto handler) {
     const auto& signature = write_signature<R, Args...>();
     serve(f.name, signature.text,
-          in_transaction(core_, std::string{f.name}, signature,
+          in_transaction(core_, std::string{f.name}, signature, {},
                          make_write_handler<R, Args...>(std::move(handler))));
   };
   serve_write(execute_statement, run_statement);

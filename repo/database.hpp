@@ -49,7 +49,13 @@ struct call_options {
 };
 
 /// What a node says of a write when it serves it.
-struct serve_options {};
+struct serve_options {
+  /// Runs it on the leader alone, the one member of the primary group that holds the lease; calls
+  /// find it by themselves, and wait for one until their deadline. A leader that has lost the lease
+  /// meanwhile cannot commit: errc::not_leader, nothing remains. Takes fly's own tables
+  /// (docs/rights.md). Without it a write runs on any member of the primary group.
+  bool on_leader = false;
+};
 
 /// What a database is doing, a moment ago.
 struct database_counts {

@@ -13,6 +13,7 @@
 #include "fly/repo/ledger.hpp"
 #include "fly/repo/schema.hpp"
 #include "fly/repo/server_identity.hpp"
+#include "fly/repo/transaction.hpp"
 #include "fly/repo/write_reply.hpp"
 
 namespace fly::repo {
@@ -29,8 +30,8 @@ caf::expected<std::string> local_url(const cluster::node& node, const options& s
 
 link_options link_of(const options& settings, const caf::expected<std::string>& url) {
   return {.url = url ? *url : std::string{},
-          .application_name =
-              settings.application_name.empty() ? "fly" : settings.application_name};
+          .application_name = settings.application_name.empty() ? "fly" : settings.application_name,
+          .pooled = settings.pooler == options::pooler_mode::transaction};
 }
 
 /// Room in a frame for what stands around a result.
@@ -74,6 +75,11 @@ database_core::database_core(cluster::node& node, const options& settings,
       roles_(std::make_shared<role_board>(
           settings.fresh_interval,
           [this](const role_report& report) { node_.announce(claim_of(report)); })),
+      leading_(std::make_shared<leadership>(
+          node,
+          leadership_options{
+              .link = link_, .connect_timeout = settings.connect_timeout, .lasts = settings.lease},
+          [roles = roles_] { roles->tell_again(); })),
       tracker_(std::make_shared<lsn_tracker>(
           tracker_options{.watcher = {.link = link_, .connect_timeout = settings.connect_timeout},
                           .waiters_max = settings.waiters_max,
@@ -92,14 +98,19 @@ database_core::database_core(cluster::node& node, const options& settings,
     tracker_->close();
   } else {
     node_.announce(claim_of(roles_->report()));
+    node_.listen(leading_);
   }
 }
 
 cluster::claim database_core::claim_of(const role_report& report) const {
   auto result = to_claim(report);
-  std::lock_guard guard{mutex_};
-  if (result.reason.empty())
-    result.reason = without_;
+  {
+    std::lock_guard guard{mutex_};
+    if (result.reason.empty())
+      result.reason = without_;
+  }
+  if (report.role == database_role::primary)
+    leading_->fill(result);
   return result;
 }
 
@@ -117,20 +128,32 @@ caf::error database_core::left_behind() const {
 
 caf::expected<rpc::bytes> database_core::run_write(const rpc::call_context& context,
                                                    const transaction_runner::write_body& body,
-                                                   const keyed_write* once) {
+                                                   bool on_leader, const keyed_write* once) {
   if (auto refused = left_behind())
     return refused;
+  cluster::epoch turn; // before BEGIN: whoever leads later has another one
+  if (on_leader) {
+    auto held = leading_->turn();
+    if (!held)
+      return std::move(held.error());
+    turn = *held;
+  }
   auto outcome = runner_.run_write(
       context.deadline,
-      [&](pqxx::transaction_base& tx) -> caf::expected<rpc::bytes> {
+      [&](transaction& tx) -> caf::expected<rpc::bytes> {
         auto value = body(tx);
         if (auto refused = left_behind()) // heard while the function ran: it is rolled back
           return refused;
+        if (on_leader)
+          tx.before_commit(fence_of(turn));
         return value;
       },
       context.parts, once);
-  if (!outcome)
+  if (!outcome) {
+    if (on_leader && outcome.error() == errc::not_leader)
+      leading_->deposed(turn);
     return std::move(outcome.error());
+  }
   auto self = node_.self();
   bool ran_here = context.caller.id == self.id && context.caller.incarnation == self.incarnation;
   return encode_reply({.where = outcome->where,
@@ -149,7 +172,7 @@ void database_core::keep() {
   auto link = pq_link::open(link_, now + connect_timeout_);
   if (!link)
     return roles_->failed(text_of(link.error()));
-  auto server = identify(*link, clock::now() + connect_timeout_);
+  auto server = identify(*link, clock::now() + connect_timeout_, link_.pooled);
   if (!server)
     return roles_->failed(text_of(server.error()));
   if (server->in_recovery)
@@ -183,11 +206,7 @@ void database_core::prepare(pq_link& link, const server_identity& server) {
   if (prepared_ && same_server(*prepared_, server) && prepared_->timeline == server.timeline)
     return;
   auto deadline = clock::now() + connect_timeout_;
-  // A commit must not wait here for a replica that is away.
-  auto set = link.query("SET synchronous_commit = local", deadline);
-  auto reason = set ? caf::error{} : set.error();
-  if (!reason && manage_schema_)
-    reason = ensure_schema(link, deadline);
+  auto reason = manage_schema_ ? ensure_schema(link, deadline) : caf::error{};
   if (!reason) {
     auto version = read_schema_version(link, deadline);
     if (!version)
@@ -204,6 +223,8 @@ void database_core::prepare(pq_link& link, const server_identity& server) {
 }
 
 void database_core::close() {
+  leading_->leave();
+  node_.unlisten(leading_.get());
   roles_->close();
   tracker_->close();
   pool_.close();
@@ -223,13 +244,30 @@ caf::behavior cutter(caf::event_based_actor* self, const std::shared_ptr<databas
   };
 }
 
+/// Keeps the lease, whatever the keeper itself waits for.
+caf::behavior leader(caf::event_based_actor* self, const std::shared_ptr<database_core>& core,
+                     std::uint64_t me) {
+  constexpr std::chrono::milliseconds look_interval{50};
+  self->send(self, caf::tick_atom::value);
+  return {
+      [self, core, me, look_interval](caf::tick_atom) {
+        if (!core->seat()->is(me))
+          return self->quit();
+        core->leading().look();
+        self->delayed_send(self, look_interval, caf::tick_atom::value);
+      },
+  };
+}
+
 caf::behavior keeper(caf::event_based_actor* self, const std::shared_ptr<database_core>& core,
                      std::uint64_t me) {
   constexpr std::chrono::milliseconds look_interval{100};
   auto helper = self->spawn(cutter, core);
-  self->attach_functor([core, me, helper] {
+  auto leads = self->spawn<caf::detached>(leader, core, me);
+  self->attach_functor([core, me, helper, leads] {
     core->seat()->leave(me);
     caf::anon_send_exit(helper, caf::exit_reason::kill);
+    caf::anon_send_exit(leads, caf::exit_reason::kill);
   });
   self->send(self, caf::tick_atom::value);
   return {

@@ -11,6 +11,7 @@
 #include "fly/cluster/claim.hpp"
 #include "fly/repo/connection_pool.hpp"
 #include "fly/repo/driver_seat.hpp"
+#include "fly/repo/leadership.hpp"
 #include "fly/repo/lsn_tracker.hpp"
 #include "fly/repo/options.hpp"
 #include "fly/repo/role_board.hpp"
@@ -34,15 +35,17 @@ public:
   database_core(cluster::node& node, const options& settings);
 
   /// Runs a write for the caller of `context` and returns the encoded answer (write_reply.hpp);
-  /// with `once`, once for its key.
+  /// with `once`, once for its key. One of the leader runs only while this node holds the lease,
+  /// and is committed only if it has held it without a break. Errors: as
+  /// `transaction_runner::run_write`; errc::not_primary, errc::not_leader.
   caf::expected<rpc::bytes> run_write(const rpc::call_context& context,
-                                      const transaction_runner::write_body& body,
+                                      const transaction_runner::write_body& body, bool on_leader,
                                       const keyed_write* once = nullptr);
 
   /// Does what is due: a fresh look at the role. Blocks.
   void keep();
 
-  /// Ends all waits, closes the pool, announces nothing any more. Idempotent.
+  /// Hands the lease over, ends all waits, closes the pool, announces nothing any more. Idempotent.
   void close();
 
   /// Why nothing works, for options that cannot be used; empty otherwise.
@@ -50,6 +53,7 @@ public:
   transaction_runner& runner() noexcept { return runner_; }
   connection_pool& pool() noexcept { return pool_; }
   role_board& roles() noexcept { return *roles_; }
+  leadership& leading() noexcept { return *leading_; }
   const std::shared_ptr<lsn_tracker>& tracker() const noexcept { return tracker_; }
   const std::shared_ptr<driver_seat>& seat() const noexcept { return seat_; }
 
@@ -72,6 +76,7 @@ private:
   mutable std::mutex mutex_;
   std::string without_; // guarded by mutex_; why fly's own tables are not as they should be
   std::shared_ptr<role_board> roles_;
+  std::shared_ptr<leadership> leading_;
   std::shared_ptr<lsn_tracker> tracker_;
   std::shared_ptr<driver_seat> seat_ = std::make_shared<driver_seat>();
   connection_pool pool_;

@@ -31,13 +31,6 @@ po::typed_value<std::uint32_t>* interval(milliseconds& field) {
       ->notifier([&field](std::uint32_t value) { field = milliseconds{value}; });
 }
 
-/// Reads a number from the environment; false where it is none.
-template <class Number>
-bool read_number(const std::string& text, Number& number) {
-  auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number);
-  return code == std::errc{} && end == text.data() + text.size();
-}
-
 } // namespace
 
 options options::from_env(const cluster::options& where, const cluster::environment& lookup) {
@@ -45,15 +38,23 @@ options options::from_env(const cluster::options& where, const cluster::environm
   result.application_name = where.app;
   if (auto url = lookup("DATABASE_URL"))
     result.database_url = *url;
-  if (auto text = lookup("FLY_CONNECTIONS_MAX"))
-    if (!read_number(*text, result.connections_max))
-      result.unusable_.push_back("FLY_CONNECTIONS_MAX=" + *text);
-  if (auto text = lookup("FLY_KEY_LIFETIME")) {
-    std::uint32_t seconds = 0;
-    if (!read_number(*text, seconds))
-      result.unusable_.push_back("FLY_KEY_LIFETIME=" + *text);
-    result.key_lifetime = std::chrono::seconds{seconds};
-  }
+  auto read = [&](const char* name, auto& value) {
+    auto text = lookup(name);
+    if (!text)
+      return;
+    auto [end, code] = std::from_chars(text->data(), text->data() + text->size(), value);
+    if (code != std::errc{} || end != text->data() + text->size())
+      result.unusable_.push_back(std::string{name} + "=" + *text);
+  };
+  read("FLY_CONNECTIONS_MAX", result.connections_max);
+  auto key_lifetime = static_cast<std::int32_t>(result.key_lifetime.count());
+  read("FLY_KEY_LIFETIME", key_lifetime);
+  result.key_lifetime = std::chrono::seconds{key_lifetime};
+  auto lease = static_cast<std::int32_t>(result.lease.count());
+  read("FLY_LEASE", lease);
+  result.lease = milliseconds{lease};
+  if (auto text = lookup("FLY_POOLER"))
+    result.take_pooler(*text, "FLY_POOLER=" + *text);
   if (auto text = lookup("FLY_SCHEMA")) {
     result.manage_schema = *text != "off";
     if (*text != "off" && *text != "on")
@@ -62,15 +63,26 @@ options options::from_env(const cluster::options& where, const cluster::environm
   return result;
 }
 
+void options::take_pooler(const std::string& text, const std::string& said) {
+  pooler = text == "transaction" ? pooler_mode::transaction : pooler_mode::none;
+  if (text != "transaction" && text != "none")
+    unusable_.push_back(said);
+}
+
 void options::describe(po::options_description& flags) {
   // Without a default value: the URL has a password, and help texts are shown to everybody.
   flags.add_options()("database-url", po::value<std::string>(&database_url)->value_name("URL"),
                       "the local database (DATABASE_URL)") //
       ("connections-max",
        po::value<std::size_t>(&connections_max)->value_name("N")->default_value(connections_max),
-       "most connections to it (FLY_CONNECTIONS_MAX)")                                    //
-      ("connect-timeout", interval(connect_timeout), "longest time to open a connection") //
-      ("role-interval", interval(role_interval), "time between two looks at its role")    //
+       "most connections to it (FLY_CONNECTIONS_MAX)")                                     //
+      ("connect-timeout", interval(connect_timeout), "longest time to open a connection")  //
+      ("role-interval", interval(role_interval), "time between two looks at its role")     //
+      ("lease", interval(lease), "how long the leader leads without renewing (FLY_LEASE)") //
+      ("pooler",
+       po::value<std::string>()->value_name("MODE")->notifier(
+           [this](const std::string& text) { take_pooler(text, "--pooler=" + text); }),
+       "a pooler before it: none or transaction (FLY_POOLER)") //
       ("key-lifetime",
        po::value<std::uint32_t>()
            ->value_name("S")
@@ -100,6 +112,8 @@ caf::error options::validate() const {
     return out_of_range("fresh_interval", fresh_interval.count(), "10 to 60,000 ms");
   if (key_lifetime < std::chrono::minutes{1} || key_lifetime > std::chrono::hours{24 * 365})
     return out_of_range("key-lifetime", key_lifetime.count(), "60 to 31,536,000 s");
+  if (lease < milliseconds{500} || lease > milliseconds{60'000})
+    return out_of_range("lease", lease.count(), "500 to 60,000 ms");
   if (waiters_max < 1)
     return out_of_range("waiters_max", 0, "1 and more");
   return {};

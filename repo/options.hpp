@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -38,11 +39,23 @@ struct options {
   /// How long fly remembers the key of a write that happens once, 1 minute to 365 days: longer than
   /// anybody tries again. FLY_KEY_LIFETIME, --key-lifetime, in seconds.
   std::chrono::seconds key_lifetime{24 * 3600};
+  /// How long the lease of the leader is good for, 500 ms to 60 s: nobody leads for that long after
+  /// the leader died without a word. It is renewed three times meanwhile. FLY_LEASE; --lease; in
+  /// milliseconds.
+  std::chrono::milliseconds lease{3000};
+  /// What stands between the node and its database.
+  enum class pooler_mode : std::uint8_t {
+    none,        ///< Nothing: a connection is a session.
+    transaction, ///< A pooler that gives each transaction a session (pgbouncer).
+  };
+  /// FLY_POOLER=transaction; --pooler=transaction. What it changes: docs/operating.md.
+  pooler_mode pooler = pooler_mode::none;
   /// Shown in pg_stat_activity, unless the URL names another. Empty: the cluster's `app`, or "fly".
   std::string application_name;
 
   /// Returns the defaults changed by the environment: DATABASE_URL, FLY_CONNECTIONS_MAX,
-  /// FLY_SCHEMA, FLY_KEY_LIFETIME. A value that cannot be used is kept and named by `validate()`.
+  /// FLY_SCHEMA, FLY_KEY_LIFETIME, FLY_LEASE, FLY_POOLER. A value that cannot be used is kept and
+  /// named by `validate()`.
   static options from_env(const cluster::options& where,
                           const cluster::environment& lookup = cluster::process_environment);
 
@@ -54,6 +67,8 @@ struct options {
   caf::error validate() const;
 
 private:
+  void take_pooler(const std::string& text, const std::string& said);
+
   std::vector<std::string> unusable_; // "FLY_CONNECTIONS_MAX=banana", kept for validate()
 };
 

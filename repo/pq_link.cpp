@@ -158,6 +158,12 @@ caf::expected<link_rows> pq_link::query(const std::string& sql, time_point deadl
   return rows;
 }
 
+std::string pq_link::quote(std::string_view text) const {
+  std::unique_ptr<char, decltype(&PQfreemem)> literal{
+      PQescapeLiteral(raw(), text.data(), text.size()), &PQfreemem};
+  return literal ? literal.get() : "''";
+}
+
 bool pq_link::idle() const {
   if (PQtransactionStatus(raw()) != PQTRANS_IDLE)
     return false;

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <caf/expected.hpp>
@@ -23,6 +24,9 @@ struct link_options {
   /// Opens it to a WAL sender, which takes replication commands beside SQL. The role must have
   /// REPLICATION.
   bool replication = false;
+  /// Whether a pooler in transaction mode stands between: a new connection may be an old session,
+  /// and there is no way to a WAL sender.
+  bool pooled = false;
 };
 
 /// The rows of a result, each a field or NULL.
@@ -47,6 +51,9 @@ public:
   /// most; after any error but errc::sql_failed the link is of no more use.
   /// Errors: errc::sql_failed as `to_error`; errc::database_unavailable.
   caf::expected<link_rows> query(const std::string& sql, time_point deadline);
+
+  /// Returns `text` as a literal of SQL; what is not in the connection's encoding as ''.
+  std::string quote(std::string_view text) const;
 
   /// Returns whether the connection is up, outside a transaction, and silent. Asks the socket, not
   /// the server: a session that was ended meanwhile is noticed.

@@ -31,6 +31,11 @@ void role_board::refused() {
   tell();
 }
 
+void role_board::tell_again() {
+  std::lock_guard guard{mutex_};
+  tell(true);
+}
+
 role_board::clock::time_point role_board::fresh_due() const {
   std::lock_guard guard{mutex_};
   return roles_.fresh_due();
@@ -46,11 +51,12 @@ void role_board::close() {
   tell_ = nullptr;
 }
 
-void role_board::tell() {
+void role_board::tell(bool in_any_case) {
   constexpr std::chrono::milliseconds least_interval{900};
   auto now = clock::now();
   const auto& report = roles_.report();
-  if (!tell_ || (!differs_in_kind(report, told_) && now - told_at_ < least_interval))
+  bool news = in_any_case || differs_in_kind(report, told_) || now - told_at_ >= least_interval;
+  if (!tell_ || !news)
     return;
   told_ = report;
   told_at_ = now;

@@ -26,6 +26,9 @@ public:
   void failed(std::string reason);
   void refused();
 
+  /// Tells again, for what the listener adds of its own.
+  void tell_again();
+
   clock::time_point fresh_due() const;
   role_report report() const;
 
@@ -33,7 +36,7 @@ public:
   void close();
 
 private:
-  void tell(); // with the mutex held
+  void tell(bool in_any_case = false); // with the mutex held
 
   mutable std::mutex mutex_;
   role_watcher roles_;          // guarded by mutex_

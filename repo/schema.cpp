@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "fly/actors/error.hpp"
+#include "fly/repo/lease_tables.hpp"
 
 namespace fly::repo {
 
@@ -38,7 +39,8 @@ CREATE TABLE fly.ledger (
   at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 CREATE INDEX ledger_at ON fly.ledger (at);
-)"};
+)",
+                                                             lease_tables};
 
 // A schema that one may not use is an error to to_regclass.
 constexpr auto version_is_readable = R"(SELECT EXISTS (SELECT FROM pg_namespace
@@ -110,8 +112,10 @@ caf::error ensure_schema(pq_link& link, pq_link::time_point deadline) {
   if (*version >= schema_version)
     return {};
   // A lock of the transaction, which a pooler in transaction mode keeps, too. The number is "fly".
+  // The commit must not wait here for a replica that is away.
   if (auto reason = run(link,
-                        "BEGIN; SET LOCAL lock_timeout = '2s'; SET LOCAL client_min_messages = "
+                        "BEGIN; SET LOCAL synchronous_commit = local; "
+                        "SET LOCAL lock_timeout = '2s'; SET LOCAL client_min_messages = "
                         "error; SELECT pg_advisory_xact_lock(6712441)",
                         deadline))
     return reason;
@@ -137,7 +141,9 @@ caf::error grant_schema(pq_link& link, std::string_view role, pq_link::time_poin
   name += '"';
   return run(link,
              "GRANT USAGE ON SCHEMA fly TO " + name + "; GRANT SELECT ON fly.schema TO " + name +
-                 "; GRANT SELECT, INSERT, UPDATE, DELETE ON fly.timeline, fly.ledger TO " + name,
+                 "; GRANT SELECT, INSERT, UPDATE, DELETE ON fly.timeline, fly.ledger TO " + name +
+                 "; GRANT EXECUTE ON FUNCTION fly.take_lease, fly.end_lease, fly.hold_epoch TO " +
+                 name,
              deadline);
 }
 
@@ -163,6 +169,8 @@ namespace {
 std::optional<timeline_history> ask_for_history(pq_link& link, link_options options,
                                                 std::uint32_t timeline,
                                                 pq_link::time_point deadline) {
+  if (options.pooled)
+    return std::nullopt;
   auto may = link.query(
       "SELECT rolreplication OR rolsuper FROM pg_roles WHERE rolname = current_user", deadline);
   if (!may || only_field(*may) != "t")
@@ -226,7 +234,9 @@ caf::error note_timeline(pq_link& link, const link_options& options, const serve
   for (const auto& [timeline, start] : found.all())
     rows += (rows.empty() ? "" : ", ") + values_of(now.system, timeline, start);
   return run(link,
-             "INSERT INTO fly.timeline (system, timeline, parent, left_at) VALUES " + rows +
+             "SET LOCAL synchronous_commit = local; INSERT INTO fly.timeline (system, timeline, "
+             "parent, left_at) VALUES " +
+                 rows +
                  " ON CONFLICT (system, timeline) DO UPDATE SET parent = excluded.parent, left_at "
                  "= excluded.left_at WHERE fly.timeline.left_at IS NULL AND excluded.left_at IS "
                  "NOT NULL",

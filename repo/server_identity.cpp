@@ -11,11 +11,22 @@ namespace {
 
 // pg_walfile_name fails in recovery, so CASE keeps it away from there; there the control file knows
 // a timeline, late, and the WAL receiver knows it at once but tells pg_read_all_stats alone.
-constexpr auto question = R"(
+constexpr auto question_before = R"(
 SELECT (SELECT system_identifier FROM pg_control_system()),
   (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::int8,
   coalesce(host(inet_server_addr()) || ':' || inet_server_port(), ''),
-  r.recovering, current_setting('transaction_read_only')::bool,
+  r.recovering, current_setting('transaction_read_only')::bool OR )";
+
+// What a new session of this role in this database would begin with; the narrower setting wins
+// (PostgreSQL 15, ALTER ROLE).
+constexpr auto catalog_says_read_only = R"(coalesce((
+  SELECT split_part(given, '=', 2)::bool FROM pg_db_role_setting, unnest(setconfig) AS given
+  WHERE given LIKE 'default\_transaction\_read\_only=%'
+    AND setrole IN (0, (SELECT oid FROM pg_roles WHERE rolname = session_user))
+    AND setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+  ORDER BY setrole <> 0 DESC, setdatabase <> 0 DESC LIMIT 1), false))";
+
+constexpr auto question_after = R"(,
   CASE WHEN r.recovering
     THEN greatest((SELECT timeline_id FROM pg_control_checkpoint()),
                   (SELECT min_recovery_end_timeline FROM pg_control_recovery()),
@@ -44,8 +55,10 @@ bool same_server(const server_identity& a, const server_identity& b) noexcept {
   return a.system == b.system && a.started_us == b.started_us && a.address == b.address;
 }
 
-caf::expected<server_identity> identify(pq_link& link, pq_link::time_point deadline) {
-  auto rows = link.query(question, deadline);
+caf::expected<server_identity> identify(pq_link& link, pq_link::time_point deadline, bool pooled) {
+  std::string question = question_before;
+  question += pooled ? catalog_says_read_only : "false";
+  auto rows = link.query(question + question_after, deadline);
   if (!rows)
     return std::move(rows.error());
   server_identity result;

@@ -39,8 +39,11 @@ struct server_identity {
 /// Returns whether both are one start of one server: what is known of one holds for the other.
 bool same_server(const server_identity& a, const server_identity& b) noexcept;
 
-/// Asks a connection, in one round trip. Any role may ask.
+/// Asks a connection, in one round trip. Any role may ask. Where the session may be an old one of a
+/// pooler (`pooled`) it reads in the catalog whether a new one could write: the session does not
+/// hear of ALTER DATABASE or ROLE ... SET default_transaction_read_only.
 /// Errors: as `pq_link::query`; errc::database_unavailable where the answer makes no sense.
-caf::expected<server_identity> identify(pq_link& link, pq_link::time_point deadline);
+caf::expected<server_identity> identify(pq_link& link, pq_link::time_point deadline,
+                                        bool pooled = false);
 
 } // namespace fly::repo

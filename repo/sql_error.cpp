@@ -10,6 +10,7 @@
 #include <pqxx/except>
 
 #include "fly/actors/error.hpp"
+#include "fly/repo/lease.hpp"
 
 namespace fly::repo {
 
@@ -71,6 +72,10 @@ caf::error to_error(const server_error& what) {
 caf::error to_write_error(const server_error& what) {
   if (what.sqlstate == "25006")
     return make_error(errc::not_primary, what.message, details_of(what));
+  if (what.sqlstate == epoch_is_over)
+    return make_error(errc::not_leader,
+                      "deposed while the write ran, nothing of it remains: " + what.message,
+                      details_of(what));
   return to_error(what);
 }
 

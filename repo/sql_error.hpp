@@ -16,7 +16,8 @@ namespace fly::repo {
 caf::error to_error(const server_error& what);
 
 /// As `to_error`, but for a statement of a transaction that may write: SQLSTATE 25006 (read-only)
-/// is errc::not_primary, nothing remains.
+/// is errc::not_primary, and the fence of a leader's write whose epoch is over errc::not_leader;
+/// nothing remains.
 caf::error to_write_error(const server_error& what);
 
 /// Turns an exception that left a function into an error, before the commit was sent: nothing

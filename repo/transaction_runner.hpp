@@ -21,6 +21,8 @@ class transaction_base;
 
 namespace fly::repo {
 
+class transaction;
+
 /// The part of a write's time that the guard, COMMIT and the reading of the position take: one
 /// round trip to the database.
 inline constexpr std::string_view commit_part = "commit";
@@ -43,8 +45,8 @@ struct write_outcome {
 class transaction_runner {
 public:
   using time_point = std::chrono::steady_clock::time_point;
-  /// Runs a function and encodes its result. May throw.
-  using write_body = std::function<caf::expected<rpc::bytes>(pqxx::transaction_base&)>;
+  /// Runs a function and encodes its result. May throw, and may add what rides with the commit.
+  using write_body = std::function<caf::expected<rpc::bytes>(transaction&)>;
   using read_body = std::function<caf::error(pqxx::transaction_base&)>;
 
   /// Returns whether reads belong on this server.

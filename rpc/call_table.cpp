@@ -158,6 +158,8 @@ caf::error no_answer(const call& ended, call_table::time_point now, const std::s
     return make_error(errc::no_node_in_region,
                       "no member in region " + ended.whom.name + " for " + ended.name + seen);
   case target::kind::primary:
+    if (ended.refusal == errc::not_leader)
+      return make_error(errc::not_leader, "no leader for " + ended.name + seen);
     return make_error(errc::no_primary, "no primary for " + ended.name + seen);
   case target::kind::member:
     break;

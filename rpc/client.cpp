@@ -17,9 +17,10 @@ using clock = std::chrono::steady_clock;
 
 /// Returns whether another member can be asked, or the same one later: nothing ran.
 bool can_go_elsewhere(const caf::error& reason) {
-  if (reason == errc::overloaded || reason == errc::database_unavailable)
-    return details_of(reason).contains(not_started_detail);
-  return reason == errc::not_primary || reason == errc::shutting_down;
+  if (reason == errc::not_primary || reason == errc::shutting_down)
+    return true;
+  return effect_of(reason) == effect::nothing_ran &&
+         details_of(reason).contains(not_started_detail);
 }
 
 caf::error with_both_signatures(const call& ended, const caf::error& reason) {

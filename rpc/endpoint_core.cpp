@@ -61,6 +61,7 @@ void endpoint_core::open() {
     return std::int64_t{std::chrono::duration_cast<std::chrono::microseconds>(now).count()};
   });
   serve_own(members, [&node = node_] { return report(node.views()); }); // cleared before it ends
+  serve_own(leader, [&node = node_] { return report(node.primary()); });
   announce();
   node_.listen(shared_from_this());
   refresh_routes();

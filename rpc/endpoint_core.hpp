@@ -31,7 +31,8 @@ class endpoint_core final : public cluster::listener,
 public:
   endpoint_core(cluster::node& node, endpoint_options options);
 
-  /// Begins to hear of the cluster, and serves "fly.describe", "fly.members", "fly.clock".
+  /// Begins to hear of the cluster, and serves "fly.describe", "fly.members", "fly.leader",
+  /// "fly.clock".
   void open();
 
   /// Ends all calls, waits for running functions, and hears nothing any more. Blocks; idempotent.

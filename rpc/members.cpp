@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "fly/cluster/claim.hpp"
+#include "fly/cluster/primary.hpp"
 
 namespace fly::rpc {
 
@@ -29,6 +30,10 @@ std::vector<member_report> report(const std::vector<cluster::member_view>& views
          .since_us = duration_cast<microseconds>(view.since.time_since_epoch()).count(),
          .round_trip_us = view.round_trip.count()});
   return result;
+}
+
+leader_report report(const cluster::primary_state& state) {
+  return {state.leader, state.lease.timeline, state.lease.counter};
 }
 
 } // namespace fly::rpc

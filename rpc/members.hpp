@@ -10,7 +10,8 @@
 
 namespace fly::cluster {
 struct member_view;
-}
+struct primary_state;
+} // namespace fly::cluster
 
 namespace fly::rpc {
 
@@ -41,10 +42,28 @@ auto inspect(Inspector& f, member_report& x) {
            x.since_us, x.round_trip_us);
 }
 
+/// Who leads, as one member sees it: see cluster::node::leader. A value.
+struct leader_report {
+  std::string id;             ///< Empty where nobody leads.
+  std::uint32_t timeline = 0; ///< Of the epoch; 0 where there is no lease, and then it is no fence.
+  std::uint64_t counter = 0;  ///< Of the epoch.
+};
+
+template <class Inspector>
+auto inspect(Inspector& f, leader_report& x) {
+  return f(caf::meta::type_name("fly::leader_report"), x.id, x.timeline, x.counter);
+}
+
+/// Served by every endpoint: who leads.
+inline constexpr function<leader_report()> leader{"fly.leader"};
+
 /// Served by every endpoint: the members as it sees them, itself included.
 inline constexpr function<std::vector<member_report>()> members{"fly.members"};
 
 /// Returns `views` in the form that travels.
 std::vector<member_report> report(const std::vector<cluster::member_view>& views);
+
+/// Returns who leads in the form that travels.
+leader_report report(const cluster::primary_state& state);
 
 } // namespace fly::rpc

@@ -144,7 +144,9 @@ private:
     auto rows = json::array();
     for (const auto& each : rpc::report(node_.views()))
       rows.push_back(apps::member_json(each));
-    answer(response, {{"seen_by", node_.self().id}, {"members", rows}});
+    answer(response, {{"seen_by", node_.self().id},
+                      {"members", rows},
+                      {"leader", apps::leader_json(rpc::report(node_.primary()))}});
   }
 
   std::string why_not_ready() const {

@@ -49,4 +49,8 @@ nlohmann::json member_json(const rpc::member_report& member) {
           {"reason", member.reason}};
 }
 
+nlohmann::json leader_json(const rpc::leader_report& leader) {
+  return {{"id", leader.id}, {"timeline", leader.timeline}, {"counter", leader.counter}};
+}
+
 } // namespace fly::apps

@@ -18,4 +18,8 @@ nlohmann::json error_json(const caf::error& reason);
 /// lsn ("0/3000060"), lag_us (-1 unknown), version, address, since (ISO 8601, UTC), reason.
 nlohmann::json member_json(const rpc::member_report& member);
 
+/// Returns what it prints of the leader: id ("" where nobody leads), timeline and counter of its
+/// epoch (both 0 where there is no lease).
+nlohmann::json leader_json(const rpc::leader_report& leader);
+
 } // namespace fly::apps

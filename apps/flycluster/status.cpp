@@ -65,6 +65,26 @@ void print_table(const nlohmann::json& members) {
       std::cout << member["id"].get<std::string>() << ": " << reason << '\n';
 }
 
+/// Who leads, as the member that was asked for the others sees it; null where it is too old to
+/// tell.
+nlohmann::json leader_by(const visit& here, const std::string& asked) {
+  auto told = rpc_member(here.rpc.with({.timeout = here.timeout}), asked, rpc::leader);
+  return told ? leader_json(*told) : nlohmann::json{};
+}
+
+void print_leader(const nlohmann::json& leader) {
+  if (leader.is_null())
+    return;
+  auto id = leader["id"].get<std::string>();
+  bool by_lease = leader["timeline"] != 0;
+  std::cout << "leader: " << (id.empty() ? "nobody" : id);
+  if (by_lease)
+    std::cout << ", epoch " << leader["timeline"] << "/" << leader["counter"];
+  else if (!id.empty())
+    std::cout << ", without a lease";
+  std::cout << '\n';
+}
+
 } // namespace
 
 caf::expected<surroundings> look_around(const visit& here) {
@@ -86,10 +106,14 @@ int run_status(const visit& here) {
   auto rows = nlohmann::json::array();
   for (const auto& view : seen->members)
     rows.push_back(member_json(view));
-  if (here.json)
-    std::cout << nlohmann::json{{"seen_by", seen->seen_by}, {"members", rows}}.dump(2) << '\n';
-  else
+  auto leader = leader_by(here, seen->seen_by);
+  if (here.json) {
+    nlohmann::json all{{"seen_by", seen->seen_by}, {"members", rows}, {"leader", leader}};
+    std::cout << all.dump(2) << '\n';
+  } else {
     print_table(rows);
+    print_leader(leader);
+  }
   return exit_done;
 }
 

@@ -40,6 +40,7 @@ TEST_CASE("status, call and doctor look into a running cluster") {
   auto status = shop.flycluster("lax", "status");
   CHECK(status.code == 0);
   CHECK(has(status.text, "machine-syd"));
+  CHECK(has(status.text, "leader: machine-syd, epoch 1/1"));
   auto rows = json::parse(shop.flycluster("lax", "--json status").text);
   CHECK(rows["members"].size() == 3);
 

@@ -181,14 +181,22 @@ TEST_CASE("a heartbeat comes back as it was, and every shorter one is an error")
                    .lsn = 99,
                    .lag = std::chrono::microseconds{-1},
                    .server = 77,
-                   .reason = "connection refused"};
+                   .reason = "connection refused",
+                   .lease = {2, UINT64_MAX},
+                   .leads = true};
   auto bytes = encode(sent);
 
   CHECK(*decode_beat(bytes_of(bytes)) == sent);
-  auto first_version = bytes.size() - 8; // had no server
+  auto second_version = bytes.size() - 13; // had no lease
+  auto first_version = second_version - 8; // nor a server
   for (std::size_t size = 0; size < bytes.size(); ++size)
-    CHECK(bool(decode_beat(bytes_of(bytes).first(size))) == (size == first_version));
+    CHECK(bool(decode_beat(bytes_of(bytes).first(size))) ==
+          (size == first_version || size == second_version));
   CHECK(decode_beat(bytes_of(bytes).first(first_version))->database.server == 0);
+  auto second = decode_beat(bytes_of(bytes).first(second_version));
+  CHECK(second->database.server == 77);
+  CHECK(second->database.lease == epoch{});
+  CHECK_FALSE(second->database.leads);
   bytes.push_back('!'); // a later version
   CHECK(*decode_beat(bytes_of(bytes)) == sent);
 }

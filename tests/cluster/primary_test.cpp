@@ -199,3 +199,92 @@ TEST_CASE("what changes is told once, and how bad it is") {
   CHECK(told[1].first == log_level::error);
   CHECK(changes(now, now).empty());
 }
+
+namespace {
+
+member_view with_lease(member_view of, epoch lease, bool leads) {
+  of.database.lease = lease;
+  of.database.leads = leads;
+  return of;
+}
+
+std::string leader(primary& rule, std::vector<member_view> views) {
+  rule.update(views);
+  return rule.state().leader;
+}
+
+} // namespace
+
+TEST_CASE("without a lease the smallest id of the primary group leads") {
+  primary rule{"syd"};
+
+  CHECK(leader(rule, {view("b", "syd"), view("a", "syd"), view("0", "lax")}) == "a");
+  CHECK(leader(rule, {view("b", "syd", role::primary), view("a", "lax", role::replica)}) == "b");
+  CHECK(leader(rule, {view("a", "lax", role::replica)}).empty());
+  CHECK(rule.state().lease == epoch{});
+}
+
+TEST_CASE("who holds the lease leads, and nobody where one is known and nobody holds it") {
+  primary rule{"syd"};
+  auto a = view("a", "syd", role::primary);
+  auto b = view("b", "syd", role::primary);
+
+  CHECK(leader(rule, {with_lease(a, {1, 0}, false), b}).empty()); // it has not answered yet
+  CHECK(leader(rule, {with_lease(a, {1, 1}, false), with_lease(b, {1, 1}, true)}) == "b");
+  CHECK(rule.state().lease == epoch{1, 1});
+  CHECK(leader(rule, {with_lease(a, {1, 1}, false), with_lease(b, {1, 1}, false)}).empty());
+}
+
+TEST_CASE("of two who say that they lead the one of the higher epoch does") {
+  primary rule{"syd"};
+  auto a = view("a", "syd", role::primary);
+  auto b = view("b", "syd", role::primary);
+
+  CHECK(leader(rule, {with_lease(a, {1, 9}, true), with_lease(b, {2, 3}, true)}) == "b");
+  CHECK(leader(rule, {with_lease(a, {2, 4}, true), with_lease(b, {2, 3}, true)}) == "a");
+  // Somebody has read of a later turn than the one who says so.
+  CHECK(leader(rule, {with_lease(a, {2, 4}, true), with_lease(b, {2, 5}, false)}).empty());
+}
+
+TEST_CASE("who is not in the primary group does not lead, whatever it says") {
+  primary rule{"syd"};
+  auto a = with_lease(view("a", "syd", role::primary, 2), {2, 1}, false);
+  auto zombie = with_lease(view("z", "syd", role::primary, 1), {1, 7}, true);
+  auto cut_off = with_lease(view("b", "syd", role::primary, 2), {2, 2}, true);
+  cut_off.linked = false;
+
+  CHECK(leader(rule, {a, zombie, cut_off}).empty());
+  CHECK(rule.state().lease == epoch{2, 1});
+}
+
+TEST_CASE("while two servers claim to be primary nobody leads") {
+  primary rule{"syd"};
+  auto a = with_lease(view("a", "syd", role::primary), {1, 1}, true);
+  auto b = with_lease(view("b", "lax", role::primary), {1, 2}, true);
+  b.database.server = 5;
+
+  CHECK(leader(rule, {a, b}).empty());
+}
+
+TEST_CASE("each change of the leader is worth a line, and one of no lease is none") {
+  auto state = [](epoch lease, const std::string& leader) {
+    primary_state result;
+    result.lease = lease;
+    result.leader = leader;
+    return result;
+  };
+  auto nobody = state({}, "");
+  auto first = state({1, 1}, "a");
+  auto second = state({1, 2}, "b");
+  auto gone = state({1, 2}, "");
+
+  auto text = [](const primary_state& before, const primary_state& now) {
+    auto lines = changes(before, now);
+    return lines.empty() ? std::string{} : lines.front().second;
+  };
+  CHECK(text(nobody, first) == "a leads, epoch 1/1");
+  CHECK(text(first, second) == "b leads, epoch 1/2");
+  CHECK(text(second, gone) == "nobody leads; b did, epoch 1/2");
+  CHECK(text(gone, gone).empty());
+  CHECK(text(nobody, state({}, "a")).empty());
+}

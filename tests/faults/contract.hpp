@@ -18,4 +18,7 @@ inline constexpr rpc::function<std::int64_t()> count{"fault.count"};
 /// Adds a row and returns its number.
 inline constexpr repo::write<std::int64_t(std::string)> add{"fault.add"};
 
+/// Adds a row on the leader, takes that many milliseconds, then returns the id of the node.
+inline constexpr repo::write<std::string(std::string, std::int32_t)> lead{"fault.lead"};
+
 } // namespace fly::faults

@@ -36,6 +36,12 @@ void serve(fly::rpc::endpoint& rpc, fly::repo::database& db) {
     auto rows = fly::repo::exec(tx, "INSERT INTO rows (text) VALUES ($1) RETURNING id", text);
     return rows[0][0].as<std::int64_t>();
   });
+  db.serve(fly::faults::lead, {.on_leader = true},
+           [id](pqxx::transaction_base& tx, const std::string& text, std::int32_t time) {
+             fly::repo::exec(tx, "INSERT INTO rows (text) VALUES ($1)", text);
+             std::this_thread::sleep_for(std::chrono::milliseconds{time});
+             return id;
+           });
 }
 
 } // namespace

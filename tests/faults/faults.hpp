@@ -21,6 +21,8 @@ row node_killed(lab& it, const patience& limits);
 row node_started_again(lab& it, const patience& limits);
 row node_frozen(lab& it, const patience& limits);
 row node_leaves(lab& it, const patience& limits);
+row leader_killed(lab& it, const patience& limits);
+row leader_frozen(lab& it, const patience& limits);
 row start_order(lab& it, const patience& limits);
 
 row database_down(lab& it, const patience& limits);

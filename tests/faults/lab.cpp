@@ -102,6 +102,8 @@ void lab::start(const std::string& id) {
                                          time(heartbeat),
                                          "--silence-max",
                                          time(silence_max),
+                                         "--lease",
+                                         time(node_lease),
                                          "--database-url",
                                          database.url()},
                            .environment = local::environment_with({}),

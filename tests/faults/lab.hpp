@@ -26,6 +26,7 @@ using milliseconds = std::chrono::milliseconds;
 
 inline constexpr milliseconds heartbeat{200};
 inline constexpr milliseconds silence_max{1500};
+inline constexpr milliseconds node_lease{2000};
 
 /// How long `claim` took to hold; nothing where it did not within `longest`.
 template <class Claim>

@@ -7,6 +7,7 @@ fly_configure_target(fly_fault_node)
 add_executable(fly_faults
   faults/calls.cpp
   faults/lab.cpp
+  faults/leader_faults.cpp
   faults/load_faults.cpp
   faults/main.cpp
   faults/node_faults.cpp

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <exception>
 #include <memory>
 #include <stdexcept>
@@ -26,7 +27,7 @@ inline std::unique_ptr<repo::connection> connect(const postgres_server& server) 
 
 /// A primary with table t: n below 100, and once only, which is checked at the commit.
 struct one_server {
-  one_server() {
+  explicit one_server(std::size_t replicas = 0) : servers(replicas) {
     servers.primary().sql("CREATE TABLE t (n int CONSTRAINT small CHECK (n < 100), "
                           "CONSTRAINT once UNIQUE (n) DEFERRABLE INITIALLY DEFERRED);"
                           "GRANT ALL ON t TO app");

@@ -121,3 +121,36 @@ TEST_CASE("how long a key is remembered is given in seconds, and is bounded") {
   CHECK(names(from({{"DATABASE_URL", "postgres://h/a"}, {"FLY_KEY_LIFETIME", "day"}}),
               "FLY_KEY_LIFETIME=day"));
 }
+
+TEST_CASE("the lease and the pooler come from the environment or flags, within bounds") {
+  CHECK(good().lease == 3s);
+  CHECK(good().pooler == options::pooler_mode::none);
+  auto settings = from(
+      {{"DATABASE_URL", "postgres://h/a"}, {"FLY_LEASE", "1500"}, {"FLY_POOLER", "transaction"}});
+  CHECK_FALSE(settings.validate());
+  CHECK(settings.lease == 1500ms);
+  CHECK(settings.pooler == options::pooler_mode::transaction);
+  parse(settings, {"--lease=500", "--pooler=none"});
+  CHECK_FALSE(settings.validate());
+  CHECK(settings.lease == 500ms);
+  CHECK(settings.pooler == options::pooler_mode::none);
+  parse(settings, {"--pooler=transaction"});
+  CHECK(settings.lease == 500ms);
+  CHECK(settings.pooler == options::pooler_mode::transaction);
+
+  auto wrong = good();
+  for (auto bad : {0ms, 499ms, 60'001ms}) {
+    wrong.lease = bad;
+    CHECK(names(wrong, "lease"));
+  }
+  wrong.lease = 60'000ms;
+  CHECK_FALSE(wrong.validate());
+  auto with = [](const char* name, const char* value) {
+    return from({{"DATABASE_URL", "postgres://h/a"}, {name, value}});
+  };
+  CHECK(names(with("FLY_LEASE", "soon"), "FLY_LEASE=soon"));
+  CHECK(names(with("FLY_POOLER", "session"), "FLY_POOLER=session"));
+  auto flagged = good();
+  parse(flagged, {"--pooler=session"});
+  CHECK(names(flagged, "--pooler=session"));
+}

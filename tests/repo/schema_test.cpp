@@ -77,7 +77,8 @@ TEST_CASE("eight make the tables at once, and they are there once") {
 
   auto link = open(as(servers.primary()));
   CHECK(*read_schema_version(link, soon()) == repo::schema_version);
-  CHECK(servers.primary().sql("SELECT max(version) || ' ' || count(*) FROM fly.schema") == "2 2");
+  CHECK(servers.primary().sql("SELECT count(*) FROM fly.schema") ==
+        std::to_string(repo::schema_version));
 }
 
 TEST_CASE("tables of a later version are left alone") {
@@ -160,7 +161,8 @@ TEST_CASE(
   CHECK_FALSE(grant_schema(owner, "plain", soon()));
   CHECK_FALSE(grant_schema(owner, "plain", soon())); // twice is once
   CHECK(plain.query("INSERT INTO fly.ledger (key) VALUES ('a'); UPDATE fly.ledger SET fenced = "
-                    "true; DELETE FROM fly.ledger; SELECT * FROM fly.timeline",
+                    "true; DELETE FROM fly.ledger; SELECT * FROM fly.timeline; SELECT "
+                    "fly.take_lease('me', 1, '1 s')",
                     soon()));
   CHECK(details_of(grant_schema(owner, "no\"body", soon()))["sqlstate"] == "42704");
 }

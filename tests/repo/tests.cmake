@@ -7,9 +7,13 @@ fly_add_test_program(repo
     repo/explain_write_test.cpp
     repo/failover_test.cpp
     repo/ledger_test.cpp
+    repo/leader_test.cpp
+    repo/lease_term_test.cpp
+    repo/lease_test.cpp
     repo/lsn_test.cpp
     repo/lsn_tracker_test.cpp
     repo/options_test.cpp
+    repo/pooler_test.cpp
     repo/position_test.cpp
     repo/postgres_test.cpp
     repo/promotion_test.cpp

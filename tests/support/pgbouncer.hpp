@@ -1,0 +1,62 @@
+#pragma once
+
+#include <csignal>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include <sys/types.h>
+#include <unistd.h>
+
+#include "tests/support/postgres.hpp"
+#include "tests/support/postgres_process.hpp"
+
+namespace fly::test {
+
+/// A pgbouncer in transaction mode before one server, for the ordinary role "app", with few
+/// sessions, so that connections share them. Runs until the object ends; where the program dies
+/// first, a guardian ends it. Throws where it cannot be started.
+class pgbouncer {
+public:
+  explicit pgbouncer(const postgres_server& server) {
+    auto folder = folder_ / "bouncer";
+    std::filesystem::create_directory(folder);
+    std::ofstream{folder / "users"} << "\"app\" \"\"\n";
+    std::ofstream{folder / "ini"} << "[databases]\n* = host=127.0.0.1 port=" << server.port()
+                                  << "\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = "
+                                  << port_ << "\nunix_socket_dir =\nauth_type = trust\nauth_file = "
+                                  << (folder / "users").string()
+                                  << "\npool_mode = transaction\ndefault_pool_size = 4\n";
+    give_to_postgres(folder_);
+    pid_ = spawn_postgres_program({"/usr/sbin/pgbouncer", "-q", (folder / "ini").string()},
+                                  folder_ / "log");
+    // The guardian looks for files of this name.
+    std::ofstream{folder / "postmaster.pid"} << pid_ << '\n';
+    guardian_ = spawn_guardian(folder_, guardian_pipe_);
+  }
+
+  ~pgbouncer() {
+    ::kill(pid_, SIGQUIT);
+    wait_for_child(pid_);
+    if (::write(guardian_pipe_, "done\n", 5) == 5)
+      wait_for_child(guardian_);
+    ::close(guardian_pipe_);
+    std::filesystem::remove_all(folder_);
+  }
+
+  pgbouncer(const pgbouncer&) = delete;
+  pgbouncer& operator=(const pgbouncer&) = delete;
+
+  /// Returns the URL of database "app" through it.
+  std::string url() const { return "postgresql://app@127.0.0.1:" + std::to_string(port_) + "/app"; }
+
+private:
+  std::filesystem::path folder_ = make_postgres_folder();
+  std::uint16_t port_ = free_port();
+  pid_t pid_ = 0;
+  int guardian_pipe_ = -1;
+  pid_t guardian_ = 0;
+};
+
+} // namespace fly::test
