@@ -83,8 +83,8 @@ std::vector<std::pair<log_level, std::string>> changes(const primary_state& befo
                                               joined(now.zombies) + "; nothing is routed there");
   bool by_lease = now.lease != epoch{} || before.lease != epoch{};
   if (by_lease && now.leader.empty() && !before.leader.empty())
-    result.emplace_back(log_level::warning, "nobody leads; " + before.leader + " did, epoch " +
-                                                to_string(before.lease));
+    result.emplace_back(log_level::info, "nobody leads; " + before.leader + " did, epoch " +
+                                             to_string(before.lease));
   else if (by_lease && !now.leader.empty() &&
            (now.leader != before.leader || now.lease != before.lease))
     result.emplace_back(log_level::info, now.leader + " leads, epoch " + to_string(now.lease));

@@ -21,8 +21,9 @@ struct options {
   /// The local database, "postgresql://user:password@host:5432/name". DATABASE_URL; --database-url.
   /// Fly's rules are applied to it with the node's region, see database_url.hpp.
   std::string database_url;
-  /// Connections for functions and reads, 1 to 1,000; the tracker has one more, and every few
-  /// seconds a short one looks at the role. FLY_CONNECTIONS_MAX; --connections-max.
+  /// Connections for functions and reads, 1 to 1,000; the tracker has one more, the lease another
+  /// on nodes of the primary group, and every few seconds a short one looks at the role.
+  /// FLY_CONNECTIONS_MAX; --connections-max.
   std::size_t connections_max = 8;
   /// Longest time to open a connection, 10 ms to 60 s. --connect-timeout.
   std::chrono::milliseconds connect_timeout{3000};

@@ -27,6 +27,12 @@ fly_configure_target(fly_far_writes)
 add_test(NAME "bench/far writes" COMMAND fly_far_writes --quick)
 set_tests_properties("bench/far writes" PROPERTIES TIMEOUT 120 RUN_SERIAL ON LABELS bench)
 
+add_executable(fly_leader_writes bench/leader_writes.cpp)
+target_link_libraries(fly_leader_writes PRIVATE fly::repo fly_test_support nlohmann_json::nlohmann_json)
+fly_configure_target(fly_leader_writes)
+add_test(NAME "bench/leader writes" COMMAND fly_leader_writes --quick)
+set_tests_properties("bench/leader writes" PROPERTIES TIMEOUT 120 RUN_SERIAL ON LABELS bench)
+
 if(NOT FLY_SANITIZE)
   add_test(NAME "apps/demo" COMMAND "${PROJECT_SOURCE_DIR}/apps/demo" --once)
   set_tests_properties("apps/demo" PROPERTIES TIMEOUT 300 RUN_SERIAL ON LABELS apps)

@@ -19,6 +19,9 @@
 namespace fly::test {
 
 inline constexpr repo::write<std::int64_t(std::string)> place_order{"shop.place_order"};
+/// The same, on the leader alone.
+inline constexpr repo::write<std::int64_t(std::string)> place_order_on_leader{
+    "shop.place_order_on_leader"};
 /// Returns the id of the order with this text; inserts it only where it is not there yet.
 inline constexpr repo::write<std::int64_t(std::string)> get_or_create{"shop.get_or_create"};
 
@@ -26,10 +29,12 @@ inline constexpr repo::write<std::int64_t(std::string)> get_or_create{"shop.get_
 struct region_node {
   region_node(cluster::options where, repo::options database)
       : node(std::move(where)), rpc(node), db(rpc, std::move(database)) {
-    db.serve(place_order, [](pqxx::transaction_base& tx, std::string item) {
+    auto place = [](pqxx::transaction_base& tx, std::string item) {
       auto rows = fly::repo::exec(tx, "INSERT INTO orders (item) VALUES ($1) RETURNING id", item);
       return rows[0][0].as<std::int64_t>();
-    });
+    };
+    db.serve(place_order, place);
+    db.serve(place_order_on_leader, {.on_leader = true}, place);
     db.serve(get_or_create, [](pqxx::transaction_base& tx, std::string item) {
       fly::repo::exec(tx, "INSERT INTO once (item) VALUES ($1) ON CONFLICT DO NOTHING", item);
       return fly::repo::exec(tx, "SELECT id FROM once WHERE item = $1", item)[0][0]
