@@ -12,10 +12,8 @@
 #include "fly/actors/supervisor.hpp"
 #include "fly/cluster/node.hpp"
 #include "fly/repo/database_core.hpp"
-#include "fly/repo/explain_write.hpp"
 #include "fly/repo/ledger.hpp"
-#include "fly/repo/statement.hpp"
-#include "fly/repo/transaction.hpp"
+#include "fly/repo/serving.hpp"
 
 namespace fly::repo {
 
@@ -55,7 +53,7 @@ database::database(rpc::endpoint& rpc, options settings)
   if (core_->unusable())
     return;
   own_ = std::make_unique<own_actors>(rpc.node().system(), core_);
-  serve_builtins();
+  own_->builtins = serve_builtins(rpc, core_);
 }
 
 database::~database() {
@@ -81,30 +79,6 @@ bound_database database::once() const {
   return bound_database{*this}.once();
 }
 
-namespace {
-
-rpc::raw_handler in_transaction(std::shared_ptr<database_core> core, std::string name,
-                                const rpc::signature& signature, serve_options options,
-                                raw_write_handler handler) {
-  return
-      [core = std::move(core), name = std::move(name), fingerprint = signature.fingerprint, options,
-       handler = std::move(handler)](const rpc::call_context& context,
-                                     std::span<const char> arguments) -> caf::expected<rpc::bytes> {
-        auto key = take_key(arguments);
-        if (!key)
-          return std::move(key.error());
-        auto run = [&](pqxx::transaction_base& tx) { return handler(tx, arguments); };
-        if (key->empty())
-          return core->run_write(context, run, options.on_leader);
-        if (auto wrong = check_key(*key))
-          return wrong;
-        auto once = keyed_call(std::move(*key), name, fingerprint, arguments);
-        return core->run_write(context, run, options.on_leader, &once);
-      };
-}
-
-} // namespace
-
 caf::error database::serve_raw(std::string name, const rpc::signature& signature,
                                serve_options options, raw_write_handler handler) {
   if (core_->unusable())
@@ -115,30 +89,6 @@ caf::error database::serve_raw(std::string name, const rpc::signature& signature
   if (!reason)
     own_->served.push_back(std::move(name));
   return reason;
-}
-
-void database::serve_builtins() {
-  // A second database of one endpoint finds the names taken: the first one's serve.
-  auto serve = [this](std::string_view name, std::string signature, rpc::raw_handler handler) {
-    if (!rpc_.serve_builtin(std::string{name}, std::move(signature), std::move(handler)))
-      own_->builtins.push_back(name);
-  };
-  auto serve_write = [&]<class R, class... Args>(const write<R(Args...)>& f, auto handler) {
-    const auto& signature = write_signature<R, Args...>();
-    serve(f.name, signature.text,
-          in_transaction(core_, std::string{f.name}, signature, {},
-                         make_write_handler<R, Args...>(std::move(handler))));
-  };
-  serve_write(execute_statement, run_statement);
-  serve_write(outcome_of_key, settle_key);
-  serve(explain_write.name, rpc::signature_of<rpc::explanation(rpc::explain_request)>().text,
-        rpc::make_raw_handler<rpc::explanation, rpc::explain_request>(
-            [&rpc = rpc_,
-             core = core_](rpc::explain_request asked) -> caf::expected<rpc::explanation> {
-              if (auto refused = rpc::cannot_explain(rpc, {asked.kind, asked.whom}))
-                return refused;
-              return explain_write_call(rpc, core->tracker(), std::move(asked));
-            }));
 }
 
 void database::unserve(std::string_view name) {

@@ -149,7 +149,6 @@ private:
 
   caf::error serve_raw(std::string name, const rpc::signature& signature, serve_options options,
                        raw_write_handler handler);
-  void serve_builtins();
 
   rpc::endpoint& rpc_;
   token_signer tokens_;

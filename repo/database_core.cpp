@@ -71,7 +71,7 @@ database_core::database_core(cluster::node& node, const options& settings,
                              caf::expected<std::string> url)
     : node_(node), unusable_(url ? caf::error{} : url.error()), link_(link_of(settings, url)),
       connect_timeout_(settings.connect_timeout), manage_schema_(settings.manage_schema),
-      key_lifetime_(settings.key_lifetime),
+      sweeper_(settings.key_lifetime),
       roles_(std::make_shared<role_board>(
           settings.fresh_interval,
           [this](const role_report& report) { node_.announce(claim_of(report)); })),
@@ -129,6 +129,9 @@ caf::error database_core::left_behind() const {
 caf::expected<rpc::bytes> database_core::run_write(const rpc::call_context& context,
                                                    const transaction_runner::write_body& body,
                                                    bool on_leader, const keyed_write* once) {
+  auto pass = gate_.enter();
+  if (!pass)
+    return make_error(errc::not_primary, "writes are held here: the primary is being moved");
   if (auto refused = left_behind())
     return refused;
   cluster::epoch turn; // before BEGIN: whoever leads later has another one
@@ -163,6 +166,19 @@ caf::expected<rpc::bytes> database_core::run_write(const rpc::call_context& cont
                       outcome->value);
 }
 
+hold_report database_core::hold(std::chrono::milliseconds longest) {
+  auto deadline = clock::now() + longest;
+  gate_.hold(deadline);
+  if (longest.count() == 0)
+    return {};
+  hold_report result{.drained = gate_.wait_empty(deadline)};
+  // An empty write tells how far the log is.
+  auto now = runner_.run_write(deadline, [](transaction&) { return rpc::bytes{}; });
+  if (now)
+    result.position = to_string(now->where);
+  return result;
+}
+
 void database_core::keep() {
   if (unusable_)
     return;
@@ -181,24 +197,7 @@ void database_core::keep() {
     prepare(*link, *server); // before it is claimed: its replicas learn of a new timeline first
   roles_->saw_fresh(*server);
   if (server->writable())
-    forget_old_keys(*link);
-}
-
-/// Deletes what is too old in the ledger, in batches, so that no lock is held for long.
-void database_core::forget_old_keys(pq_link& link) {
-  constexpr std::chrono::seconds interval{10};
-  constexpr std::size_t rows_max = 1000;
-  constexpr std::chrono::milliseconds time_max{500};
-  auto begun = clock::now();
-  if (keys_due_ > begun)
-    return;
-  keys_due_ = begun + interval;
-  while (clock::now() < begun + time_max) {
-    auto gone = delete_expired(link, key_lifetime_, rows_max, clock::now() + connect_timeout_);
-    if (!gone || *gone < rows_max)
-      return; // without the table, or the right, there is nothing to forget
-  }
-  keys_due_ = {}; // there is more of it
+    sweeper_.sweep(*link, connect_timeout_);
 }
 
 /// Sees to fly's own tables, once for each server and timeline.

@@ -12,10 +12,13 @@
 #include "fly/repo/connection_pool.hpp"
 #include "fly/repo/driver_seat.hpp"
 #include "fly/repo/leadership.hpp"
+#include "fly/repo/key_sweeper.hpp"
 #include "fly/repo/lsn_tracker.hpp"
 #include "fly/repo/options.hpp"
+#include "fly/repo/primary_move.hpp"
 #include "fly/repo/role_board.hpp"
 #include "fly/repo/transaction_runner.hpp"
+#include "fly/repo/write_gate.hpp"
 #include "fly/rpc/call.hpp"
 
 namespace fly::cluster {
@@ -42,6 +45,9 @@ public:
                                       const transaction_runner::write_body& body, bool on_leader,
                                       const keyed_write* once = nullptr);
 
+  /// Holds writes back for a move of the primary, or ends that (0 ms); waits for those that run.
+  hold_report hold(std::chrono::milliseconds longest);
+
   /// Does what is due: a fresh look at the role. Blocks.
   void keep();
 
@@ -60,7 +66,6 @@ public:
 private:
   database_core(cluster::node& node, const options& settings, caf::expected<std::string> url);
   void prepare(pq_link& link, const server_identity& server);
-  void forget_old_keys(pq_link& link);
   caf::error left_behind() const;
   cluster::claim claim_of(const role_report& report) const;
 
@@ -69,12 +74,12 @@ private:
   link_options link_;
   std::chrono::milliseconds connect_timeout_;
   bool manage_schema_;
-  std::chrono::seconds key_lifetime_;
-  std::chrono::steady_clock::time_point keys_due_{}; // keep() alone
+  key_sweeper sweeper_; // keep() alone
   std::optional<server_identity> in_recovery_; // the server when it was last seen so; keep() alone
   std::optional<server_identity> prepared_;    // keep() alone
   mutable std::mutex mutex_;
   std::string without_; // guarded by mutex_; why fly's own tables are not as they should be
+  write_gate gate_;
   std::shared_ptr<role_board> roles_;
   std::shared_ptr<leadership> leading_;
   std::shared_ptr<lsn_tracker> tracker_;

@@ -17,8 +17,6 @@ namespace fly::repo {
 
 namespace {
 
-using clock = std::chrono::steady_clock;
-
 /// An SQL literal that means the same whatever standard_conforming_strings says.
 std::string quoted(std::string_view text) {
   std::string result = "E'";
@@ -83,15 +81,10 @@ keyed_write keyed_call(std::string key, std::string function, std::uint64_t sign
   return {std::move(key), std::move(function), signature, first};
 }
 
-std::string claim_statements(const keyed_write& what, clock::time_point deadline) {
-  // A statement_timeout that is set in the same simple query does not bound what follows in it.
-  auto left = std::chrono::floor<std::chrono::milliseconds>(deadline - clock::now());
-  auto bounded = std::clamp<std::int64_t>(left.count(), 1, 86'400'000);
-  return "SET LOCAL lock_timeout = " + std::to_string(bounded) +
-         "; INSERT INTO fly.ledger (key, function, signature, arguments) VALUES (" +
+std::string claim_statement(const keyed_write& what) {
+  return "INSERT INTO fly.ledger (key, function, signature, arguments) VALUES (" +
          quoted(what.key) + ", " + quoted(what.function) + ", " + signed_text(what.signature) +
-         ", " + signed_text(what.arguments) +
-         ") ON CONFLICT (key) DO NOTHING; SET LOCAL lock_timeout TO DEFAULT";
+         ", " + signed_text(what.arguments) + ") ON CONFLICT (key) DO NOTHING";
 }
 
 bool was_claimed(const server_report& report) {
@@ -146,7 +139,7 @@ caf::error claim_error(const caf::error& reason, std::string_view key) {
   auto state = sqlstate_of(reason);
   auto details = details_of(reason);
   details["key"] = key;
-  if (state == "55P03")
+  if (state == "57014" || state == "55P03") // statement_timeout, or a lock_timeout of the role's
     return make_error(errc::timeout,
                       "another copy of " + std::string{key} + " was still running at the deadline",
                       std::move(details));

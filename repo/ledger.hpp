@@ -59,10 +59,9 @@ std::string random_key();
 keyed_write keyed_call(std::string key, std::string function, std::uint64_t signature,
                        std::span<const char> arguments);
 
-/// Returns the statements that claim the key, to ride with BEGIN. They wait for a copy that is
-/// running, until `deadline`.
-std::string claim_statements(const keyed_write& what,
-                             std::chrono::steady_clock::time_point deadline);
+/// Returns the statement that claims the key, to ride with BEGIN. It waits for a copy that is
+/// running.
+std::string claim_statement(const keyed_write& what);
 
 /// Returns whether the claim of which `report` tells was granted; otherwise the ledger has an
 /// entry.

@@ -98,7 +98,7 @@ transaction_runner::begin_write(time_point deadline, const keyed_write* once,
   for (;;) {
     transaction_options options{.deadline = deadline};
     if (once != nullptr)
-      options.with_begin = claim_statements(*once, deadline);
+      options.with_begin = claim_statement(*once);
     auto on = begin(options, parts);
     if (on)
       return on;

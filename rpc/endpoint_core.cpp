@@ -62,6 +62,7 @@ void endpoint_core::open() {
   });
   serve_own(members, [&node = node_] { return report(node.views()); }); // cleared before it ends
   serve_own(leader, [&node = node_] { return report(node.primary()); });
+  serve_own(primary, [&node = node_] { return report_primary(node.primary()); });
   announce();
   node_.listen(shared_from_this());
   refresh_routes();

@@ -32,7 +32,7 @@ public:
   endpoint_core(cluster::node& node, endpoint_options options);
 
   /// Begins to hear of the cluster, and serves "fly.describe", "fly.members", "fly.leader",
-  /// "fly.clock".
+  /// "fly.primary", "fly.clock".
   void open();
 
   /// Ends all calls, waits for running functions, and hears nothing any more. Blocks; idempotent.

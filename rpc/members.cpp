@@ -36,4 +36,16 @@ leader_report report(const cluster::primary_state& state) {
   return {state.leader, state.lease.timeline, state.lease.counter};
 }
 
+primary_report report_primary(const cluster::primary_state& state) {
+  primary_report result{.region = state.region,
+                        .system = state.system,
+                        .timeline = state.timeline,
+                        .group = {},
+                        .conflict = state.conflict,
+                        .zombies = state.zombies};
+  for (const auto& each : state.group)
+    result.group.push_back(each.id);
+  return result;
+}
+
 } // namespace fly::rpc

@@ -57,6 +57,25 @@ auto inspect(Inspector& f, leader_report& x) {
 /// Served by every endpoint: who leads.
 inline constexpr function<leader_report()> leader{"fly.leader"};
 
+/// Who is primary, as one member sees it: see cluster::primary_state. A value.
+struct primary_report {
+  std::string region;
+  std::uint64_t system = 0;          ///< 0 without a database.
+  std::uint32_t timeline = 0;        ///< 0 without a database.
+  std::vector<std::string> group;    ///< Ids of the primary group, sorted; so are the others.
+  std::vector<std::string> conflict; ///< Whose database is writable beside the group's.
+  std::vector<std::string> zombies;  ///< Whose database is writable on a timeline that was left.
+};
+
+template <class Inspector>
+auto inspect(Inspector& f, primary_report& x) {
+  return f(caf::meta::type_name("fly::primary_report"), x.region, x.system, x.timeline, x.group,
+           x.conflict, x.zombies);
+}
+
+/// Served by every endpoint: who is primary.
+inline constexpr function<primary_report()> primary{"fly.primary"};
+
 /// Served by every endpoint: the members as it sees them, itself included.
 inline constexpr function<std::vector<member_report>()> members{"fly.members"};
 
@@ -65,5 +84,8 @@ std::vector<member_report> report(const std::vector<cluster::member_view>& views
 
 /// Returns who leads in the form that travels.
 leader_report report(const cluster::primary_state& state);
+
+/// Returns who is primary in the form that travels.
+primary_report report_primary(const cluster::primary_state& state);
 
 } // namespace fly::rpc

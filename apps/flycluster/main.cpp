@@ -16,6 +16,7 @@
 #include "apps/flycluster/commands.hpp"
 #include "apps/flycluster/doctor.hpp"
 #include "apps/flycluster/local.hpp"
+#include "apps/flycluster/primary.hpp"
 #include "apps/flycluster/schema.hpp"
 #include "fly/actors/error.hpp"
 
@@ -63,6 +64,13 @@ constexpr const char* usage =
       checks what a node needs here: environment, DNS, ports, the database and what its role may
       do, and the members: databases, versions, clocks. Each line is ok, a warning or a problem,
       with what to do; 0 only where nothing is a problem. Run it where a node runs
+  flycluster [options] primary
+      who is primary, what each database claims, the history of promotions, conflicts
+  flycluster [options] primary move REGION
+      moves the primary in order: writes of fly are held (their callers wait), the database of
+      REGION gets all of them, --command runs or you are told what to do, writes go on there:
+      flycluster primary move lax --command 'ssh lax-db pg_ctl promote -D /var/lib/postgresql/15'
+      --hold is the longest time that writes are held; if it fails they go on where they were
   flycluster schema
       makes fly's own tables in the primary's database (DATABASE_URL), or brings them up to date:
       for nodes whose role may not. --grant ROLE lets a role use them, --print shows the statements
@@ -91,6 +99,8 @@ struct request {
   std::string key;
   std::vector<std::string> grants;
   bool print = false;
+  std::string command;
+  double hold = 30;
   double timeout = 5;
   bool json = false;
 };
@@ -118,8 +128,12 @@ caf::error nobody(const fly::cluster::options& settings) {
                                        : "no member answered; tried:" + where);
 }
 
+std::chrono::milliseconds milliseconds_of(double seconds) {
+  return std::chrono::milliseconds{static_cast<std::int64_t>(seconds * 1000)};
+}
+
 std::chrono::milliseconds timeout_of(const request& asked) {
-  return std::chrono::milliseconds{static_cast<std::int64_t>(asked.timeout * 1000)};
+  return milliseconds_of(asked.timeout);
 }
 
 /// Looks at everything that can be seen from here, one after the other.
@@ -175,6 +189,8 @@ int run(request& asked) {
                        .print = asked.print,
                        .json = asked.json});
   asked.cluster.observer = true;
+  if (asked.words[0] == "primary") // it tells of the primary itself
+    asked.cluster.log = [](fly::cluster::log_level, std::string_view) {};
   auto timeout = timeout_of(asked);
   fly::cluster::node node{asked.cluster};
   fly::rpc::endpoint rpc{node, {.workers = 1}};
@@ -185,6 +201,11 @@ int run(request& asked) {
     return print_error(here.json, nobody(asked.cluster));
   if (asked.words[0] == "status")
     return run_status(here);
+  if (asked.words[0] == "primary")
+    return asked.words.size() == 1 ? run_primary(here)
+                                   : run_primary_move(here, {.region = asked.words[2],
+                                                             .command = asked.command,
+                                                             .hold = milliseconds_of(asked.hold)});
   auto whom = !asked.member.empty()   ? fly::rpc::target::member(asked.member)
               : !asked.region.empty() ? fly::rpc::target::region(asked.region)
                                       : fly::rpc::target::primary();
@@ -205,8 +226,11 @@ std::optional<int> parse(int argc, char** argv, request& asked) {
       ("key", po::value(&asked.key), "call: the key of a write that happens once")   //
       ("from", po::value(&asked.from),
        "explain: the member or region that makes the call (default: this region's, else any)") //
-      ("grant", po::value(&asked.grants), "schema: a role that may use the tables")            //
-      ("print", po::bool_switch(&asked.print), "schema: show the statements, change nothing")  //
+      ("command", po::value(&asked.command), "primary move: makes the database of REGION primary")(
+          "hold", po::value(&asked.hold)->default_value(30),
+          "primary move: seconds that writes wait")("grant", po::value(&asked.grants),
+                                                    "schema: a role that may use the tables") //
+      ("print", po::bool_switch(&asked.print), "schema: show the statements, change nothing") //
       ("database-url", po::value(&asked.repo.database_url),
        "doctor: the database of this place; schema: the primary's (DATABASE_URL)");
   asked.cluster.describe(flags);
@@ -229,8 +253,10 @@ std::optional<int> parse(int argc, char** argv, request& asked) {
   auto command = asked.words.empty() ? std::string{} : asked.words[0];
   bool calls = command == "call" || command == "explain";
   bool known = calls || command == "status" || command == "doctor" || command == "schema";
+  bool moves = command == "primary" && asked.words.size() == 3 && asked.words[1] == "move";
+  known = known || moves || (command == "primary" && asked.words.size() == 1);
   if (!known || (calls && asked.words.size() < 2) || asked.timeout < 0.001 ||
-      asked.timeout > 86'400) {
+      asked.timeout > 86'400 || asked.hold < 0.001 || asked.hold > 3600) {
     std::cerr << usage << flags;
     return exit_usage;
   }

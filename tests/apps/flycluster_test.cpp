@@ -1,7 +1,12 @@
 // Proves flycluster on real processes: what it prints, in text and as JSON, how it ends, and that
 // each mistake in the command is named.
+#include <atomic>
+#include <filesystem>
+#include <fstream>
 #include <string>
 #include <thread>
+
+#include <unistd.h>
 
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
@@ -177,4 +182,95 @@ TEST_CASE("schema makes fly's tables for nodes whose role may not, and says what
   CHECK(has(shell(std::string{"env -i PATH=$PATH "} + FLYCLUSTER + " schema --print").text,
             "CREATE TABLE fly.ledger"));
   CHECK(shell(std::string{"env -i PATH=$PATH "} + FLYCLUSTER + " schema").code == 1);
+}
+
+namespace {
+
+/// Three regions, and a thread that writes in ams all the time.
+struct busy_cluster : local_cluster {
+  busy_cluster() {
+    writer = std::thread{[this] {
+      for (int i = 0; !over; ++i) {
+        auto answer = write("ams", "entry " + std::to_string(i)).text;
+        ++(has(answer, "\"id\":") ? written : failed);
+      }
+    }};
+  }
+  ~busy_cluster() { end(); }
+
+  void end() {
+    over = true;
+    if (writer.joinable())
+      writer.join();
+  }
+
+  std::atomic<bool> over = false;
+  std::atomic<int> written = 0;
+  std::atomic<int> failed = 0;
+  std::thread writer;
+};
+
+} // namespace
+
+TEST_CASE(
+    "primary shows who is primary, and move takes it to another region without a failed write") {
+  busy_cluster shop;
+  auto before = json::parse(shop.flycluster("lax", "--json primary").text);
+  CHECK(before["region"] == "syd");
+  CHECK(before["timeline"] == 1);
+  CHECK(before["group"] == json::array({"machine-syd"}));
+  CHECK(before["leader"] == "machine-syd");
+  CHECK(before["conflict"].empty());
+  CHECK(before["history"].empty());
+  CHECK(before["claims"].size() == 3);
+  CHECK(has(shop.flycluster("lax", "primary").text, "primary: syd, timeline 1"));
+
+  auto here = shop.flycluster("lax", "--json primary move syd");
+  CHECK(here.code == 1);
+  CHECK(json::parse(here.text)["code"] == "invalid_argument");
+  CHECK(shop.flycluster("lax", "primary move hkg").code == 1);
+  auto failing = shop.flycluster("lax", "--json primary move lax --command 'exit 3'");
+  CHECK(failing.code == 1);
+  CHECK(json::parse(failing.text)["code"] == "function_failed");
+  auto goes_on = shop.written.load();
+  CHECK(eventually([&] { return shop.written > goes_on; })); // where they were
+  CHECK(shop.flycluster("lax", "primary mave lax").code == 2);
+
+  // Promotes, and lets ams follow the new primary, as a failover manager does.
+  auto database = [&](const char* region, const char* what) {
+    auto address = shop.part(region, what)["address"].get<std::string>();
+    auto at = address.find(':');
+    return "postgresql://postgres@" + address.substr(0, at) + address.substr(at) + "/app";
+  };
+  auto lax = shop.part("lax", "replica")["address"].get<std::string>();
+  auto at = lax.find(':');
+  auto command = "psql -q " + database("lax", "replica") + " -c 'SELECT pg_promote()' && psql -q " +
+                 database("ams", "replica") +
+                 " -c \"ALTER SYSTEM SET primary_conninfo = 'host=" + lax.substr(0, at) +
+                 " port=" + lax.substr(at + 1) + " user=postgres'\" -c 'SELECT pg_reload_conf()'";
+  auto file = std::filesystem::temp_directory_path() / ("move-" + std::to_string(::getpid()));
+  std::ofstream{file} << command;
+  auto done = shop.flycluster("lax", "--json primary move lax --command 'sh " + file.string() +
+                                         " >/dev/null'");
+  std::filesystem::remove(file);
+  REQUIRE_MESSAGE(done.code == 0, done.text);
+  auto moved = json::parse(done.text);
+  CHECK(moved["from"] == "syd");
+  CHECK(moved["to"] == "lax");
+  CHECK(moved["timeline"] == 2);
+  CHECK(moved["held_ms"].get<int>() > 0);
+
+  auto then = shop.written.load();
+  CHECK(eventually([&] { return shop.written > then + 3; }));
+  shop.end();
+  CHECK(shop.failed == 0);
+  auto count = shell("psql -X -A -t " + database("lax", "replica") +
+                     " -c \"SELECT count(*) FROM entries WHERE text LIKE 'entry %'\"");
+  CHECK(count.text == std::to_string(shop.written) + "\n");
+  auto after = json::parse(shop.flycluster("ams", "--json primary").text);
+  CHECK(after["region"] == "lax");
+  CHECK(after["timeline"] == 2);
+  CHECK(after["zombies"] == json::array({"machine-syd"}));
+  CHECK(after["history"].size() == 1);
+  CHECK_FALSE(after["history"][0]["left_at"].get<std::string>().empty());
 }

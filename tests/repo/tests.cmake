@@ -26,4 +26,5 @@ fly_add_test_program(repo
     repo/tracker_faults_test.cpp
     repo/transaction_test.cpp
     repo/waiters_test.cpp
+    repo/write_gate_test.cpp
   LINKS fly::repo)

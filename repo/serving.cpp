@@ -1,0 +1,137 @@
+#include "fly/repo/serving.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "fly/actors/error.hpp"
+#include "fly/actors/pending.hpp"
+#include "fly/repo/database_core.hpp"
+#include "fly/repo/exec.hpp"
+#include "fly/repo/explain_write.hpp"
+#include "fly/repo/ledger.hpp"
+#include "fly/repo/primary_move.hpp"
+#include "fly/repo/statement.hpp"
+#include "fly/repo/transaction.hpp"
+#include "fly/rpc/explain.hpp"
+
+namespace fly::repo {
+
+using clock = std::chrono::steady_clock;
+
+rpc::raw_handler in_transaction(std::shared_ptr<database_core> core, std::string name,
+                                const rpc::signature& signature, serve_options options,
+                                raw_write_handler handler) {
+  return
+      [core = std::move(core), name = std::move(name), fingerprint = signature.fingerprint, options,
+       handler = std::move(handler)](const rpc::call_context& context,
+                                     std::span<const char> arguments) -> caf::expected<rpc::bytes> {
+        auto key = take_key(arguments);
+        if (!key)
+          return std::move(key.error());
+        auto run = [&](pqxx::transaction_base& tx) { return handler(tx, arguments); };
+        if (key->empty())
+          return core->run_write(context, run, options.on_leader);
+        if (auto wrong = check_key(*key))
+          return wrong;
+        auto once = keyed_call(std::move(*key), name, fingerprint, arguments);
+        return core->run_write(context, run, options.on_leader, &once);
+      };
+}
+
+namespace {
+
+std::chrono::milliseconds bounded(std::int64_t asked) {
+  constexpr std::int64_t hour = 3'600'000;
+  return std::chrono::milliseconds{std::clamp<std::int64_t>(asked, 0, hour)};
+}
+
+/// Serves under names that are fly's own.
+class builtins {
+public:
+  builtins(rpc::endpoint& rpc, const std::shared_ptr<database_core>& core)
+      : rpc_(rpc), core_(core) {}
+
+  template <class R, class... Args, class F>
+  void add(const rpc::function<R(Args...)>& f, F handler) {
+    take(f.name, rpc::signature_of<R(Args...)>().text,
+         rpc::make_raw_handler<R, Args...>(std::move(handler)));
+  }
+
+  template <class R, class... Args, class F>
+  void add(const write<R(Args...)>& f, F handler) {
+    const auto& signature = write_signature<R, Args...>();
+    take(f.name, signature.text,
+         in_transaction(core_, std::string{f.name}, signature, {},
+                        make_write_handler<R, Args...>(std::move(handler))));
+  }
+
+  std::vector<std::string_view> names() && { return std::move(names_); }
+
+private:
+  void take(std::string_view name, std::string signature, rpc::raw_handler handler) {
+    if (!rpc_.serve_builtin(std::string{name}, std::move(signature), std::move(handler)))
+      names_.push_back(name);
+  }
+
+  rpc::endpoint& rpc_;
+  const std::shared_ptr<database_core>& core_;
+  std::vector<std::string_view> names_;
+};
+
+caf::expected<bool> wait_until_there(const database_core& core, const std::string& text,
+                                     std::chrono::milliseconds longest) {
+  auto where = parse_position(text);
+  if (!where)
+    return std::move(where.error());
+  auto deadline = clock::now() + longest;
+  auto outcome = actors::ask<caf::unit_t>(deadline, [&](actors::completion<caf::unit_t> done) {
+    return core.tracker()->wait_for(*where, deadline, std::move(done));
+  });
+  if (!outcome)
+    return std::move(outcome.error());
+  return true;
+}
+
+caf::expected<std::vector<timeline_row>> read_history(database_core& core) {
+  constexpr auto question = R"(SELECT system, timeline, parent, coalesce(left_at::text, ''),
+to_char(noted_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+FROM fly.timeline ORDER BY system, timeline)";
+  std::vector<timeline_row> result;
+  auto reason = core.runner().run_read(
+      clock::now() + std::chrono::seconds{5}, [&](pqxx::transaction_base& tx) -> caf::error {
+        for (const auto& row : tx.exec(question))
+          result.push_back({.system = static_cast<std::uint64_t>(row[0].as<std::int64_t>()),
+                            .timeline = row[1].as<std::uint32_t>(),
+                            .parent = row[2].as<std::uint32_t>(),
+                            .left_at = row[3].c_str(),
+                            .noted_at = row[4].c_str()});
+        return {};
+      });
+  if (reason)
+    return reason;
+  return result;
+}
+
+} // namespace
+
+std::vector<std::string_view> serve_builtins(rpc::endpoint& rpc,
+                                             const std::shared_ptr<database_core>& core) {
+  builtins all{rpc, core};
+  all.add(execute_statement, run_statement);
+  all.add(outcome_of_key, settle_key);
+  all.add(explain_write,
+          [&rpc, core](rpc::explain_request asked) -> caf::expected<rpc::explanation> {
+            if (auto refused = rpc::cannot_explain(rpc, {asked.kind, asked.whom}))
+              return refused;
+            return explain_write_call(rpc, core->tracker(), std::move(asked));
+          });
+  all.add(hold_writes, [core](std::int64_t longest) { return core->hold(bounded(longest)); });
+  all.add(reach, [core](const std::string& position, std::int64_t longest) {
+    return wait_until_there(*core, position, bounded(longest));
+  });
+  all.add(timelines, [core] { return read_history(*core); });
+  return std::move(all).names();
+}
+
+} // namespace fly::repo

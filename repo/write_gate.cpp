@@ -1,0 +1,33 @@
+#include "fly/repo/write_gate.hpp"
+
+namespace fly::repo {
+
+write_gate::pass::~pass() {
+  if (gate_ == nullptr)
+    return;
+  {
+    std::lock_guard guard{gate_->mutex_};
+    --gate_->running_;
+  }
+  gate_->left_.notify_all();
+}
+
+std::optional<write_gate::pass> write_gate::enter() {
+  std::lock_guard guard{mutex_};
+  if (clock::now() < held_until_)
+    return std::nullopt;
+  ++running_;
+  return pass{*this};
+}
+
+void write_gate::hold(clock::time_point until) {
+  std::lock_guard guard{mutex_};
+  held_until_ = until;
+}
+
+bool write_gate::wait_empty(clock::time_point deadline) {
+  std::unique_lock lock{mutex_};
+  return left_.wait_until(lock, deadline, [this] { return running_ == 0; });
+}
+
+} // namespace fly::repo
