@@ -11,8 +11,8 @@
 #include "fly/cluster/claim.hpp"
 #include "fly/repo/connection_pool.hpp"
 #include "fly/repo/driver_seat.hpp"
-#include "fly/repo/leadership.hpp"
 #include "fly/repo/key_sweeper.hpp"
+#include "fly/repo/leadership.hpp"
 #include "fly/repo/lsn_tracker.hpp"
 #include "fly/repo/options.hpp"
 #include "fly/repo/primary_move.hpp"
@@ -74,7 +74,7 @@ private:
   link_options link_;
   std::chrono::milliseconds connect_timeout_;
   bool manage_schema_;
-  key_sweeper sweeper_; // keep() alone
+  key_sweeper sweeper_;                        // keep() alone
   std::optional<server_identity> in_recovery_; // the server when it was last seen so; keep() alone
   std::optional<server_identity> prepared_;    // keep() alone
   mutable std::mutex mutex_;
