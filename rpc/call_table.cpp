@@ -162,7 +162,11 @@ caf::error no_answer(const call& ended, call_table::time_point now, const std::s
       return make_error(errc::not_leader, "no leader for " + ended.name + seen);
     return make_error(errc::no_primary, "no primary for " + ended.name + seen);
   case target::kind::member:
-    break;
+    if (ended.refusal) // it is there
+      return make_error(code_of(ended.refusal),
+                        ended.whom.name + " refused " + ended.name + within + ": " +
+                            text_of(ended.refusal),
+                        details_of(ended.refusal));
   }
   return make_error(errc::no_such_member,
                     "no member " + ended.whom.name + " for " + ended.name + seen);

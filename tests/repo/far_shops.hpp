@@ -95,7 +95,10 @@ inline void serve_shop(repo::database& db) {
 /// A node with its database.
 struct far_shop {
   far_shop(const std::string& region, const std::string& url, std::vector<std::string> peers = {})
-      : node(far_options(region, std::move(peers))), rpc(node),
+      : far_shop(far_options(region, std::move(peers)), url) {}
+
+  far_shop(cluster::options where, const std::string& url)
+      : node(std::move(where)), rpc(node),
         db(std::make_unique<repo::database>(rpc, database_options(url))) {
     serve_shop(*db);
   }

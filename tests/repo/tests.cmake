@@ -2,6 +2,7 @@ fly_add_test_program(repo
   SOURCES
     repo/commit_test.cpp
     repo/connection_pool_test.cpp
+    repo/cut_off_test.cpp
     repo/database_test.cpp
     repo/database_url_test.cpp
     repo/explain_write_test.cpp
