@@ -68,6 +68,9 @@ void add_cluster(std::vector<MetricFamily>& all, const cluster::node& node) {
                        number(node.primary_group().size())));
   all.push_back(single("fly_is_primary", "1 where this node is in the primary group",
                        node.is_primary() ? 1 : 0));
+  auto leader = node.leader();
+  all.push_back(single("fly_is_leader", "1 where this node leads",
+                       leader && leader->id == node.self().id ? 1 : 0));
 }
 
 void add_calls(std::vector<MetricFamily>& all, const rpc::endpoint& rpc) {

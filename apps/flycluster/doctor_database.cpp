@@ -83,17 +83,35 @@ findings describe_rights(const std::vector<std::optional<std::string>>& row,
   return all;
 }
 
-findings describe_schema(const caf::expected<std::uint32_t>& version) {
+constexpr auto use_question = R"(
+SELECT has_table_privilege('fly.ledger', 'INSERT') AND has_table_privilege('fly.ledger', 'UPDATE'),
+  has_function_privilege('fly.hold_epoch(bigint, bigint)', 'EXECUTE'))";
+
+/// Says whether this role may use the tables of the version that is known here.
+findings describe_use(repo::pq_link& link, const std::string& what, clock::time_point deadline) {
+  auto rows = link.query(use_question, deadline);
+  if (rows && rows->size() == 1 &&
+      rows->front() == std::vector<std::optional<std::string>>{"t", "t"})
+    return {{"schema", state::ok, what + ", and this role may use them"}};
+  return {{"schema", state::warning,
+           what + ", but this role may not use all of them: no keys of "
+                  "writes, or no leader's writes",
+           "flycluster schema --grant ROLE, by who owns them"}};
+}
+
+findings describe_schema(repo::pq_link& link, clock::time_point deadline) {
+  auto version = repo::read_schema_version(link, deadline);
   if (version && *version >= repo::schema_version)
-    return {{"schema", state::ok, "fly's own tables are of version " + std::to_string(*version)}};
+    return describe_use(link, "fly's own tables are of version " + std::to_string(*version),
+                        deadline);
   if (version && *version > 0)
     return {{"schema", state::warning,
              "fly's own tables are of version " + std::to_string(*version) + ", this fly knows " +
                  std::to_string(repo::schema_version),
              "flycluster schema brings them up to date"}};
   return {{"schema", state::warning,
-           "fly's own tables are not there, or not for this role: no keys of writes, no history of "
-           "promotions",
+           "fly's own tables are not there, or not for this role: no keys of writes, no leader's "
+           "writes, no history of promotions",
            "flycluster schema makes them, --grant ROLE lets a role use them"}};
 }
 
@@ -125,7 +143,7 @@ findings check_database(const patient& who) {
   auto all = describe_server(*server);
   auto more = describe_rights(rights->front(), *server, who.repo.connections_max);
   all.insert(all.end(), more.begin(), more.end());
-  auto tables = describe_schema(repo::read_schema_version(*link, deadline));
+  auto tables = describe_schema(*link, deadline);
   all.insert(all.end(), tables.begin(), tables.end());
   return all;
 }

@@ -129,6 +129,7 @@ TEST_CASE("every line of the metrics is as Prometheus wants it") {
   admin::server admin{shop.node, shop.rpc, shop.db, {.listen = "127.0.0.1:0", .tree = &tree}};
   REQUIRE_FALSE(admin.start());
   REQUIRE(eventually([&] { return page(admin, "/readyz").first == 200; }));
+  REQUIRE(eventually([&] { return shop.db.role().role == repo::database_role::primary; }));
   rpc_primary(shop.rpc.with({.timeout = 50ms}), shop::shout, "nobody serves it");
 
   auto text = get(admin, "/metrics");

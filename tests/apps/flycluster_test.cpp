@@ -179,6 +179,10 @@ TEST_CASE("schema makes fly's tables for nodes whose role may not, and says what
   CHECK(replica.code == 1);
   CHECK(json::parse(replica.text)["code"] == "not_primary");
   CHECK(schema("schema --grant nobody", servers.primary()).code == 1);
+  CHECK(has(schema("doctor", servers.primary()).text, "and this role may use them"));
+  servers.primary().sql("REVOKE ALL ON ALL FUNCTIONS IN SCHEMA fly FROM app, plain; ALTER FUNCTION "
+                        "fly.hold_epoch OWNER TO postgres");
+  CHECK(has(schema("doctor", servers.primary()).text, "may not use all of them"));
   CHECK(has(shell(std::string{"env -i PATH=$PATH "} + FLYCLUSTER + " schema --print").text,
             "CREATE TABLE fly.ledger"));
   CHECK(shell(std::string{"env -i PATH=$PATH "} + FLYCLUSTER + " schema").code == 1);
