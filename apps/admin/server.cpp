@@ -17,6 +17,7 @@
 #include "apps/admin/call_metrics.hpp"
 #include "apps/admin/state_metrics.hpp"
 #include "apps/common/json.hpp"
+#include "apps/common/stop_listening.hpp"
 #include "fly/actors/error.hpp"
 #include "fly/cluster/address.hpp"
 #include "fly/rpc/members.hpp"
@@ -109,11 +110,7 @@ public:
     if (!thread_.joinable())
       return;
     rpc_.observe({});
-    // httplib's stop is lost on a server that is about to run.
-    for (int i = 0; i < 1000 && !server_.is_running(); ++i)
-      std::this_thread::sleep_for(1ms);
-    server_.stop();
-    thread_.join();
+    apps::stop_listening(server_, thread_);
   }
 
   const std::string& address() const noexcept { return address_; }

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/common/json.hpp"
+#include "apps/common/stop_listening.hpp"
 #include "apps/guestbook/book.hpp"
 #include "apps/guestbook/page.hpp"
 #include "fly/actors/error.hpp"
@@ -109,15 +110,7 @@ public:
     return {};
   }
 
-  void stop() {
-    if (!thread_.joinable())
-      return;
-    // httplib's stop is lost on a server that is about to run.
-    for (int i = 0; i < 1000 && !server_.is_running(); ++i)
-      std::this_thread::sleep_for(std::chrono::milliseconds{1});
-    server_.stop();
-    thread_.join();
-  }
+  void stop() { fly::apps::stop_listening(server_, thread_); }
 
 private:
   void get_entries(httplib::Response& response) {
