@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cstddef>
 #include <string>
 #include <utility>
 
@@ -69,7 +70,9 @@ void channel::take(std::vector<char>& out) {
   if (out.empty()) {
     out.swap(outbox_); // the two buffers go back and forth: no copy, no allocation
   } else {
-    out.insert(out.end(), outbox_.begin(), outbox_.end());
+    auto before = out.size(); // g++ 14 takes an insert for an overflow
+    out.resize(before + outbox_.size());
+    std::copy(outbox_.begin(), outbox_.end(), out.begin() + static_cast<std::ptrdiff_t>(before));
   }
   outbox_.clear();
 }

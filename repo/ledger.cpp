@@ -18,7 +18,7 @@ namespace fly::repo {
 namespace {
 
 /// An SQL literal that means the same whatever standard_conforming_strings says.
-std::string quoted(std::string_view text) {
+std::string literal(std::string_view text) {
   std::string result = "E'";
   for (char each : text) {
     if (each == '\'' || each == '\\')
@@ -83,7 +83,7 @@ keyed_write keyed_call(std::string key, std::string function, std::uint64_t sign
 
 std::string claim_statement(const keyed_write& what) {
   return "INSERT INTO fly.ledger (key, function, signature, arguments) VALUES (" +
-         quoted(what.key) + ", " + quoted(what.function) + ", " + signed_text(what.signature) +
+         literal(what.key) + ", " + literal(what.function) + ", " + signed_text(what.signature) +
          ", " + signed_text(what.arguments) + ") ON CONFLICT (key) DO NOTHING";
 }
 
@@ -96,7 +96,7 @@ std::string seal_statement(std::string_view key, std::span<const char> result) {
          "', 'hex'), xid = pg_current_xact_id()::text::bigint, timeline = ('x' || "
          "substr(pg_walfile_name(pg_current_wal_flush_lsn()), 1, 8))::bit(32)::bigint WHERE key "
          "= " +
-         quoted(key);
+         literal(key);
 }
 
 caf::expected<std::optional<ledger_entry>>

@@ -89,7 +89,7 @@ caf::expected<bool> wait_until_there(const database_core& core, const std::strin
     return core.tracker()->wait_for(*where, deadline, std::move(done));
   });
   if (!outcome)
-    return std::move(outcome.error());
+    return outcome.error();
   return true;
 }
 
