@@ -43,7 +43,9 @@ bool good_percents(std::string_view text) {
 caf::error check_port(const std::string& port) {
   std::uint32_t number = 0;
   auto [end, code] = std::from_chars(port.data(), port.data() + port.size(), number);
-  if (code != std::errc{} || end != port.data() + port.size() || number == 0 || number > 65535)
+  if (end != port.data() + port.size()) // not shown: it may be a password without its "@"
+    return wrong("port is not a number from 1 to 65535");
+  if (code != std::errc{} || number == 0 || number > 65535)
     return wrong("port '" + port + "' is not a number from 1 to 65535");
   return {};
 }
@@ -67,9 +69,9 @@ caf::expected<host_port> parse_host(std::string_view text) {
     if (auto reason = check_port(result.port))
       return reason;
   }
-  auto unfit = [](char c) { return static_cast<unsigned char>(c) <= ' ' || c == '@' || c == 0x7F; };
+  auto unfit = [](char c) { return static_cast<unsigned char>(c) <= ' ' || c == 0x7F; };
   if (std::any_of(result.host.begin(), result.host.end(), unfit))
-    return wrong("the host contains a blank or '@' (write '@' in a password as %40)");
+    return wrong("the host contains a blank or a control character");
   return result;
 }
 
@@ -115,6 +117,9 @@ caf::expected<url_parts> parse(std::string_view url) {
     url.remove_prefix(at + 1);
     rest = url.find_first_of("/?");
   }
+  // First, because what follows could show a part of a password.
+  if (url.substr(0, rest).find('@') != std::string_view::npos)
+    return wrong("'@' in a user name or password is written as %40");
   if (auto reason = parse_hosts(url.substr(0, rest), result.hosts))
     return reason;
   if (rest != std::string_view::npos)
@@ -179,6 +184,9 @@ std::string redact_database_url(std::string_view url) {
     return "(unreadable)";
   if (parts->password)
     parts->password = "***";
+  // A "?" in a password makes it a part of what follows the host.
+  if (auto at = parts->rest.rfind('@'); at != std::string::npos)
+    parts->rest.replace(0, at, "***");
   // "?password=..." is another way that libpq knows.
   for (auto at = parts->rest.find("password="); at != std::string::npos;
        at = parts->rest.find("password=", at + 1)) {

@@ -99,14 +99,16 @@ TEST_CASE("a malformed URL is refused by name, without its password") {
   names("host=h password=secret", "does not begin");
   names("postgres://u:secret@h:0/d", "port '0'");
   names("postgres://u:secret@h:65536/d", "port '65536'");
-  names("postgres://u:secret@h:banana/d", "port 'banana'");
-  names("postgres://u:secret@h:/d", "port ''");
+  names("postgres://u:secret@h:banana/d", "port is not a number");
+  names("postgres://u:secret", "port is not a number"); // what it is may be a password
+  names("postgres://u:secret@h:/d", "port '' is not");
   names("postgres://u:secret@[::1/d", "']'");
   names("postgres://u:secret@[]/d", "empty");
   names("postgres://u:secret@[::1]x/d", "after ']'");
   names("postgres://u:sec%ret@h/d", "'%'");
   names("postgres://u:secret%0@h/d", "'%'");
-  names("postgres://u:p@secret@h/d", "host contains");
+  names("postgres://u:p@secret@h/d", "%40");
+  names("postgres://u:p@ss:secret@h/d", "%40");
   names("postgres://u:secret@h%zz/d", "'%'");
   names("postgres://u:secret@h/d%0", "'%'");
   names("postgres://u:secret@h o/d", "blank");
@@ -121,4 +123,5 @@ TEST_CASE("a URL for logs has no password in any place") {
   CHECK(redact_database_url("postgres://h/d?password=secret") == "postgres://h/d?password=***");
   CHECK(redact_database_url("postgres://h/d?sslpassword=secret") ==
         "postgres://h/d?sslpassword=***");
+  CHECK(redact_database_url("postgres://h?x:secret@other/d").find("secret") == std::string::npos);
 }
