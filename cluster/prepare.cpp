@@ -1,6 +1,8 @@
 // The part of node.hpp that changes an actor system's configuration; all of it depends on CAF 0.17.
 #include "fly/cluster/node.hpp"
 
+#include <string>
+
 #include <caf/actor_system_config.hpp>
 #include <caf/io/middleman.hpp>
 #include <caf/settings.hpp>
@@ -12,7 +14,7 @@ namespace fly::cluster {
 namespace {
 
 template <class T>
-void set_unless_given(caf::actor_system_config& config, const char* name, T value) {
+void set_unless_given(caf::actor_system_config& config, const std::string& name, T value) {
   if (!caf::get_if<T>(&config, name))
     config.set(name, value);
 }
@@ -20,7 +22,7 @@ void set_unless_given(caf::actor_system_config& config, const char* name, T valu
 } // namespace
 
 void prepare(caf::actor_system_config& config) {
-  constexpr const char* mark = "fly.prepared";
+  const std::string mark = "fly.prepared";
   if (caf::get_or(config, mark, false))
     return;
   caf::put(config.content, mark, true);

@@ -217,8 +217,17 @@ void database_core::prepare(pq_link& link, const server_identity& server) {
   }
   if (!reason || reason == errc::sql_failed)
     prepared_ = server; // a right that is missing is asked for once
-  std::lock_guard guard{mutex_};
-  without_ = reason ? "without fly's own tables (docs/rights.md): " + text_of(reason) : "";
+  {
+    std::lock_guard guard{mutex_};
+    without_ = reason ? "without fly's own tables (docs/rights.md): " + text_of(reason) : "";
+    has_prepared_ = true;
+  }
+  has_prepared_now_.notify_all();
+}
+
+bool database_core::wait_prepared(clock::time_point deadline) {
+  std::unique_lock lock{mutex_};
+  return has_prepared_now_.wait_until(lock, deadline, [this] { return has_prepared_; });
 }
 
 void database_core::close() {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <chrono>
+#include <condition_variable>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -48,6 +50,10 @@ public:
   /// Holds writes back for a move of the primary, or ends that (0 ms); waits for those that run.
   hold_report hold(std::chrono::milliseconds longest);
 
+  /// Waits until this node has seen to fly's own tables, or could not; until `deadline` at most.
+  /// Returns whether it has tried. The first keyed write of a new database may come before.
+  bool wait_prepared(std::chrono::steady_clock::time_point deadline);
+
   /// Does what is due: a fresh look at the role. Blocks.
   void keep();
 
@@ -78,7 +84,9 @@ private:
   std::optional<server_identity> in_recovery_; // the server when it was last seen so; keep() alone
   std::optional<server_identity> prepared_;    // keep() alone
   mutable std::mutex mutex_;
-  std::string without_; // guarded by mutex_; why fly's own tables are not as they should be
+  std::string without_;       // guarded by mutex_; why fly's own tables are not as they should be
+  bool has_prepared_ = false; // guarded by mutex_
+  std::condition_variable has_prepared_now_;
   write_gate gate_;
   std::shared_ptr<role_board> roles_;
   std::shared_ptr<leadership> leading_;

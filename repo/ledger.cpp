@@ -150,6 +150,11 @@ caf::error claim_error(const caf::error& reason, std::string_view key) {
   return reason;
 }
 
+bool is_without_tables(const caf::error& reason) {
+  auto state = sqlstate_of(reason);
+  return state == "42P01" || state == "3F000";
+}
+
 bool is_lost_race(const caf::error& reason) {
   return sqlstate_of(reason) == "40001";
 }

@@ -84,6 +84,9 @@ caf::error check_entry(const keyed_write& wanted, const ledger_entry& entry);
 /// used.
 caf::error claim_error(const caf::error& reason, std::string_view key);
 
+/// Whether the database said that fly's own tables are not there.
+bool is_without_tables(const caf::error& reason);
+
 /// Whether the database refused a claim only because another came first.
 bool is_lost_race(const caf::error& reason);
 

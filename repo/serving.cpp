@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <utility>
 
 #include "fly/actors/error.hpp"
@@ -29,13 +30,24 @@ rpc::raw_handler in_transaction(std::shared_ptr<database_core> core, std::string
         auto key = take_key(arguments);
         if (!key)
           return std::move(key.error());
-        auto run = [&](pqxx::transaction_base& tx) { return handler(tx, arguments); };
-        if (key->empty())
-          return core->run_write(context, run, options.on_leader);
-        if (auto wrong = check_key(*key))
-          return wrong;
-        auto once = keyed_call(std::move(*key), name, fingerprint, arguments);
-        return core->run_write(context, run, options.on_leader, &once);
+        std::optional<keyed_write> once;
+        if (!key->empty()) {
+          if (auto wrong = check_key(*key))
+            return wrong;
+          once = keyed_call(std::move(*key), name, fingerprint, arguments);
+        }
+        auto run = [&] {
+          return core->run_write(
+              context, [&](pqxx::transaction_base& tx) { return handler(tx, arguments); },
+              options.on_leader, once ? &*once : nullptr);
+        };
+        auto answer = run();
+        // The first write of a new database may come before its tables.
+        bool needs_tables = once || name == outcome_of_key.name;
+        if (!answer && needs_tables && is_without_tables(answer.error()) &&
+            core->wait_prepared(context.deadline))
+          return run();
+        return answer;
       };
 }
 

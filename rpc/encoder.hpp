@@ -90,7 +90,7 @@ bool encoder::composite(T& x) {
     bool there = static_cast<bool>(x);
     return value(there) && (!there || value(*x));
   } else if constexpr (shape == shape::tuple) {
-    return std::apply([this](auto&... part) { return (value(part) && ...); }, x);
+    return std::apply([&](auto&... part) { return (this->value(part) && ...); }, x);
   } else if constexpr (shape == shape::array) {
     for (auto& element : x)
       if (!value(element))

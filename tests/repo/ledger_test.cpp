@@ -312,3 +312,19 @@ TEST_CASE_FIXTURE(keyed_shops, "old keys are forgotten in batches") {
   CHECK(forget() == 0);
   CHECK(ledger("key") == "new");
 }
+
+TEST_CASE("the first write of a new database may have a key") {
+  postgres servers;
+  servers.primary().sql(
+      "CREATE TABLE orders (id bigserial PRIMARY KEY, item text, count int); GRANT "
+      "ALL ON ALL TABLES IN SCHEMA public TO app; GRANT ALL ON ALL SEQUENCES IN "
+      "SCHEMA public TO app");
+  far_shop syd{"syd", servers.primary().url()};
+  REQUIRE_FALSE(syd.node.join());
+  auto asked = std::async(std::launch::async, [&] { return syd.db->outcome("other"); });
+  auto placed = rpc_and_wait(syd.db->with({.key = "k"}), shop::place, "pen", 1);
+  REQUIRE_MESSAGE(placed, fly::to_string(placed.error()));
+  auto outcome = asked.get();
+  REQUIRE_MESSAGE(outcome, fly::to_string(outcome.error()));
+  CHECK_FALSE((*outcome)->committed);
+}
