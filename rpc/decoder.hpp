@@ -94,7 +94,7 @@ bool decoder::composite(T& x) {
     x = std::move(inner);
     return true;
   } else if constexpr (shape == shape::tuple) {
-    return std::apply([this](auto&... part) { return (value(part) && ...); }, x);
+    return std::apply([&](auto&... part) { return (this->value(part) && ...); }, x);
   } else if constexpr (shape == shape::array) {
     for (auto& element : x)
       if (!value(element))

@@ -105,7 +105,8 @@ public:
         }
       for (std::size_t i = 0; i < wires.size() && !cut; ++i) {
         auto wire = wires[i];
-        moved |= deliver(wire->first) | deliver(wire->second);
+        moved = deliver(wire->first) || moved;
+        moved = deliver(wire->second) || moved;
       }
     }
   }
