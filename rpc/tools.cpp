@@ -36,6 +36,9 @@ caf::expected<std::string> call_json(const bound_endpoint& rpc, const target& wh
   auto types = parse_signature(found->second);
   if (!types)
     return types.error();
+  if (!key.empty() && types->mark != keyed_mark)
+    return make_error(errc::invalid_argument,
+                      std::string{name} + " is no write: a key does nothing for it");
   auto encoded = encode_arguments(*types, arguments, key);
   if (!encoded)
     return encoded.error();

@@ -32,6 +32,9 @@ TEST_CASE("a tool calls by name and JSON, as a visitor of the cluster") {
   CHECK(rpc::call_json(tool, whom, "shop.place", R"(["pen", "two"])").error() ==
         errc::invalid_argument);
   CHECK(rpc::call_json(tool, whom, "shop.unknown", "[]").error() == errc::unknown_function);
+  auto keyed = rpc::call_json(tool, whom, "shop.place", R"(["pen", 2])", "cart-17");
+  CHECK(keyed.error() == errc::invalid_argument);
+  CHECK(text_of(keyed.error()).find("is no write") != std::string::npos);
   auto quick = tool.with({.timeout = 100ms});
   CHECK(rpc::call_json(quick, rpc::target::region("hkg"), "shop.place", "[]").error() ==
         errc::no_node_in_region);
