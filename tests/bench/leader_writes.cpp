@@ -1,6 +1,7 @@
-// leader_writes: what the fence of a leader's write costs. 64 callers in lax write through the
-// primary's node, without waiting for the replica; ordinary writes and leader's writes take turns
-// in rounds of one run, and their ratio is what counts. Both insert one row. Counts the multixacts
+// leader_writes: what the fence of a leader's write costs, and what a key does. 64 callers in lax
+// write through the primary's node, without waiting for the replica; ordinary writes, leader's
+// writes and writes with a key take turns in rounds of one run, and their ratio is what counts.
+// Each inserts one row of its own. Counts the multixacts
 // too: concurrent fences share the lock of one row.
 #include <algorithm>
 #include <array>
@@ -53,8 +54,10 @@ public:
   }
 
   void round() {
-    run("ordinary", fly::test::place_order);
-    run("on the leader", fly::test::place_order_on_leader);
+    const fly::repo::bound_database plain{cluster_.lax().db};
+    run("ordinary", fly::test::place_order, plain);
+    run("on the leader", fly::test::place_order_on_leader, plain);
+    run("with a key", fly::test::place_order, plain.once());
   }
 
   nlohmann::json report() const {
@@ -90,7 +93,7 @@ private:
         "CHECKPOINT; SELECT next_multixact_id FROM pg_control_checkpoint()"));
   }
 
-  void run(const std::string& name, const placing& what) {
+  void run(const std::string& name, const placing& what, const fly::repo::bound_database& db) {
     auto& into = all_[name];
     auto before = next_multixact();
     std::vector<std::vector<double>> took(static_cast<std::size_t>(callers_));
@@ -100,7 +103,7 @@ private:
       threads.emplace_back([&] {
         for (int i = 0; i < writes_; ++i) {
           auto at = clock::now();
-          failed_ += !fly::rpc_primary(cluster_.lax().db, what, item());
+          failed_ += !fly::rpc_primary(db, what, item());
           mine.push_back(microseconds{clock::now() - at}.count());
         }
       });
@@ -147,7 +150,7 @@ int main(int argc, char** argv) {
   int writes = 100;
   int rounds = 5;
   std::string json;
-  po::options_description flags{"leader_writes: the cost of a leader's write"};
+  po::options_description flags{"leader_writes: the cost of a leader's write, and of a key"};
   flags.add_options()("help,h", "this text")("quick", "one short round")(
       "callers", po::value(&callers), "threads that write at once")(
       "writes", po::value(&writes), "writes of each caller in a round")(
