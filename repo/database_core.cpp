@@ -169,13 +169,14 @@ caf::expected<rpc::bytes> database_core::run_write(const rpc::call_context& cont
 hold_report database_core::hold(std::chrono::milliseconds longest) {
   auto deadline = clock::now() + longest;
   gate_.hold(deadline);
-  if (longest.count() == 0)
+  if (longest.count() == 0) {
+    leading_->rest({});
     return {};
+  }
   hold_report result{.drained = gate_.wait_empty(deadline)};
-  // An empty write tells how far the log is.
-  auto now = runner_.run_write(deadline, [](transaction&) { return rpc::bytes{}; });
-  if (now)
-    result.position = to_string(now->where);
+  leading_->rest(deadline); // a renewal is a write, too
+  if (auto now = runner_.run_write(deadline, [](transaction&) { return rpc::bytes{}; }))
+    result.position = to_string(now->where); // of an empty write: how far the log is
   return result;
 }
 
@@ -196,7 +197,7 @@ void database_core::keep() {
   else if (server->writable())
     prepare(*link, *server); // before it is claimed: its replicas learn of a new timeline first
   roles_->saw_fresh(*server);
-  if (server->writable())
+  if (server->writable() && !gate_.held())
     sweeper_.sweep(*link, connect_timeout_);
 }
 

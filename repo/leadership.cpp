@@ -76,7 +76,7 @@ bool leadership::may_lead() const {
 
 void leadership::look() {
   std::lock_guard driving{driving_};
-  if (left_)
+  if (left_ || clock::now() < rests_until_)
     return;
   if (!may_lead()) {
     std::lock_guard guard{mutex_};
@@ -155,8 +155,20 @@ void leadership::tell_news() {
 
 void leadership::leave() {
   std::lock_guard driving{driving_};
-  if (std::exchange(left_, true))
-    return;
+  if (!std::exchange(left_, true))
+    step_down();
+}
+
+void leadership::rest(clock::time_point until) {
+  std::lock_guard driving{driving_};
+  rests_until_ = until;
+  if (!left_ && until > clock::now())
+    step_down();
+  hurry_ = true; // afterwards
+}
+
+/// Ends the lease where it is held, so that another takes it at once.
+void leadership::step_down() {
   bool leads = false;
   {
     std::lock_guard guard{mutex_};

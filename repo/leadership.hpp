@@ -55,6 +55,9 @@ public:
   /// Blocks, for a second at most beside a `look` under way. Idempotent.
   void leave();
 
+  /// Steps down until then, and writes nothing into the database meanwhile. Blocks as `leave` does.
+  void rest(clock::time_point until);
+
   // -- as a listener
   void on_frame(const std::shared_ptr<cluster::channel>&, cluster::frame_kind,
                 std::span<const std::byte>) override {}
@@ -80,6 +83,7 @@ private:
   clock::time_point answer_by(clock::time_point sent) const;
   knowledge known() const; // with mutex_ held
   void tell_news();
+  void step_down();
 
   cluster::node& node_;
   const leadership_options options_;
@@ -87,10 +91,11 @@ private:
   const cluster::member me_;
   std::atomic<bool> hurry_ = false;
 
-  std::mutex driving_;          // before mutex_
-  std::optional<pq_link> link_; // guarded by driving_
-  bool left_ = false;           // guarded by driving_
-  knowledge told_;              // guarded by driving_
+  std::mutex driving_;              // before mutex_
+  std::optional<pq_link> link_;     // guarded by driving_
+  bool left_ = false;               // guarded by driving_
+  clock::time_point rests_until_{}; // guarded by driving_
+  knowledge told_;                  // guarded by driving_
 
   mutable std::mutex mutex_;
   lease_term term_;       // guarded by mutex_

@@ -25,6 +25,11 @@ void write_gate::hold(clock::time_point until) {
   held_until_ = until;
 }
 
+bool write_gate::held() const {
+  std::lock_guard guard{mutex_};
+  return clock::now() < held_until_;
+}
+
 bool write_gate::wait_empty(clock::time_point deadline) {
   std::unique_lock lock{mutex_};
   return left_.wait_until(lock, deadline, [this] { return running_ == 0; });

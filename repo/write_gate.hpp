@@ -32,11 +32,14 @@ public:
   /// Lets no write in until `until`, in the place of a hold before; one in the past ends it.
   void hold(clock::time_point until);
 
+  /// Returns whether writes are held now.
+  bool held() const;
+
   /// Waits until no write runs, until `deadline` at most. Returns whether none does.
   bool wait_empty(clock::time_point deadline);
 
 private:
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable left_;
   std::size_t running_ = 0;        // guarded by mutex_
   clock::time_point held_until_{}; // guarded by mutex_

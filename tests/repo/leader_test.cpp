@@ -9,6 +9,8 @@
 
 #include <doctest/doctest.h>
 
+#include "fly/repo/primary_move.hpp"
+#include "fly/rpc/verbs.hpp"
 #include "tests/repo/far_shops.hpp"
 
 using namespace fly;
@@ -295,4 +297,29 @@ TEST_CASE("a role without the right to the lease says so, and leaves it to other
   auto placed = guest->place("pen");
   REQUIRE(placed);
   CHECK(**placed == all.leader().id());
+}
+
+TEST_CASE_FIXTURE(leaders, "while writes are held nobody leads and the lease is not renewed") {
+  auto hold = [&](std::int64_t longest) {
+    for (auto* it : {one.get(), two.get()}) {
+      auto told = rpc_member(lax->rpc, it->id(), repo::hold_writes, longest);
+      REQUIRE_MESSAGE(told, fly::to_string(told.error()));
+      CHECK(told->drained == (longest > 0));
+      CHECK(told->position.empty() == (longest == 0));
+    }
+  };
+  hold(60'000);
+  CHECK(holder().empty());
+  auto held = rpc_primary(lax->db->with({.timeout = 300ms}), shop::place, "pen", 1);
+  REQUIRE_FALSE(held);
+  CHECK(effect_of(held.error()) == effect::nothing_ran);
+  CHECK(text_of(held.error()).find("writes are held") != std::string::npos);
+  auto until = clock_type::now() + 2 * lease_time;
+  while (clock_type::now() < until)
+    CHECK(holder().empty());
+
+  hold(0);
+  CHECK(all_know_a_leader());
+  CHECK_FALSE(holder().empty());
+  CHECK(rpc_primary(*lax->db, shop::place, "pen", 1));
 }

@@ -12,7 +12,9 @@ using fly::repo::write_gate;
 TEST_CASE("held writes are not let in, until the hold ends") {
   write_gate gate;
   CHECK(gate.enter());
+  CHECK_FALSE(gate.held());
   gate.hold(write_gate::clock::now() + 1h);
+  CHECK(gate.held());
   CHECK_FALSE(gate.enter());
   gate.hold(write_gate::clock::now());
   CHECK(gate.enter());
