@@ -202,7 +202,7 @@ caf::expected<raw_committed> bound_database::ask_raw(bool waits, std::string_vie
                                                      caf::expected<rpc::bytes> arguments) const {
   const auto& core = *db_->core_;
   write_call how{.rpc = &db_->rpc_,
-                 .tracker = waits ? core.tracker() : nullptr,
+                 .tracker = waits && options_.await ? core.tracker() : nullptr,
                  .deadline = deadline(),
                  .key = key};
   auto sent = checked(core.unusable(), key, std::move(arguments));
@@ -216,7 +216,7 @@ actors::pending<raw_committed> bound_database::ask_raw(caf::scheduled_actor* sel
                                                        caf::expected<rpc::bytes> arguments) const {
   const auto& core = *db_->core_;
   write_call how{.rpc = &db_->rpc_,
-                 .tracker = waits ? core.tracker() : nullptr,
+                 .tracker = waits && options_.await ? core.tracker() : nullptr,
                  .deadline = deadline(),
                  .key = key};
   auto sent = checked(core.unusable(), key, std::move(arguments));

@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "fly/repo/sql_value.hpp"
+
 namespace fly::repo {
 
 /// A parameter of a statement as PostgreSQL reads it; nothing is NULL.
@@ -42,6 +44,15 @@ parameter to_parameter(Number value) {
   char text[128];
   auto end = std::to_chars(text, text + sizeof(text), value).ptr;
   return std::string{text, end};
+}
+
+/// What is none of these: times, uuid, arrays and the rest of sql_value.hpp. May throw
+/// std::invalid_argument, for a value that has no text.
+template <class T>
+requires has_sql_value<T> &&
+    (!number<T>)&&(!std::same_as<T, bool>)&&(!std::convertible_to<const T&, std::string_view>) //
+    parameter to_parameter(const T& value) {
+  return sql_value<T>::write(value);
 }
 
 template <class T>
