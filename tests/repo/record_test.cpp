@@ -19,7 +19,7 @@
 using namespace fly;
 using namespace std::chrono;
 
-namespace shelf {
+namespace attic {
 
 enum class state { open, paid };
 enum class level : std::uint8_t { low, high = 200 };
@@ -48,20 +48,20 @@ struct unnamed : odd {};
 struct far_away : odd {};
 struct keyless : odd {};
 
-} // namespace shelf
+} // namespace attic
 
 template <>
-inline constexpr std::pair<shelf::state, std::string_view> fly::repo::enum_names<shelf::state>[] = {
-    {shelf::state::open, "open"}, {shelf::state::paid, "paid"}};
+inline constexpr std::pair<attic::state, std::string_view> fly::repo::enum_names<attic::state>[] = {
+    {attic::state::open, "open"}, {attic::state::paid, "paid"}};
 
-FLY_RECORD(shelf::book, "library.books", key(id), column(title), column(pages, "Page \"count\""),
+FLY_RECORD(attic::book, "library.books", key(id), column(title), column(pages, "Page \"count\""),
            generated(now));
-FLY_RECORD(shelf::line, "\"order.lines\"", key(order_id), key(number), column(text));
-FLY_RECORD(shelf::bare, "bare");
-FLY_RECORD(shelf::twice, "twice", key(a), column(b, "a"));
-FLY_RECORD(shelf::unnamed, "unnamed", key(a), column(b, ""));
-FLY_RECORD(shelf::far_away, "a.b.c", key(a));
-FLY_RECORD(shelf::keyless, "keyless", column(a), column(b));
+FLY_RECORD(attic::line, "\"order.lines\"", key(order_id), key(number), column(text));
+FLY_RECORD(attic::bare, "bare");
+FLY_RECORD(attic::twice, "twice", key(a), column(b, "a"));
+FLY_RECORD(attic::unnamed, "unnamed", key(a), column(b, ""));
+FLY_RECORD(attic::far_away, "a.b.c", key(a));
+FLY_RECORD(attic::keyless, "keyless", column(a), column(b));
 
 namespace {
 
@@ -162,13 +162,13 @@ TEST_CASE("bytes, uuid and enumerations come back, and anything else is named") 
   CHECK_FALSE(repo::uuid::parse("123e4567e-89b-12d3-a456-426614174000"));
   CHECK(repo::uuid{}.is_nil());
 
-  CHECK(text_of(shelf::state::paid) == "paid");
-  CHECK(returns(shelf::state::paid));
-  CHECK_THROWS_WITH(read<shelf::state>("lost"), "is 'lost', not one of open, paid");
-  CHECK_THROWS_AS(text_of(static_cast<shelf::state>(7)), std::invalid_argument);
-  CHECK(text_of(shelf::level::high) == "200");
-  CHECK(returns(shelf::level::high));
-  CHECK_THROWS_AS(read<shelf::level>("256"), std::runtime_error);
+  CHECK(text_of(attic::state::paid) == "paid");
+  CHECK(returns(attic::state::paid));
+  CHECK_THROWS_WITH(read<attic::state>("lost"), "is 'lost', not one of open, paid");
+  CHECK_THROWS_AS(text_of(static_cast<attic::state>(7)), std::invalid_argument);
+  CHECK(text_of(attic::level::high) == "200");
+  CHECK(returns(attic::level::high));
+  CHECK_THROWS_AS(read<attic::level>("256"), std::runtime_error);
 }
 
 TEST_CASE("arrays come back with quotes, commas, braces, NULL and the word NULL") {
@@ -187,10 +187,10 @@ TEST_CASE("arrays come back with quotes, commas, braces, NULL and the word NULL"
 }
 
 TEST_CASE("statements quote every name and carry every value as a parameter") {
-  const auto& books = repo::record_of<shelf::book>();
+  const auto& books = repo::record_of<attic::book>();
   CHECK(books.wrong.empty());
   CHECK(books.schema == "library");
-  shelf::book mine{.id = 0, .title = "'; DROP TABLE books; --", .pages = std::nullopt};
+  attic::book mine{.id = 0, .title = "'; DROP TABLE books; --", .pages = std::nullopt};
   const void* rows[] = {&mine};
 
   auto made = repo::insert_rows(books, rows);
@@ -205,8 +205,8 @@ TEST_CASE("statements quote every name and carry every value as a parameter") {
         R"(UPDATE "library"."books" SET "title" = $1, "Page ""count""" = $2 WHERE "id" = $3)"
         R"( RETURNING "id", "title", "Page ""count""", "now")");
 
-  const auto& lines = repo::record_of<shelf::line>();
-  shelf::line first{.order_id = 3, .number = 0, .text = "x", .note = ""};
+  const auto& lines = repo::record_of<attic::line>();
+  attic::line first{.order_id = 3, .number = 0, .text = "x", .note = ""};
   CHECK(repo::delete_row(lines, &first).text ==
         R"(DELETE FROM "order.lines" WHERE "order_id" = $1 AND "number" = $2)"
         R"( RETURNING "order_id", "number", "text")");
@@ -228,31 +228,31 @@ TEST_CASE("a declaration or an argument that cannot be used is named, and nothin
   auto all = [&]<class T>(T*) {
     return wrong(repo::select_rows(repo::record_of<T>(), {}, std::vector<repo::parameter>{}));
   };
-  CHECK(all((shelf::bare*)nullptr) == "the record shelf::bare: it has no columns");
-  CHECK(all((shelf::twice*)nullptr) == "the record shelf::twice: the column a is given twice");
-  CHECK(all((shelf::unnamed*)nullptr) ==
-        "the record shelf::unnamed: the column of b has an empty name");
-  CHECK(all((shelf::far_away*)nullptr) ==
-        "the record shelf::far_away: the table a.b.c is not \"table\" or \"schema.table\"");
+  CHECK(all((attic::bare*)nullptr) == "the record attic::bare: it has no columns");
+  CHECK(all((attic::twice*)nullptr) == "the record attic::twice: the column a is given twice");
+  CHECK(all((attic::unnamed*)nullptr) ==
+        "the record attic::unnamed: the column of b has an empty name");
+  CHECK(all((attic::far_away*)nullptr) ==
+        "the record attic::far_away: the table a.b.c is not \"table\" or \"schema.table\"");
 
-  shelf::keyless keyless;
-  CHECK(wrong(repo::delete_row(repo::record_of<shelf::keyless>(), &keyless)) ==
-        "the record shelf::keyless: it has no key");
-  const auto& lines = repo::record_of<shelf::line>();
-  shelf::line line;
+  attic::keyless keyless;
+  CHECK(wrong(repo::delete_row(repo::record_of<attic::keyless>(), &keyless)) ==
+        "the record attic::keyless: it has no key");
+  const auto& lines = repo::record_of<attic::line>();
+  attic::line line;
   CHECK(wrong(repo::select_key(lines, std::vector<repo::parameter>{"1"})) ==
-        "the record shelf::line: its key has 2 columns, and 1 values were given");
-  CHECK(wrong(repo::update_row(lines, &line, {repo::detail::offset_of(&shelf::line::note)})) ==
-        "the record shelf::line: a field that was given is none of its columns");
-  CHECK(wrong(repo::update_row(lines, &line, {repo::detail::offset_of(&shelf::line::number)})) ==
-        "the record shelf::line: the field number is not to be updated");
+        "the record attic::line: its key has 2 columns, and 1 values were given");
+  CHECK(wrong(repo::update_row(lines, &line, {repo::detail::offset_of(&attic::line::note)})) ==
+        "the record attic::line: a field that was given is none of its columns");
+  CHECK(wrong(repo::update_row(lines, &line, {repo::detail::offset_of(&attic::line::number)})) ==
+        "the record attic::line: the field number is not to be updated");
   line.text = std::string("a\0b", 3);
   CHECK(wrong(repo::upsert_row(lines, &line, {})) ==
         "parameter $3 has a zero byte, which PostgreSQL's texts do not take");
   CHECK(wrong(repo::select_rows(lines, {.limit = -1}, std::vector<repo::parameter>{})) ==
-        "the record shelf::line: a limit or offset below 0");
-  CHECK(wrong(repo::insert_rows(lines, {})) == "the record shelf::line: no rows to insert");
-  std::vector<shelf::line> many(22'000);
+        "the record attic::line: a limit or offset below 0");
+  CHECK(wrong(repo::insert_rows(lines, {})) == "the record attic::line: no rows to insert");
+  std::vector<attic::line> many(22'000);
   std::vector<const void*> rows;
   for (const auto& it : many)
     rows.push_back(&it);
@@ -261,22 +261,22 @@ TEST_CASE("a declaration or an argument that cannot be used is named, and nothin
 }
 
 TEST_CASE("a row with a bad value names table, column, value and field") {
-  shelf::book book;
+  attic::book book;
   auto read = [&](std::vector<repo::raw_field> fields) {
-    auto reason = repo::read_row(repo::record_of<shelf::book>(), fields, &book);
+    auto reason = repo::read_row(repo::record_of<attic::book>(), fields, &book);
     return reason ? fly::to_string(reason) : "";
   };
   CHECK(read({"1", "x", std::nullopt, "paid"}).empty());
-  CHECK(book.now == shelf::state::paid);
+  CHECK(book.now == attic::state::paid);
   CHECK(read({"1", std::nullopt, "3", "paid"}) ==
         "malformed_result: column title of library.books is NULL; it is read as "
-        "shelf::book::title (ran)");
+        "attic::book::title (ran)");
   CHECK(read({"1", "x", "many", "paid"}).find("is 'many', not an integer") != std::string::npos);
   CHECK(read({"1", "x"}).find("gave 2 columns, not 4") != std::string::npos);
 }
 
 TEST_CASE("all that does not fit the catalogue is named at once") {
-  const auto& books = repo::record_of<shelf::book>();
+  const auto& books = repo::record_of<attic::book>();
   repo::catalogue_table table{
       .there = true,
       .columns = {{.name = "id", .type = "int8", .not_null = true, .has_default = true},
@@ -292,7 +292,7 @@ TEST_CASE("all that does not fit the catalogue is named at once") {
   CHECK_FALSE(repo::compare(books, table));
 
   CHECK(fly::text_of(repo::compare(books, {})) ==
-        "the record shelf::book does not fit library.books: there is no such table");
+        "the record attic::book does not fit library.books: there is no such table");
   table.columns[0].type = "int4";
   table.columns[1].not_null = false;
   table.columns[2].not_null = true;
@@ -300,7 +300,7 @@ TEST_CASE("all that does not fit the catalogue is named at once") {
   table.columns.push_back({.name = "isbn", .type = "text", .not_null = true});
   table.unique = {{"id", "title"}};
   CHECK(fly::text_of(repo::compare(books, table)) ==
-        "the record shelf::book does not fit library.books: column id is int4, the field id wants "
+        "the record attic::book does not fit library.books: column id is int4, the field id wants "
         "int8; column title may be NULL, the field title is not optional; column Page \"count\" is "
         "NOT NULL, the field pages is optional; column now is state[], the field now wants "
         "text|varchar|bpchar|name|citext|enum; column isbn is NOT NULL without a default, and "
