@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include <caf/error.hpp>
+
 #include "fly/repo/sql_value.hpp"
 
 namespace fly::repo {
@@ -59,6 +61,12 @@ template <class T>
 parameter to_parameter(const std::optional<T>& value) {
   return value ? to_parameter(*value) : std::nullopt;
 }
+
+/// Most parameters of one statement, by PostgreSQL's protocol.
+inline constexpr std::size_t parameters_max = 65'535;
+
+/// Returns errc::invalid_argument where a parameter has a zero byte, or there are too many.
+caf::error check_parameters(const std::vector<parameter>& given);
 
 /// Turns the arguments of a statement into its parameters, $1 and on.
 template <class... Ts>

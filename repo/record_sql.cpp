@@ -20,7 +20,6 @@ sql_statement wrong(caf::error reason) {
   return {.wrong = std::move(reason)};
 }
 
-/// Writes a list with `each`, commas between.
 template <class Range, class Each>
 std::string list(const Range& range, Each each, std::string_view between = ", ") {
   std::string result;
@@ -129,19 +128,6 @@ std::string select_text(const record_info& info) {
 }
 
 } // namespace
-
-caf::error check_parameters(const std::vector<parameter>& given) {
-  if (given.size() > parameters_max)
-    return make_error(errc::invalid_argument, "a statement with " + std::to_string(given.size()) +
-                                                  " parameters, more than " +
-                                                  std::to_string(parameters_max));
-  for (std::size_t i = 0; i < given.size(); ++i)
-    if (given[i] && given[i]->find('\0') != std::string::npos)
-      return make_error(errc::invalid_argument,
-                        "parameter $" + std::to_string(i + 1) +
-                            " has a zero byte, which PostgreSQL's texts do not take");
-  return {};
-}
 
 // -- reading --------------------------------------------------------------------------------------
 

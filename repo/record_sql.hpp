@@ -35,12 +35,6 @@ struct sql_statement {
 /// Values of the caller as parameters, or why one of them is none.
 using given_parameters = caf::expected<std::vector<parameter>>;
 
-/// Most parameters of one statement, by PostgreSQL's protocol.
-inline constexpr std::size_t parameters_max = 65'535;
-
-/// Returns errc::invalid_argument where a parameter has a zero byte, or there are too many.
-caf::error check_parameters(const std::vector<parameter>& given);
-
 // The statements of the verbs. PURE. Tables and columns are quoted, values are parameters. Each is
 // wrong (errc::invalid_argument) where the record cannot be used, a field is none of its columns, a
 // value has no text, or the record has no key where one is needed.

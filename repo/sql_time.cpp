@@ -1,4 +1,4 @@
-#include "fly/repo/sql_value.hpp"
+#include "fly/repo/sql_text.hpp"
 
 #include <charconv>
 #include <cstdio>

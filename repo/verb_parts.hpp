@@ -53,6 +53,10 @@ caf::expected<result> write_rows(const within& tx, const sql_statement& what);
 actors::pending<raw_committed> write_rows(caf::scheduled_actor* self, const bound_database& db,
                                           const sql_statement& what);
 
+/// Runs a statement of the user on the primary, and waits as the call's options say.
+caf::expected<committed<result>> execute(const bound_database& db, std::string sql,
+                                         given_parameters given);
+
 /// Returns what a write gave, decoded.
 caf::expected<committed<result>> decode_rows(raw_committed raw);
 

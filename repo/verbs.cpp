@@ -108,6 +108,13 @@ actors::pending<raw_committed> write_rows(caf::scheduled_actor* self, const boun
                     std::move(arguments));
 }
 
+caf::expected<committed<result>> execute(const bound_database& db, std::string sql,
+                                         given_parameters given) {
+  if (!given)
+    return std::move(given.error());
+  return write_rows(db, {.text = std::move(sql), .parameters = std::move(*given), .wrong = {}});
+}
+
 caf::expected<committed<result>> decode_rows(raw_committed raw) {
   return to_committed<result>(std::move(raw));
 }

@@ -21,6 +21,7 @@ fly_add_test_program(repo
     repo/replay_watcher_test.cpp
     repo/role_watcher_test.cpp
     repo/round_robin_test.cpp
+    repo/sandbox_test.cpp
     repo/schema_test.cpp
     repo/timeline_history_test.cpp
     repo/token_test.cpp
