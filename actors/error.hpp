@@ -77,6 +77,8 @@ enum class errc : std::uint8_t {
   /// The member that was asked does not hold the lease of the leader; the text names who does. Or
   /// it lost it while a leader's write ran: deposed, and nothing of the write remains.
   not_leader = 26,
+  /// No row has the key that was given (`reload`, `update`, `delete_`, `must`): nothing changed.
+  not_found = 27,
 
   // -- it ran
   // --------------------------------------------------------------------------------------

@@ -61,6 +61,9 @@ public:
   /// errc::overloaded, errc::shutting_down. Empty where it is visible, or nobody waited.
   const caf::error& late() const noexcept { return report_.late; }
 
+  /// Returns all that is known of the commit.
+  const commit_report& report() const noexcept { return report_; }
+
   /// Returns where the time went.
   const write_timing& timing() const noexcept { return report_.timing; }
 

@@ -30,12 +30,16 @@ struct connection_pool::core {
   caf::error reason;                             // guarded by mutex; of the last failed attempt
   bool closed = false;                           // guarded by mutex
 
+  bool usable(const connection& held) const {
+    return options.keeps_transactions ? held.connected() : held.reusable();
+  }
+
   /// Takes an idle connection that still works; closes those that do not.
   std::unique_ptr<connection> take_idle() {
     while (!idle.empty()) {
       auto last = std::move(idle.back());
       idle.pop_back();
-      if (last->reusable())
+      if (usable(*last))
         return last;
       --open;
     }
@@ -51,7 +55,7 @@ struct connection_pool::core {
 connection_pool::lease::~lease() {
   if (!held_)
     return;
-  bool keep = !spoiled_ && held_->reusable();
+  bool keep = !spoiled_ && pool_->usable(*held_);
   {
     std::lock_guard guard{pool_->mutex};
     pool_->lent.erase(held_.get());
@@ -136,6 +140,10 @@ void connection_pool::close() {
     core_->closed = true;
   }
   drop_idle();
+}
+
+bool connection_pool::keeps_transactions() const noexcept {
+  return core_->options.keeps_transactions;
 }
 
 pool_counts connection_pool::counts() const {

@@ -20,6 +20,8 @@ struct pool_options {
   std::size_t queue_max = 1024;
   /// Longest time to open one.
   std::chrono::milliseconds connect_timeout{3000};
+  /// Whether a connection comes back with its transaction open, and is lent with it (sandbox.hpp).
+  bool keeps_transactions = false;
   /// Time after a failed attempt in which nobody tries again.
   actors::backoff_options retry{.first = std::chrono::milliseconds{100},
                                 .max = std::chrono::milliseconds{2000}};
@@ -95,6 +97,9 @@ public:
   void close();
 
   pool_counts counts() const;
+
+  /// Returns `pool_options::keeps_transactions`.
+  bool keeps_transactions() const noexcept;
 
 private:
   std::shared_ptr<core> core_;

@@ -107,9 +107,12 @@ namespace {
 actors::starter<caf::unit_t> waiting_for(const std::shared_ptr<database_core>& core,
                                          const position& where, clock::time_point deadline) {
   return [core, where, deadline](actors::completion<caf::unit_t> done) -> actors::expire {
-    if (!core->unusable())
+    if (!core->unusable() && !core->in_sandbox())
       return core->tracker()->wait_for(where, deadline, std::move(done));
-    done(core->unusable());
+    if (core->unusable())
+      done(core->unusable());
+    else
+      done(caf::unit);
     return [] {};
   };
 }
@@ -202,8 +205,9 @@ caf::expected<raw_committed> bound_database::ask_raw(bool waits, std::string_vie
                                                      caf::expected<rpc::bytes> arguments) const {
   const auto& core = *db_->core_;
   write_call how{.rpc = &db_->rpc_,
-                 .tracker = waits ? core.tracker() : nullptr,
+                 .tracker = waits && options_.await ? core.tracker() : nullptr,
                  .deadline = deadline(),
+                 .shared = core.in_sandbox(),
                  .key = key};
   auto sent = checked(core.unusable(), key, std::move(arguments));
   return actors::ask<raw_committed>(how.deadline, writing(how, name, wanted, std::move(sent)));
@@ -216,8 +220,9 @@ actors::pending<raw_committed> bound_database::ask_raw(caf::scheduled_actor* sel
                                                        caf::expected<rpc::bytes> arguments) const {
   const auto& core = *db_->core_;
   write_call how{.rpc = &db_->rpc_,
-                 .tracker = waits ? core.tracker() : nullptr,
+                 .tracker = waits && options_.await ? core.tracker() : nullptr,
                  .deadline = deadline(),
+                 .shared = core.in_sandbox(),
                  .key = key};
   auto sent = checked(core.unusable(), key, std::move(arguments));
   return {self, how.deadline, writing(how, name, wanted, std::move(sent))};

@@ -22,11 +22,13 @@
 #include "fly/repo/options.hpp"
 #include "fly/repo/parameter.hpp"
 #include "fly/repo/position.hpp"
+#include "fly/repo/reading_verbs.hpp"
 #include "fly/repo/result.hpp"
 #include "fly/repo/role_watcher.hpp"
 #include "fly/repo/token.hpp"
 #include "fly/repo/write.hpp"
 #include "fly/repo/write_handler.hpp"
+#include "fly/repo/writing_verbs.hpp"
 #include "fly/rpc/endpoint.hpp"
 
 namespace fly::repo {
@@ -46,6 +48,9 @@ struct call_options {
   /// Gives each write that has no key one of its own, so that fly itself may try again where it is
   /// not known whether a copy was committed.
   bool once = false;
+  /// Whether a write waits until the local database has it. Without: it returns once it is
+  /// committed, and `position()` says what to wait for.
+  bool await = true;
 };
 
 /// What a node says of a write when it serves it.
@@ -69,7 +74,7 @@ struct database_counts {
 /// are called with `fly::rpc_and_wait` and `fly::rpc_primary` (rpc_and_wait.hpp). Announces the
 /// database's role to the cluster, and runs its own actors until a user's supervisor starts
 /// `child(db)` and `tracker_child(db)`. A resource: not copied, not moved. Safe from any thread.
-class database {
+class database : public reading_verbs<database>, public actor_verbs<database> {
 public:
   /// Attaches a database to the node of `rpc`, which outlives it. Returns at once; the database is
   /// reached when it is needed, and may be down. Options that cannot be used are told by
@@ -158,7 +163,7 @@ private:
 };
 
 /// A database and the options of the calls made with it. A value; the database outlives it.
-class bound_database {
+class bound_database : public reading_verbs<bound_database>, public actor_verbs<bound_database> {
 public:
   bound_database(const database& db, call_options options = {})
       : db_(&db), options_(std::move(options)) {}

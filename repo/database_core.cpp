@@ -88,7 +88,8 @@ database_core::database_core(cluster::node& node, const options& settings,
       pool_({.link = link_,
              .connections_max = std::max<std::size_t>(settings.connections_max, 1),
              .connect_timeout = settings.connect_timeout}),
-      runner_(pool_, roles_, node.settings().frame_bytes_max - frame_head_bytes_max,
+      sandbox_(settings.sandbox),
+      runner_(pool(), roles_, node.settings().frame_bytes_max - frame_head_bytes_max,
               [tracker = tracker_](const server_identity& where) {
                 auto known = tracker->server();
                 return !known || same_server(*known, where);

@@ -63,7 +63,8 @@ public:
   /// Why nothing works, for options that cannot be used; empty otherwise.
   const caf::error& unusable() const noexcept { return unusable_; }
   transaction_runner& runner() noexcept { return runner_; }
-  connection_pool& pool() noexcept { return pool_; }
+  connection_pool& pool() noexcept { return sandbox_ ? *sandbox_ : pool_; }
+  bool in_sandbox() const noexcept { return sandbox_ != nullptr; }
   role_board& roles() noexcept { return *roles_; }
   leadership& leading() noexcept { return *leading_; }
   const std::shared_ptr<lsn_tracker>& tracker() const noexcept { return tracker_; }
@@ -93,6 +94,7 @@ private:
   std::shared_ptr<lsn_tracker> tracker_;
   std::shared_ptr<driver_seat> seat_ = std::make_shared<driver_seat>();
   connection_pool pool_;
+  std::shared_ptr<connection_pool> sandbox_; // shared with the other databases of a test
   transaction_runner runner_;
 };
 

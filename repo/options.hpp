@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,8 @@ class options_description;
 }
 
 namespace fly::repo {
+
+class connection_pool;
 
 /// Which database a node has, and how much of it is used. A value.
 struct options {
@@ -51,6 +54,9 @@ struct options {
   };
   /// FLY_POOLER=transaction; --pooler=transaction. What it changes: docs/operating.md.
   pooler_mode pooler = pooler_mode::none;
+  /// The transaction of a test, in which all work of the database is done and never committed: made
+  /// by `sandbox`. Null: none.
+  std::shared_ptr<connection_pool> sandbox{};
   /// Shown in pg_stat_activity, unless the URL names another. Empty: the cluster's `app`, or "fly".
   std::string application_name;
 

@@ -8,6 +8,10 @@
 #include <string_view>
 #include <vector>
 
+#include <caf/error.hpp>
+
+#include "fly/repo/sql_value.hpp"
+
 namespace fly::repo {
 
 /// A parameter of a statement as PostgreSQL reads it; nothing is NULL.
@@ -44,10 +48,25 @@ parameter to_parameter(Number value) {
   return std::string{text, end};
 }
 
+/// What is none of these: times, uuid, arrays and the rest of sql_value.hpp. May throw
+/// std::invalid_argument, for a value that has no text.
+template <class T>
+requires has_sql_value<T> &&
+    (!number<T>)&&(!std::same_as<T, bool>)&&(!std::convertible_to<const T&, std::string_view>) //
+    parameter to_parameter(const T& value) {
+  return sql_value<T>::write(value);
+}
+
 template <class T>
 parameter to_parameter(const std::optional<T>& value) {
   return value ? to_parameter(*value) : std::nullopt;
 }
+
+/// Most parameters of one statement, by PostgreSQL's protocol.
+inline constexpr std::size_t parameters_max = 65'535;
+
+/// Returns errc::invalid_argument where a parameter has a zero byte, or there are too many.
+caf::error check_parameters(const std::vector<parameter>& given);
 
 /// Turns the arguments of a statement into its parameters, $1 and on.
 template <class... Ts>

@@ -49,6 +49,19 @@ protected:
   }
 
   ~base_transaction() { close(); }
+
+  /// What is sent instead of ROLLBACK.
+  void abort_with(std::string text) { abort_ = std::move(text); }
+
+private:
+  void do_abort() override {
+    if (abort_.empty())
+      pqxx::dbtransaction::do_abort();
+    else
+      direct_exec(abort_);
+  }
+
+  std::string abort_;
 };
 
 /// Runs a statement with parameters.
@@ -109,10 +122,21 @@ protected:
 
   ~base_transaction() override { End(); }
 
+  /// What is sent instead of ROLLBACK.
+  void abort_with(std::string text) { abort_ = std::move(text); }
+
 private:
   void do_begin() override { direct_exec(begin_.c_str()); }
 
+  void do_abort() override {
+    if (abort_.empty())
+      pqxx::dbtransaction::do_abort();
+    else
+      direct_exec(abort_.c_str());
+  }
+
   std::string begin_;
+  std::string abort_;
 };
 
 /// Runs a statement with parameters.

@@ -121,7 +121,7 @@ namespace fly::repo {
 
 template <class... Ts>
 auto bound_database::execute(std::string sql, const Ts&... parameters) const {
-  return fly::rpc_and_wait(*this, execute_statement, std::move(sql), to_parameters(parameters...));
+  return detail::execute(*this, std::move(sql), detail::gather(parameters...));
 }
 
 inline auto bound_database::outcome(std::string key) const {

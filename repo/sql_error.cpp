@@ -10,6 +10,7 @@
 #include <pqxx/except>
 
 #include "fly/actors/error.hpp"
+#include "fly/actors/must.hpp"
 #include "fly/repo/lease.hpp"
 
 namespace fly::repo {
@@ -32,6 +33,14 @@ error_details details_of(const server_error& what) {
   add("data_type", what.data_type);
   add("context", what.context);
   return result;
+}
+
+/// Of a read that tried to write, what to do instead.
+std::string text_of(const server_error& what) {
+  if (what.sqlstate != "25006")
+    return what.message;
+  return what.message + "; a read on the local database cannot write: insert, update, delete_, "
+                        "execute and write<> do, on the primary";
 }
 
 bool ends_session(const server_error& what) {
@@ -66,7 +75,7 @@ caf::error of_pqxx(const std::exception& thrown, const server_report& report, bo
 
 caf::error to_error(const server_error& what) {
   auto code = ends_session(what) ? errc::database_unavailable : errc::sql_failed;
-  return make_error(code, what.message, details_of(what));
+  return make_error(code, text_of(what), details_of(what));
 }
 
 caf::error to_write_error(const server_error& what) {
@@ -83,6 +92,8 @@ caf::error error_of_exception(std::exception_ptr what, const server_report& repo
                               bool may_write) {
   try {
     std::rethrow_exception(std::move(what));
+  } catch (const failure& thrown) {
+    return thrown.reason();
   } catch (const std::exception& thrown) {
     return of_pqxx(thrown, report, may_write);
   } catch (...) {

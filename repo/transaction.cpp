@@ -18,15 +18,25 @@ namespace {
 constexpr auto guard = R"(SELECT pg_current_wal_flush_lsn(),
 set_config('synchronous_commit', CASE current_setting('synchronous_commit')
   WHEN 'off' THEN 'local' ELSE current_setting('synchronous_commit') END, true),
-set_config('fly.xid', coalesce(pg_current_xact_id_if_assigned()::text, ''), false); COMMIT; )";
+set_config('fly.xid', coalesce(pg_current_xact_id_if_assigned()::text, ''), false); )";
+
+// The end of a write in a sandbox: what COMMIT would check is checked now, and stays deferred.
+constexpr auto end_in_sandbox = R"(SAVEPOINT fly_check; SET CONSTRAINTS ALL IMMEDIATE;
+ROLLBACK TO SAVEPOINT fly_check; RELEASE SAVEPOINT fly_check; RELEASE SAVEPOINT fly; )";
+constexpr auto undo_in_sandbox = "ROLLBACK TO SAVEPOINT fly; RELEASE SAVEPOINT fly";
 
 // Read after the commit: within the transaction the commit record is not yet in the log. The flush
 // position, because the insert position can name a place that no replica reaches (DESIGN 5).
 constexpr auto after_commit = R"(SELECT f.lsn, substr(pg_walfile_name(f.lsn), 1, 8),
 current_setting('fly.xid') FROM (SELECT pg_current_wal_flush_lsn() AS lsn) AS f)";
 
-std::string begin_text(const transaction_options& options) {
+std::string begin_text(const connection& on, const transaction_options& options) {
   std::string result = options.read_only ? "BEGIN READ ONLY" : "BEGIN";
+  if (options.sandbox) {
+    result = on.in_transaction() ? "SAVEPOINT fly" : "BEGIN; SAVEPOINT fly";
+    if (options.read_only)
+      result += "; SET TRANSACTION READ ONLY";
+  }
   if (options.deadline) {
     auto left = std::chrono::floor<std::chrono::milliseconds>(*options.deadline -
                                                               std::chrono::steady_clock::now());
@@ -50,9 +60,13 @@ caf::error unknown(const std::string& why, error_details details = {}) {
 } // namespace
 
 transaction::transaction(connection& on, transaction_options options)
-    : compat::named{"fly"}, compat::base_transaction{on.pqxx(),
-                                                     (on.report().clear(), begin_text(options))},
-      on_(on), read_only_(options.read_only), position_query_(after_commit) {}
+    : compat::named{"fly"}, compat::base_transaction{on.pqxx(), (on.report().clear(),
+                                                                 begin_text(on, options))},
+      on_(on), read_only_(options.read_only), sandbox_(options.sandbox),
+      position_query_(after_commit) {
+  if (sandbox_)
+    abort_with(undo_in_sandbox);
+}
 
 void transaction::before_commit(std::string_view statement) {
   before_commit_ += statement;
@@ -62,13 +76,15 @@ void transaction::before_commit(std::string_view statement) {
 void transaction::do_commit() {
   commit_sent_ = true;
   if (read_only_) {
-    direct_exec("COMMIT");
+    direct_exec(sandbox_ ? undo_in_sandbox : "COMMIT");
     return;
   }
   // What aborted the transaction before stays known beside what the commit itself says.
   auto before = std::exchange(on_.report(), server_report{});
   try {
-    auto rows = direct_exec((before_commit_ + guard + position_query_).c_str());
+    auto rows = direct_exec(
+        (before_commit_ + guard + (sandbox_ ? end_in_sandbox : "COMMIT; ") + position_query_)
+            .c_str());
     position_ = read_position(on_.identity().system, rows);
     if (!position_)
       failure_ = unknown("the position cannot be read", {{"committed", "yes"}});
@@ -86,7 +102,7 @@ void transaction::do_commit() {
 void transaction::roll_back() noexcept {
   try {
     if (on_.in_transaction())
-      direct_exec("ROLLBACK");
+      direct_exec(sandbox_ ? undo_in_sandbox : "ROLLBACK");
   } catch (...) {
     // The connection is of no use, which its owner notices.
   }

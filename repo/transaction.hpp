@@ -22,6 +22,8 @@ struct transaction_options {
   bool read_only = false;
   /// Statements that ride with BEGIN, in its round trip; empty for none.
   std::string with_begin{};
+  /// Makes it a savepoint of the connection's own transaction, which nobody commits (sandbox.hpp).
+  bool sandbox = false;
 };
 
 /// A transaction that says where in the log it was committed. Functions get it as
@@ -64,6 +66,7 @@ private:
 
   connection& on_;
   bool read_only_;
+  bool sandbox_;
   std::string before_commit_; // each statement with its ";"
   std::string position_query_;
   bool commit_sent_ = false;

@@ -53,7 +53,8 @@ caf::expected<connection_pool::lease> transaction_runner::take(const transaction
   // Who reads waits for it here; the caller of a write has its answer, and a commit is worth a
   // wait.
   auto grace = options.read_only ? std::chrono::milliseconds{25} : std::chrono::milliseconds{2000};
-  bool anywhere = !options.read_only || clock::now() < reads_anywhere_until_.load();
+  bool anywhere =
+      !options.read_only || options.sandbox || clock::now() < reads_anywhere_until_.load();
   // What is idle may all be of another server, and then the next new one need not be.
   constexpr int attempts_max = 16;
   for (int attempt = 1;; ++attempt) {
@@ -96,7 +97,7 @@ caf::expected<std::unique_ptr<transaction_runner::begun>>
 transaction_runner::begin_write(time_point deadline, const keyed_write* once,
                                 rpc::call_parts* parts) {
   for (;;) {
-    transaction_options options{.deadline = deadline};
+    transaction_options options{.deadline = deadline, .sandbox = pool_.keeps_transactions()};
     if (once != nullptr)
       options.with_begin = claim_statement(*once);
     auto on = begin(options, parts);
@@ -194,7 +195,7 @@ caf::expected<write_outcome> transaction_runner::run_write_on(begun& on, const w
 }
 
 caf::error transaction_runner::run_read(time_point deadline, const read_body& body) {
-  auto on = begin({.deadline = deadline, .read_only = true});
+  auto on = begin({.deadline = deadline, .read_only = true, .sandbox = pool_.keeps_transactions()});
   if (!on)
     return std::move(on.error());
   try {

@@ -107,11 +107,11 @@ void on_answer(const std::shared_ptr<under_way>& call, caf::expected<rpc::bytes>
   raw_committed result;
   result.value.assign(value.begin(), value.end());
   result.report.where = head->where;
-  result.report.visible = head->ran_here;
+  result.report.visible = head->ran_here || call->how.shared;
   result.report.repeated = head->repeated;
   result.report.timing.in_transaction = head->took;
   result.report.timing.to_primary = between(call->begun, clock::now()) - head->took;
-  if (head->ran_here || !call->how.tracker)
+  if (result.report.visible || !call->how.tracker)
     call->done(std::move(result));
   else
     wait_until_visible(call, std::move(result));

@@ -32,6 +32,8 @@ struct write_call {
   /// Waits for the position; null where nobody waits.
   std::shared_ptr<lsn_tracker> tracker;
   std::chrono::steady_clock::time_point deadline;
+  /// Whether what is committed anywhere is visible here at once: in a sandbox.
+  bool shared = false;
   /// The key that the arguments begin with: it may be tried again. Empty for none.
   std::string key{};
   /// Who is asked: somebody else than the primary says errc::not_primary.

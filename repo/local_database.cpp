@@ -1,0 +1,48 @@
+#include "fly/repo/local_database.hpp"
+
+#include <algorithm>
+
+#include "fly/repo/connection_pool.hpp"
+#include "fly/repo/role_board.hpp"
+#include "fly/repo/transaction.hpp"
+#include "fly/repo/transaction_runner.hpp"
+
+namespace fly::repo {
+
+using clock = std::chrono::steady_clock;
+
+struct local_database::parts {
+  parts(std::string url, std::chrono::milliseconds given)
+      : timeout(std::clamp<std::chrono::milliseconds>(given, std::chrono::milliseconds{1},
+                                                      std::chrono::hours{24})),
+        pool({.link = {.url = std::move(url), .application_name = "fly local"},
+              .connect_timeout = timeout}),
+        runner(pool, std::make_shared<role_board>(timeout, [](const role_report&) {}),
+               result_bytes_max, [](const server_identity&) { return true; }) {}
+
+  static constexpr std::size_t result_bytes_max = 1; // results stay in this process
+
+  std::chrono::milliseconds timeout;
+  connection_pool pool;
+  transaction_runner runner;
+};
+
+local_database::local_database(std::string url, std::chrono::milliseconds timeout)
+    : parts_(std::make_unique<parts>(std::move(url), timeout)) {}
+
+local_database::~local_database() = default;
+
+caf::error local_database::run_raw(const body& f, bool writes) const {
+  auto deadline = clock::now() + parts_->timeout;
+  if (!writes)
+    return parts_->runner.run_read(deadline, f);
+  auto outcome =
+      parts_->runner.run_write(deadline, [&](transaction& tx) -> caf::expected<rpc::bytes> {
+        if (auto reason = f(tx))
+          return reason;
+        return rpc::bytes{};
+      });
+  return outcome ? caf::error{} : std::move(outcome.error());
+}
+
+} // namespace fly::repo

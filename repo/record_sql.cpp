@@ -1,0 +1,300 @@
+#include "fly/repo/record_sql.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+#include <utility>
+
+#include "fly/actors/error.hpp"
+
+namespace fly::repo {
+
+namespace {
+
+using columns = std::vector<const record_column*>;
+
+caf::error refused(const record_info& info, const std::string& why) {
+  return make_error(errc::invalid_argument, "the record " + info.type + ": " + why);
+}
+
+sql_statement wrong(caf::error reason) {
+  return {.wrong = std::move(reason)};
+}
+
+template <class Range, class Each>
+std::string list(const Range& range, Each each, std::string_view between = ", ") {
+  std::string result;
+  for (const auto& it : range) {
+    if (!result.empty())
+      result += between;
+    result += each(it);
+  }
+  return result;
+}
+
+std::string all_columns(const record_info& info) {
+  return list(info.columns, [](const auto& it) { return quoted(it.name); });
+}
+
+/// On lines of its own, so that a comment at its end swallows nothing.
+std::string where_clause(const std::string& where) {
+  return where.empty() ? "" : " WHERE (\n" + where + "\n)";
+}
+
+/// Collects parameters while a statement is written.
+class writer {
+public:
+  explicit writer(const record_info& info) : info_(info) {}
+
+  /// Adds a value and returns its place, "$3".
+  std::string add(parameter value) {
+    statement_.parameters.push_back(std::move(value));
+    return "$" + std::to_string(statement_.parameters.size());
+  }
+
+  std::string field(const record_column& column, const void* row) {
+    return add(write_field(column, row));
+  }
+
+  std::string equal(const columns& which, const std::vector<parameter>& values) {
+    std::size_t i = 0;
+    return list(
+        which,
+        [&](const auto* it) {
+          const auto& value = values[i++];
+          return quoted(it->name) + (value ? " = " + add(value) : " IS NULL");
+        },
+        " AND ");
+  }
+
+  std::string same_key(const columns& keys, const void* row) {
+    std::vector<parameter> values;
+    for (const auto* it : keys)
+      values.push_back(write_field(*it, row));
+    return equal(keys, values);
+  }
+
+  /// Returns the columns at `offsets`. Throws std::invalid_argument where there is none.
+  columns at(const std::vector<std::size_t>& offsets) const {
+    columns result;
+    for (auto it : offsets) {
+      result.push_back(info_.at(it));
+      if (result.back() == nullptr)
+        throw std::invalid_argument{"a field that was given is none of its columns"};
+    }
+    return result;
+  }
+
+  columns keys() const {
+    auto result = info_.with(column_role::key);
+    if (result.empty())
+      throw std::invalid_argument{"it has no key"};
+    return result;
+  }
+
+  sql_statement finish(std::string text) && {
+    statement_.text = std::move(text);
+    statement_.wrong = check_parameters(statement_.parameters);
+    return std::move(statement_);
+  }
+
+private:
+  const record_info& info_;
+  sql_statement statement_;
+};
+
+/// Makes a statement with what may throw because of a value or a field.
+template <class Make>
+sql_statement made(const record_info& info, Make make) {
+  if (!info.wrong.empty())
+    return wrong(refused(info, info.wrong));
+  try {
+    return make(writer{info});
+  } catch (const std::invalid_argument& thrown) {
+    return wrong(refused(info, thrown.what()));
+  }
+}
+
+/// A statement whose parameters are the caller's own.
+sql_statement with_given(const record_info& info, given_parameters given, std::string text) {
+  if (!info.wrong.empty())
+    return wrong(refused(info, info.wrong));
+  if (!given)
+    return wrong(std::move(given.error()));
+  return {.text = std::move(text), .parameters = std::move(*given)};
+}
+
+std::string select_text(const record_info& info) {
+  return "SELECT " + all_columns(info) + " FROM " + quoted_table(info);
+}
+
+} // namespace
+
+// -- reading --------------------------------------------------------------------------------------
+
+sql_statement select_rows(const record_info& info, const selection& which, given_parameters given) {
+  if (which.limit.value_or(0) < 0 || which.offset.value_or(0) < 0)
+    return wrong(refused(info, "a limit or offset below 0"));
+  auto text = select_text(info) + where_clause(which.where);
+  if (!which.order_by.empty())
+    text += " ORDER BY " + which.order_by + "\n";
+  if (which.limit)
+    text += " LIMIT " + std::to_string(*which.limit);
+  if (which.offset)
+    text += " OFFSET " + std::to_string(*which.offset);
+  return with_given(info, std::move(given), std::move(text));
+}
+
+sql_statement select_exists(const record_info& info, const std::string& where,
+                            given_parameters given) {
+  return with_given(info, std::move(given),
+                    "SELECT EXISTS (SELECT 1 FROM " + quoted_table(info) + where_clause(where) +
+                        ")");
+}
+
+sql_statement select_aggregate(const record_info& info, std::string_view function,
+                               std::optional<std::size_t> offset, const std::string& where,
+                               given_parameters given) {
+  const auto* column = offset ? info.at(*offset) : nullptr;
+  if (offset && column == nullptr)
+    return wrong(refused(info, "the field of an aggregate is none of its columns"));
+  return with_given(info, std::move(given),
+                    "SELECT " + std::string{function} + "(" +
+                        (column != nullptr ? quoted(column->name) : "*") + ") FROM " +
+                        quoted_table(info) + where_clause(where));
+}
+
+sql_statement select_equal(const record_info& info, const std::vector<std::size_t>& offsets,
+                           given_parameters given) {
+  if (!given)
+    return wrong(std::move(given.error()));
+  return made(info, [&](writer to) {
+    auto condition = to.equal(to.at(offsets), *given);
+    return std::move(to).finish(select_text(info) + " WHERE " + condition);
+  });
+}
+
+sql_statement select_key(const record_info& info, given_parameters given) {
+  if (!given)
+    return wrong(std::move(given.error()));
+  return made(info, [&](writer to) {
+    auto keys = to.keys();
+    if (keys.size() != given->size())
+      throw std::invalid_argument{"its key has " + std::to_string(keys.size()) + " columns, and " +
+                                  std::to_string(given->size()) + " values were given"};
+    auto condition = to.equal(keys, *given);
+    return std::move(to).finish(select_text(info) + " WHERE " + condition);
+  });
+}
+
+sql_statement select_again(const record_info& info, const void* row) {
+  return made(info, [&](writer to) {
+    auto condition = to.same_key(to.keys(), row);
+    return std::move(to).finish(select_text(info) + " WHERE " + condition);
+  });
+}
+
+sql_statement select_any(const record_info& info, std::size_t offset,
+                         const std::vector<parameter>& values) {
+  return made(info, [&](writer to) {
+    auto column = to.at({offset}).front();
+    auto place = to.add(sql::write_array(values));
+    auto order = list(info.with(column_role::key), [](const auto* it) { return quoted(it->name); });
+    return std::move(to).finish(select_text(info) + " WHERE " + quoted(column->name) + " = ANY (" +
+                                place + ")" + (order.empty() ? "" : " ORDER BY " + order));
+  });
+}
+
+// -- writing --------------------------------------------------------------------------------------
+
+namespace {
+
+std::string insert_text(const record_info& info, writer& to, std::span<const void* const> rows) {
+  columns sent;
+  for (const auto& it : info.columns)
+    if (it.role != column_role::generated)
+      sent.push_back(&it);
+  auto values = list(rows, [&](const void* row) {
+    bool wants_key = info.wants_key(row);
+    return "(" +
+           list(sent,
+                [&](const auto* it) {
+                  return wants_key && it->role == column_role::key ? "DEFAULT" : to.field(*it, row);
+                }) +
+           ")";
+  });
+  return "INSERT INTO " + quoted_table(info) + " (" +
+         list(sent, [](const auto* it) { return quoted(it->name); }) + ") VALUES " + values;
+}
+
+} // namespace
+
+sql_statement insert_rows(const record_info& info, std::span<const void* const> rows) {
+  return made(info, [&](writer to) {
+    if (rows.empty())
+      throw std::invalid_argument{"no rows to insert"};
+    auto text = insert_text(info, to, rows);
+    return std::move(to).finish(text + " RETURNING " + all_columns(info));
+  });
+}
+
+sql_statement upsert_row(const record_info& info, const void* row,
+                         const std::vector<std::size_t>& targets) {
+  return made(info, [&](writer to) {
+    auto target = targets.empty() ? to.keys() : to.at(targets);
+    auto text = insert_text(info, to, std::span{&row, 1});
+    columns set;
+    for (const auto* it : info.with(column_role::column))
+      if (std::find(target.begin(), target.end(), it) == target.end())
+        set.push_back(it);
+    if (set.empty()) // the row is given back all the same
+      set.push_back(target.front());
+    auto name = [](const auto* it) { return quoted(it->name); };
+    text +=
+        " ON CONFLICT (" + list(target, name) + ") DO UPDATE SET " + list(set, [](const auto* it) {
+          return quoted(it->name) + " = EXCLUDED." + quoted(it->name);
+        });
+    return std::move(to).finish(text + " RETURNING " + all_columns(info));
+  });
+}
+
+sql_statement update_row(const record_info& info, const void* row,
+                         const std::vector<std::size_t>& offsets) {
+  return made(info, [&](writer to) {
+    auto keys = to.keys();
+    auto chosen = offsets.empty() ? info.with(column_role::column) : to.at(offsets);
+    if (chosen.empty())
+      throw std::invalid_argument{"it has no columns to update"};
+    auto set = list(chosen, [&](const auto* it) {
+      if (it->role != column_role::column)
+        throw std::invalid_argument{"the field " + it->field + " is not to be updated"};
+      return quoted(it->name) + " = " + to.field(*it, row);
+    });
+    auto condition = to.same_key(keys, row);
+    return std::move(to).finish("UPDATE " + quoted_table(info) + " SET " + set + " WHERE " +
+                                condition + " RETURNING " + all_columns(info));
+  });
+}
+
+sql_statement delete_row(const record_info& info, const void* row) {
+  return made(info, [&](writer to) {
+    auto condition = to.same_key(to.keys(), row);
+    return std::move(to).finish("DELETE FROM " + quoted_table(info) + " WHERE " + condition +
+                                " RETURNING " + all_columns(info));
+  });
+}
+
+sql_statement update_rows(const record_info& info, const std::string& set, const std::string& where,
+                          given_parameters given) {
+  if (set.empty())
+    return wrong(refused(info, "update_all without anything to set"));
+  return with_given(info, std::move(given),
+                    "UPDATE " + quoted_table(info) + " SET " + set + "\n" + where_clause(where));
+}
+
+sql_statement delete_rows(const record_info& info, const std::string& where,
+                          given_parameters given) {
+  return with_given(info, std::move(given),
+                    "DELETE FROM " + quoted_table(info) + where_clause(where));
+}
+
+} // namespace fly::repo
