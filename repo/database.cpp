@@ -33,8 +33,8 @@ struct database::own_actors {
   }
 
   std::mutex mutex;
-  std::vector<std::string> served;        // guarded by mutex; but for fly's own
-  std::vector<std::string_view> builtins; // written by the constructor of database
+  std::vector<std::string> served;   // guarded by mutex; but for fly's own
+  std::vector<std::string> builtins; // written by the constructor of database
   actors::supervisor tree;
 };
 
@@ -47,9 +47,23 @@ std::string secret_of(const cluster::node& node) {
 
 } // namespace
 
+namespace {
+
+/// Two databases of one name would get each other's statements.
+caf::error name_taken(const rpc::endpoint& rpc, const options& settings) {
+  if (!rpc.served().contains(builtin_name(execute_statement.name, settings.name)))
+    return {};
+  return make_error(errc::already_served,
+                    "this endpoint has a database " +
+                        (settings.name.empty() ? "without a name" : "named " + settings.name) +
+                        " already: give each a name of its own (options::name)");
+}
+
+} // namespace
+
 database::database(rpc::endpoint& rpc, options settings)
     : rpc_(rpc), tokens_(secret_of(rpc.node()), rpc.node().settings().app),
-      core_(std::make_shared<database_core>(rpc.node(), settings)) {
+      core_(std::make_shared<database_core>(rpc.node(), settings, name_taken(rpc, settings))) {
   if (core_->unusable())
     return;
   own_ = std::make_unique<own_actors>(rpc.node().system(), core_);
@@ -83,6 +97,10 @@ caf::error database::serve_raw(std::string name, const rpc::signature& signature
                                serve_options options, raw_write_handler handler) {
   if (core_->unusable())
     return core_->unusable();
+  if (options.on_leader && !core_->name().empty())
+    return make_error(errc::invalid_argument,
+                      "the database " + core_->name() +
+                          " has no leader: only the one without a name has");
   std::lock_guard guard{own_->mutex};
   auto reason = rpc_.serve_raw(name, signature.text, {},
                                in_transaction(core_, name, signature, options, std::move(handler)));
@@ -133,6 +151,10 @@ actors::pending<caf::unit_t> database::wait_for(caf::scheduled_actor* self, cons
                                                 std::chrono::milliseconds timeout) const {
   auto deadline = deadline_in(timeout);
   return {self, deadline, waiting_for(core_, where, deadline)};
+}
+
+std::string database::builtin(std::string_view f) const {
+  return builtin_name(f, core_->name());
 }
 
 role_report database::role() const {

@@ -139,6 +139,9 @@ public:
   /// Reads a token. Errors: errc::invalid_argument, malformed or not made by this cluster.
   caf::expected<position> parse_token(std::string_view text) const { return tokens_.parse(text); }
 
+  /// Returns the name under which fly's own write `f` of this database is served.
+  std::string builtin(std::string_view f) const;
+
   /// Returns what is known of the local database, a moment ago.
   role_report role() const;
 

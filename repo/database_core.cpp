@@ -64,17 +64,18 @@ cluster::claim to_claim(const role_report& report) {
   return result;
 }
 
-database_core::database_core(cluster::node& node, const options& settings)
-    : database_core(node, settings, local_url(node, settings)) {}
+database_core::database_core(cluster::node& node, const options& settings,
+                             const caf::error& refused)
+    : database_core(node, settings,
+                    refused ? caf::expected<std::string>{refused} : local_url(node, settings)) {}
 
 database_core::database_core(cluster::node& node, const options& settings,
                              caf::expected<std::string> url)
-    : node_(node), unusable_(url ? caf::error{} : url.error()), link_(link_of(settings, url)),
-      connect_timeout_(settings.connect_timeout), manage_schema_(settings.manage_schema),
-      sweeper_(settings.key_lifetime),
-      roles_(std::make_shared<role_board>(
-          settings.fresh_interval,
-          [this](const role_report& report) { node_.announce(claim_of(report)); })),
+    : node_(node), name_(settings.name), unusable_(url ? caf::error{} : url.error()),
+      link_(link_of(settings, url)), connect_timeout_(settings.connect_timeout),
+      manage_schema_(settings.manage_schema), sweeper_(settings.key_lifetime),
+      roles_(std::make_shared<role_board>(settings.fresh_interval,
+                                          [this](const role_report& report) { announce(report); })),
       leading_(std::make_shared<leadership>(
           node,
           leadership_options{
@@ -97,10 +98,17 @@ database_core::database_core(cluster::node& node, const options& settings,
   if (unusable_) {
     roles_->failed(text_of(unusable_));
     tracker_->close();
-  } else {
-    node_.announce(claim_of(roles_->report()));
-    node_.listen(leading_);
+    return;
   }
+  announce(roles_->report());
+  if (name_.empty())
+    node_.listen(leading_);
+}
+
+/// The node has one claim: that of the database without a name.
+void database_core::announce(const role_report& report) {
+  if (name_.empty())
+    node_.announce(claim_of(report));
 }
 
 cluster::claim database_core::claim_of(const role_report& report) const {
@@ -263,7 +271,8 @@ caf::behavior leader(caf::event_based_actor* self, const std::shared_ptr<databas
       [self, core, me, look_interval](caf::tick_atom) {
         if (!core->seat()->is(me))
           return self->quit();
-        core->leading().look();
+        if (core->name().empty())
+          core->leading().look();
         self->delayed_send(self, look_interval, caf::tick_atom::value);
       },
   };

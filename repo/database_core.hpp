@@ -36,8 +36,9 @@ cluster::claim to_claim(const role_report& report);
 /// from any thread.
 class database_core {
 public:
-  /// Announces the role of the database through `node` until `close`.
-  database_core(cluster::node& node, const options& settings);
+  /// Announces the role of the database through `node` until `close`, where it has no name. Where
+  /// `refused` is an error, it is what `unusable` says.
+  database_core(cluster::node& node, const options& settings, const caf::error& refused = {});
 
   /// Runs a write for the caller of `context` and returns the encoded answer (write_reply.hpp);
   /// with `once`, once for its key. One of the leader runs only while this node holds the lease,
@@ -64,6 +65,7 @@ public:
   const caf::error& unusable() const noexcept { return unusable_; }
   transaction_runner& runner() noexcept { return runner_; }
   connection_pool& pool() noexcept { return sandbox_ ? *sandbox_ : pool_; }
+  const std::string& name() const noexcept { return name_; }
   bool in_sandbox() const noexcept { return sandbox_ != nullptr; }
   role_board& roles() noexcept { return *roles_; }
   leadership& leading() noexcept { return *leading_; }
@@ -72,11 +74,13 @@ public:
 
 private:
   database_core(cluster::node& node, const options& settings, caf::expected<std::string> url);
+  void announce(const role_report& report);
   void prepare(pq_link& link, const server_identity& server);
   caf::error left_behind() const;
   cluster::claim claim_of(const role_report& report) const;
 
   cluster::node& node_; // not touched after close
+  const std::string name_;
   caf::error unusable_;
   link_options link_;
   std::chrono::milliseconds connect_timeout_;

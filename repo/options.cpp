@@ -114,6 +114,10 @@ caf::error options::validate() const {
     return out_of_range("key-lifetime", key_lifetime.count(), "60 to 31,536,000 s");
   if (lease < milliseconds{500} || lease > milliseconds{60'000})
     return out_of_range("lease", lease.count(), "500 to 60,000 ms");
+  if (name.size() > 40 ||
+      name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_-") != name.npos)
+    return make_error(errc::invalid_argument,
+                      "option name is " + name + ", not up to 40 of a-z, 0-9, _ and -");
   if (waiters_max < 1)
     return out_of_range("waiters_max", 0, "1 and more");
   return {};

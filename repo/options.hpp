@@ -54,6 +54,11 @@ struct options {
   };
   /// FLY_POOLER=transaction; --pooler=transaction. What it changes: docs/operating.md.
   pooler_mode pooler = pooler_mode::none;
+  /// Tells several databases of one endpoint apart: empty for one of them, 1 to 40 of a-z, 0-9, _
+  /// and - for each other one, the same on all nodes. The nameless one says who is primary and who
+  /// leads; the others follow it: their primaries are on the same nodes, as databases of one server
+  /// are.
+  std::string name{};
   /// The transaction of a test, in which all work of the database is done and never committed: made
   /// by `sandbox`. Null: none.
   std::shared_ptr<connection_pool> sandbox{};

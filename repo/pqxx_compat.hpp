@@ -51,17 +51,7 @@ protected:
   ~base_transaction() { close(); }
 
   /// What is sent instead of ROLLBACK.
-  void abort_with(std::string text) { abort_ = std::move(text); }
-
-private:
-  void do_abort() override {
-    if (abort_.empty())
-      pqxx::dbtransaction::do_abort();
-    else
-      direct_exec(abort_);
-  }
-
-  std::string abort_;
+  void abort_with(const char* text) { set_rollback_cmd(std::make_shared<std::string>(text)); }
 };
 
 /// Runs a statement with parameters.
@@ -123,7 +113,7 @@ protected:
   ~base_transaction() override { End(); }
 
   /// What is sent instead of ROLLBACK.
-  void abort_with(std::string text) { abort_ = std::move(text); }
+  void abort_with(const char* text) { abort_ = text; }
 
 private:
   void do_begin() override { direct_exec(begin_.c_str()); }

@@ -66,29 +66,30 @@ public:
 
   template <class R, class... Args, class F>
   void add(const rpc::function<R(Args...)>& f, F handler) {
-    take(f.name, rpc::signature_of<R(Args...)>().text,
+    take(std::string{f.name}, rpc::signature_of<R(Args...)>().text,
          rpc::make_raw_handler<R, Args...>(std::move(handler)));
   }
 
   template <class R, class... Args, class F>
   void add(const write<R(Args...)>& f, F handler) {
     const auto& signature = write_signature<R, Args...>();
-    take(f.name, signature.text,
-         in_transaction(core_, std::string{f.name}, signature, {},
+    auto name = builtin_name(f.name, core_->name());
+    take(name, signature.text,
+         in_transaction(core_, name, signature, {},
                         make_write_handler<R, Args...>(std::move(handler))));
   }
 
-  std::vector<std::string_view> names() && { return std::move(names_); }
+  std::vector<std::string> names() && { return std::move(names_); }
 
 private:
-  void take(std::string_view name, std::string signature, rpc::raw_handler handler) {
-    if (!rpc_.serve_builtin(std::string{name}, std::move(signature), std::move(handler)))
-      names_.push_back(name);
+  void take(std::string name, std::string signature, rpc::raw_handler handler) {
+    if (!rpc_.serve_builtin(name, std::move(signature), std::move(handler)))
+      names_.push_back(std::move(name));
   }
 
   rpc::endpoint& rpc_;
   const std::shared_ptr<database_core>& core_;
-  std::vector<std::string_view> names_;
+  std::vector<std::string> names_;
 };
 
 caf::expected<bool> wait_until_there(const database_core& core, const std::string& text,
@@ -127,11 +128,17 @@ FROM fly.timeline ORDER BY system, timeline)";
 
 } // namespace
 
-std::vector<std::string_view> serve_builtins(rpc::endpoint& rpc,
-                                             const std::shared_ptr<database_core>& core) {
+std::string builtin_name(std::string_view f, const std::string& database) {
+  return std::string{f} + (database.empty() ? "" : "@" + database);
+}
+
+std::vector<std::string> serve_builtins(rpc::endpoint& rpc,
+                                        const std::shared_ptr<database_core>& core) {
   builtins all{rpc, core};
   all.add(execute_statement, run_statement);
   all.add(outcome_of_key, settle_key);
+  if (!core->name().empty())
+    return std::move(all).names();
   all.add(explain_write,
           [&rpc, core](rpc::explain_request asked) -> caf::expected<rpc::explanation> {
             if (auto refused = rpc::cannot_explain(rpc, {asked.kind, asked.whom}))

@@ -20,9 +20,13 @@ rpc::raw_handler in_transaction(std::shared_ptr<database_core> core, std::string
                                 const rpc::signature& signature, serve_options options,
                                 raw_write_handler handler);
 
-/// Serves fly's own functions and writes of a database. Returns the names that were free: a second
-/// database of one endpoint finds them taken, and the first one's serve.
-std::vector<std::string_view> serve_builtins(rpc::endpoint& rpc,
-                                             const std::shared_ptr<database_core>& core);
+/// Returns the name under which a database serves fly's own `f`: "fly.execute", or for one with a
+/// name (`options::name`) "fly.execute@stats".
+std::string builtin_name(std::string_view f, const std::string& database);
+
+/// Serves fly's own functions and writes of a database; of one with a name those alone that run on
+/// it. Returns the names that were free.
+std::vector<std::string> serve_builtins(rpc::endpoint& rpc,
+                                        const std::shared_ptr<database_core>& core);
 
 } // namespace fly::repo

@@ -91,7 +91,9 @@ caf::expected<result> read_result(const within& tx, const sql_statement& what) {
 caf::expected<committed<result>> write_rows(const bound_database& db, const sql_statement& what) {
   if (what.wrong)
     return what.wrong;
-  return fly::rpc_and_wait(db, execute_statement, what.text, what.parameters);
+  auto name = db.db().builtin(execute_statement.name);
+  return fly::rpc_and_wait(db, decltype(execute_statement){name.c_str()}, what.text,
+                           what.parameters);
 }
 
 caf::expected<result> write_rows(const within& tx, const sql_statement& what) {
@@ -103,7 +105,7 @@ actors::pending<raw_committed> write_rows(caf::scheduled_actor* self, const boun
   auto key = db.next_key();
   auto arguments = what.wrong ? caf::expected<rpc::bytes>{what.wrong}
                               : rpc::encode(key, what.text, what.parameters);
-  return db.ask_raw(self, true, execute_statement.name,
+  return db.ask_raw(self, true, db.db().builtin(execute_statement.name),
                     write_signature<result, std::string, std::vector<parameter>>(), key,
                     std::move(arguments));
 }

@@ -61,7 +61,7 @@ void write_all(const repo::database& db) {
   must(db.insert_or_update(user{.email = "ann@example.org", .name = "Anne"}, &user::email));
   auto posts = must(db.insert_all(std::vector<post>{{0, ann->id, "One"}, {0, ann->id, "Two"}}));
   std::cout << "insert_all: " << posts->size() << " posts\n";
-  auto bob = must(db.with({.key = "bob"}).insert(user{.email = "bob@example.org"}));
+  auto bob = must(db.insert(user{.email = "bob@example.org"}));
   auto later =
       must(db.with({.await = false}).update_all<user>("role = 'author'", "id = $1", bob->id));
   must(db.wait_for(later.position(), std::chrono::seconds{5}));

@@ -426,3 +426,44 @@ TEST_CASE_FIXTURE(far_shelves, "a read that writes is refused with what to do in
         std::string::npos);
   CHECK(far().query("DELETE FROM orders").error() == errc::sql_failed);
 }
+
+TEST_CASE_FIXTURE(far_shelves, "several databases of one endpoint get their own statements") {
+  servers.primary().sql("CREATE DATABASE stats OWNER app");
+  servers.wait_caught_up();
+  auto other = [](const postgres_server& server, const std::string& name) {
+    auto result = database_options(server.url());
+    auto at = result.database_url.rfind("/app");
+    REQUIRE(at != std::string::npos);
+    result.database_url.replace(at, 4, "/stats");
+    result.name = name;
+    return result;
+  };
+  repo::database there{syd.rpc, other(servers.primary(), "stats")};
+  repo::database here{lax.rpc, other(servers.replica(0), "stats")};
+  REQUIRE_FALSE(here.usable());
+  // Served after joining: the members hear of it.
+  REQUIRE(eventually([&] { return bool(here.execute("SELECT 1")); }));
+  must(here.execute("CREATE TABLE orders (id bigserial PRIMARY KEY, item text NOT NULL, "
+                    "count int NOT NULL)"));
+  REQUIRE(eventually([&] {
+    return must(here.query("SELECT to_regclass('fly.ledger') IS NOT NULL")).rows[0][0] == "t";
+  }));
+  auto made = must(here.with({.key = "k"}).insert(order{.item = "visit", .count = 1}));
+  CHECK(made.visible());
+  CHECK(must(here.get<order>(made->id)).item == "visit");
+  CHECK(must(here.outcome("k"))->committed);
+  CHECK_FALSE(must(far().exists<order>("item = 'visit'")));
+  CHECK(lax.node.primary_group().size() == 1);
+
+  constexpr repo::write<void()> leads{"stats.leads"};
+  CHECK(here.serve(leads, {.on_leader = true}, [](pqxx::transaction_base&) {}) ==
+        errc::invalid_argument);
+  repo::database again{lax.rpc, other(servers.replica(0), "stats")};
+  CHECK(again.usable() == errc::already_served);
+  CHECK(again.execute("SELECT 1").error() == errc::already_served);
+  repo::database nameless{lax.rpc, other(servers.replica(0), "")};
+  CHECK(nameless.usable() == errc::already_served);
+  repo::database wrong{lax.rpc, other(servers.replica(0), "Sta ts")};
+  CHECK(wrong.usable() == errc::invalid_argument);
+  CHECK(far().execute("SELECT 1"));
+}
