@@ -31,4 +31,5 @@ fly_add_test_program(repo
     repo/verbs_test.cpp
     repo/waiters_test.cpp
     repo/write_gate_test.cpp
-  LINKS fly::repo)
+  LINKS fly::repo
+  TIMEOUT 300)
