@@ -79,7 +79,7 @@ caf::expected<std::string> choose_target(const primary_picture& seen, const std:
                     "no member in " + region + " has a replica of the primary");
 }
 
-std::string quoted(const std::string& text) {
+std::string shell_word(const std::string& text) {
   std::string result = "'";
   for (char each : text)
     result += each == '\'' ? std::string{"'\\''"} : std::string{each};
@@ -88,8 +88,8 @@ std::string quoted(const std::string& text) {
 
 /// Runs the command. Errors: errc::function_failed with its exit code.
 caf::error run_command(const move_options& how, const std::string& from) {
-  auto text = "FLY_MOVE_FROM=" + quoted(from) + " FLY_MOVE_TO=" + quoted(how.region) + " sh -c " +
-              quoted(how.command);
+  auto text = "FLY_MOVE_FROM=" + shell_word(from) + " FLY_MOVE_TO=" + shell_word(how.region) +
+              " sh -c " + shell_word(how.command);
   auto status = std::system(text.c_str()); // NOLINT: it is the operator's own command
   if (status == 0)
     return {};
