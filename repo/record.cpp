@@ -101,7 +101,7 @@ parameter write_field(const record_column& column, const void* row) {
   return column.type->write(static_cast<const char*>(row) + column.offset);
 }
 
-std::string quoted_name(std::string_view name) {
+std::string ident(std::string_view name) {
   std::string result = "\"";
   for (char c : name) {
     if (c == '"')
@@ -112,7 +112,7 @@ std::string quoted_name(std::string_view name) {
 }
 
 std::string quoted_table(const record_info& info) {
-  return (info.schema.empty() ? "" : quoted_name(info.schema) + ".") + quoted_name(info.table);
+  return (info.schema.empty() ? "" : ident(info.schema) + ".") + ident(info.table);
 }
 
 namespace detail {

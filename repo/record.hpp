@@ -167,7 +167,7 @@ const record_info& record_of() {
 }
 
 /// Returns `name` as an identifier of SQL: in double quotes, with those inside doubled.
-std::string quoted_name(std::string_view name);
+std::string ident(std::string_view name);
 
 /// Returns the table of `info` as SQL names it.
 std::string quoted_table(const record_info& info);

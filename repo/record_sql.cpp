@@ -32,7 +32,7 @@ std::string list(const Range& range, Each each, std::string_view between = ", ")
 }
 
 std::string all_columns(const record_info& info) {
-  return list(info.columns, [](const auto& it) { return quoted_name(it.name); });
+  return list(info.columns, [](const auto& it) { return ident(it.name); });
 }
 
 /// On lines of its own, so that a comment at its end swallows nothing.
@@ -61,7 +61,7 @@ public:
         which,
         [&](const auto* it) {
           const auto& value = values[i++];
-          return quoted_name(it->name) + (value ? " = " + add(value) : " IS NULL");
+          return ident(it->name) + (value ? " = " + add(value) : " IS NULL");
         },
         " AND ");
   }
@@ -159,7 +159,7 @@ sql_statement select_aggregate(const record_info& info, std::string_view functio
     return wrong(refused(info, "the field of an aggregate is none of its columns"));
   return with_given(info, std::move(given),
                     "SELECT " + std::string{function} + "(" +
-                        (column != nullptr ? quoted_name(column->name) : "*") + ") FROM " +
+                        (column != nullptr ? ident(column->name) : "*") + ") FROM " +
                         quoted_table(info) + where_clause(where));
 }
 
@@ -198,11 +198,9 @@ sql_statement select_any(const record_info& info, std::size_t offset,
   return made(info, [&](writer to) {
     auto column = to.at({offset}).front();
     auto place = to.add(sql::write_array(values));
-    auto order =
-        list(info.with(column_role::key), [](const auto* it) { return quoted_name(it->name); });
-    return std::move(to).finish(select_text(info) + " WHERE " + quoted_name(column->name) +
-                                " = ANY (" + place + ")" +
-                                (order.empty() ? "" : " ORDER BY " + order));
+    auto order = list(info.with(column_role::key), [](const auto* it) { return ident(it->name); });
+    return std::move(to).finish(select_text(info) + " WHERE " + ident(column->name) + " = ANY (" +
+                                place + ")" + (order.empty() ? "" : " ORDER BY " + order));
   });
 }
 
@@ -225,7 +223,7 @@ std::string insert_text(const record_info& info, writer& to, std::span<const voi
            ")";
   });
   return "INSERT INTO " + quoted_table(info) + " (" +
-         list(sent, [](const auto* it) { return quoted_name(it->name); }) + ") VALUES " + values;
+         list(sent, [](const auto* it) { return ident(it->name); }) + ") VALUES " + values;
 }
 
 } // namespace
@@ -250,11 +248,10 @@ sql_statement upsert_row(const record_info& info, const void* row,
         set.push_back(it);
     if (set.empty()) // the row is given back all the same
       set.push_back(target.front());
-    auto name = [](const auto* it) { return quoted_name(it->name); };
-    text +=
-        " ON CONFLICT (" + list(target, name) + ") DO UPDATE SET " + list(set, [](const auto* it) {
-          return quoted_name(it->name) + " = EXCLUDED." + quoted_name(it->name);
-        });
+    auto name = [](const auto* it) { return ident(it->name); };
+    text += " ON CONFLICT (" + list(target, name) + ") DO UPDATE SET " +
+            list(set,
+                 [](const auto* it) { return ident(it->name) + " = EXCLUDED." + ident(it->name); });
     return std::move(to).finish(text + " RETURNING " + all_columns(info));
   });
 }
@@ -269,7 +266,7 @@ sql_statement update_row(const record_info& info, const void* row,
     auto set = list(chosen, [&](const auto* it) {
       if (it->role != column_role::column)
         throw std::invalid_argument{"the field " + it->field + " is not to be updated"};
-      return quoted_name(it->name) + " = " + to.field(*it, row);
+      return ident(it->name) + " = " + to.field(*it, row);
     });
     auto condition = to.same_key(keys, row);
     return std::move(to).finish("UPDATE " + quoted_table(info) + " SET " + set + " WHERE " +

@@ -1,0 +1,74 @@
+// The part of database_core.hpp that drives it: the actors.
+#include <chrono>
+#include <cstdint>
+#include <memory>
+
+#include <caf/actor.hpp>
+#include <caf/event_based_actor.hpp>
+#include <caf/send.hpp>
+
+#include "fly/repo/database_core.hpp"
+
+namespace fly::repo {
+
+using clock = std::chrono::steady_clock;
+
+namespace {
+
+/// Ends overdue sessions, also while the keeper itself waits for a server that does not answer.
+caf::behavior cutter(caf::event_based_actor* self, const std::shared_ptr<database_core>& core) {
+  constexpr std::chrono::milliseconds look_interval{25};
+  self->send(self, caf::tick_atom::value);
+  return {
+      [self, core, look_interval](caf::tick_atom) {
+        core->pool().cut_overdue(clock::now());
+        self->delayed_send(self, look_interval, caf::tick_atom::value);
+      },
+  };
+}
+
+/// Keeps the lease, whatever the keeper itself waits for.
+caf::behavior leader(caf::event_based_actor* self, const std::shared_ptr<database_core>& core,
+                     std::uint64_t me) {
+  constexpr std::chrono::milliseconds look_interval{50};
+  self->send(self, caf::tick_atom::value);
+  return {
+      [self, core, me, look_interval](caf::tick_atom) {
+        if (!core->seat()->is(me))
+          return self->quit();
+        if (core->name().empty())
+          core->leading().look();
+        self->delayed_send(self, look_interval, caf::tick_atom::value);
+      },
+  };
+}
+
+caf::behavior keeper(caf::event_based_actor* self, const std::shared_ptr<database_core>& core,
+                     std::uint64_t me) {
+  constexpr std::chrono::milliseconds look_interval{100};
+  auto helper = self->spawn(cutter, core);
+  auto leads = self->spawn<caf::detached>(leader, core, me);
+  self->attach_functor([core, me, helper, leads] {
+    core->seat()->leave(me);
+    caf::anon_send_exit(helper, caf::exit_reason::kill);
+    caf::anon_send_exit(leads, caf::exit_reason::kill);
+  });
+  self->send(self, caf::tick_atom::value);
+  return {
+      [self, core, me, look_interval](caf::tick_atom) {
+        if (!core->seat()->is(me))
+          return self->quit();
+        core->keep();
+        self->delayed_send(self, look_interval, caf::tick_atom::value);
+      },
+  };
+}
+
+} // namespace
+
+caf::actor start_keeper(caf::event_based_actor* parent,
+                        const std::shared_ptr<database_core>& core) {
+  return parent->spawn<caf::detached>(keeper, core, core->seat()->take());
+}
+
+} // namespace fly::repo
