@@ -101,7 +101,7 @@ reach reach_of(const std::string& host) {
   return six.s6_addr[0] == 0xfd && six.s6_addr[1] == 0xaa ? reach::sixpn : reach::other;
 }
 
-caf::error check_listen(const socket_address& where, bool has_secret) {
+caf::error check_listen(const socket_address& where, const listen_guards& with) {
   auto refused = [&](const std::string& why) {
     return make_error(errc::invalid_argument, "cannot listen on " + to_string(where) + ": " + why);
   };
@@ -109,7 +109,7 @@ caf::error check_listen(const socket_address& where, bool has_secret) {
   case reach::loopback:
     return {};
   case reach::sixpn:
-    if (has_secret)
+    if (with.secret || with.insecure)
       return {};
     return refused("every app of the organisation reaches a 6PN address, so a secret is needed "
                    "(FLY_SECRET or --secret-file)");
@@ -118,7 +118,11 @@ caf::error check_listen(const socket_address& where, bool has_secret) {
   case reach::other:
     break;
   }
-  return refused("only loopback (127.0.0.0/8, ::1) and 6PN (fdaa::/16) addresses are allowed");
+  if ((with.secret && with.tls) || with.insecure)
+    return {};
+  return refused("anybody may reach an address beyond loopback (127.0.0.0/8, ::1) and 6PN "
+                 "(fdaa::/16), so a secret (FLY_SECRET or --secret-file) and TLS (--tls-cert, "
+                 "--tls-key, --tls-ca) are needed");
 }
 
 } // namespace fly::cluster

@@ -37,8 +37,16 @@ enum class reach : std::uint8_t {
 /// Returns how far `host` can be reached from.
 reach reach_of(const std::string& host);
 
-/// Decides where may be listened (design decision 13): loopback freely, 6PN with a secret, nothing
-/// else. Returns errc::invalid_argument with the reason otherwise.
-caf::error check_listen(const socket_address& where, bool has_secret);
+/// What protects a listening port.
+struct listen_guards {
+  bool secret = false;   ///< Members must prove the secret.
+  bool tls = false;      ///< Links are encrypted, and members show certificates.
+  bool insecure = false; ///< The user wants to go without (--insecure).
+};
+
+/// Decides where may be listened: loopback freely, 6PN with a secret, any other address with secret
+/// and TLS, and all of it where the user insists. Returns errc::invalid_argument with the reason
+/// otherwise.
+caf::error check_listen(const socket_address& where, const listen_guards& with);
 
 } // namespace fly::cluster

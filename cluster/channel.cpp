@@ -7,11 +7,13 @@
 #include <utility>
 
 #include "fly/actors/error.hpp"
+#include "fly/cluster/tls_filter.hpp"
 
 namespace fly::cluster {
 
-channel::channel(member peer, channel_limits limits, std::function<void()> wake)
-    : peer_(std::move(peer)), limits_(limits), wake_(std::move(wake)) {
+channel::channel(member peer, channel_limits limits, std::function<void()> wake,
+                 std::shared_ptr<tls_filter> filter)
+    : peer_(std::move(peer)), limits_(limits), wake_(std::move(wake)), filter_(std::move(filter)) {
   assert(wake_);
 }
 
@@ -44,13 +46,32 @@ caf::error channel::queue(frame_kind kind, std::span<const std::byte> head,
       return make_error(errc::overloaded, std::to_string(unsent) + " bytes wait for " + peer_.id +
                                               ", the limit is " +
                                               std::to_string(limits_.unsent_bytes_max));
-    append_frame(outbox_, kind, head, body);
+    if (filter_) {
+      plain_.clear();
+      append_frame(plain_, kind, head, body);
+      if (auto over = filter_->seal(plain_, outbox_))
+        return make_error(errc::no_such_member, "the connection to " + peer_.id + " is closed");
+    } else {
+      append_frame(outbox_, kind, head, body);
+    }
     if (std::exchange(woken_, true))
       return {};
     wake = wake_;
   }
   wake();
   return {};
+}
+
+void channel::flush() {
+  std::function<void()> wake;
+  {
+    std::lock_guard guard{mutex_};
+    if (!open_ || !filter_ || filter_->seal({}, outbox_) || outbox_.empty() ||
+        std::exchange(woken_, true))
+      return;
+    wake = wake_;
+  }
+  wake();
 }
 
 bool channel::is_open() const noexcept {

@@ -14,6 +14,8 @@
 
 namespace fly::cluster {
 
+class tls_filter;
+
 /// Bounds of a `channel`.
 struct channel_limits {
   /// Longest kind and payload of one frame.
@@ -30,7 +32,9 @@ class channel {
 public:
   /// `wake` tells the owner of the socket that there is something to take; it is called outside the
   /// lock, and not again before `take` has emptied the outbox.
-  channel(member peer, channel_limits limits, std::function<void()> wake);
+  /// `filter` encrypts what leaves; null for a link that is not encrypted.
+  channel(member peer, channel_limits limits, std::function<void()> wake,
+          std::shared_ptr<tls_filter> filter = {});
 
   channel(const channel&) = delete;
   channel& operator=(const channel&) = delete;
@@ -57,6 +61,9 @@ public:
   /// Queues a frame of this floor (a heartbeat) beyond the bound.
   caf::error send_always(frame_kind kind, std::span<const std::byte> payload);
 
+  /// Queues what the filter itself has to say after it has read (an answer to a new key).
+  void flush();
+
   /// Appends what was queued to `out` and re-arms the wake. The bytes count as unsent until
   /// `in_flight()` says otherwise.
   void take(std::vector<char>& out);
@@ -74,11 +81,13 @@ private:
   const member peer_;
   const channel_limits limits_;
   mutable std::mutex mutex_;
-  std::function<void()> wake_; // guarded by mutex_; empty once closed
-  std::vector<char> outbox_;   // guarded by mutex_
-  std::size_t in_flight_ = 0;  // guarded by mutex_; taken, and not yet in the socket
-  bool woken_ = false;         // guarded by mutex_
-  bool open_ = true;           // guarded by mutex_
+  std::function<void()> wake_;               // guarded by mutex_; empty once closed
+  const std::shared_ptr<tls_filter> filter_; // null where the link is not encrypted
+  std::vector<char> plain_;   // guarded by mutex_; one frame on its way through the filter
+  std::vector<char> outbox_;  // guarded by mutex_
+  std::size_t in_flight_ = 0; // guarded by mutex_; taken, and not yet in the socket
+  bool woken_ = false;        // guarded by mutex_
+  bool open_ = true;          // guarded by mutex_
 };
 
 } // namespace fly::cluster

@@ -33,6 +33,8 @@ std::string_view to_string(refusal why) noexcept {
     return "another connection stays";
   case refusal::stale:
     return "a later start of the same machine is known";
+  case refusal::wrong_certificate:
+    return "its certificate is for another cluster, region or machine";
   }
   return "unknown reason";
 }
@@ -61,6 +63,10 @@ std::vector<char> handshake::begin() const {
 
 std::uint8_t handshake::version() const noexcept {
   return std::min(mine_.version_max, theirs_.version_max);
+}
+
+void handshake::bind(std::span<const std::byte> binding) {
+  binding_.assign(binding.begin(), binding.end());
 }
 
 handshake::step handshake::on_frame(const frame& received) {
@@ -144,8 +150,10 @@ std::vector<char> handshake::welcome_frame() {
 
 proof handshake::prove_as(proof_role role) const {
   if (side_ == side::dialler)
-    return prove(role, self_->secret, mine_, bytes_of(my_bytes_), theirs_, bytes_of(their_bytes_));
-  return prove(role, self_->secret, theirs_, bytes_of(their_bytes_), mine_, bytes_of(my_bytes_));
+    return prove(role, self_->secret, mine_, bytes_of(my_bytes_), theirs_, bytes_of(their_bytes_),
+                 binding_);
+  return prove(role, self_->secret, theirs_, bytes_of(their_bytes_), mine_, bytes_of(my_bytes_),
+               binding_);
 }
 
 handshake::step handshake::fail(refusal why, const std::string& detail) {

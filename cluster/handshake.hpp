@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,6 +23,7 @@ enum class refusal : std::uint8_t {
   same_id = 4,           ///< The dialler has the acceptor's own machine id.
   duplicate = 5,         ///< Another connection between the two stays.
   stale = 6,             ///< A later incarnation of the dialler is known.
+  wrong_certificate = 7, ///< The certificate is for another cluster, region or machine.
 };
 
 /// Returns a text for logs, "wrong secret".
@@ -70,6 +72,10 @@ public:
   /// Returns the first frame: the dialler's hello, nothing for the acceptor.
   std::vector<char> begin() const;
 
+  /// Binds the proofs to the encrypted connection that they cross (`tls_filter::binding`); before
+  /// the first frame.
+  void bind(std::span<const std::byte> binding);
+
   /// Takes the next frame from the other side.
   step on_frame(const frame& received);
 
@@ -107,8 +113,9 @@ private:
   state state_ = state::hello;
   cluster::hello mine_;
   cluster::hello theirs_;
-  std::vector<char> my_bytes_;    // payload of mine_
-  std::vector<char> their_bytes_; // payload of theirs_, as it came
+  std::vector<char> my_bytes_;     // payload of mine_
+  std::vector<char> their_bytes_;  // payload of theirs_, as it came
+  std::vector<std::byte> binding_; // empty without TLS
 };
 
 /// Returns a refuse frame.

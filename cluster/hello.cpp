@@ -83,7 +83,7 @@ caf::expected<hello> decode_hello(std::span<const std::byte> payload) {
 
 proof prove(proof_role role, const std::string& secret, const hello& dialler_hello,
             std::span<const std::byte> dialler, const hello& acceptor_hello,
-            std::span<const std::byte> acceptor) {
+            std::span<const std::byte> acceptor, std::span<const std::byte> binding) {
   wire_writer text; // every part with its length: no two lists of parts give the same bytes
   text.text(role == proof_role::dialler ? "fly dialler" : "fly acceptor")
       .text(dialler_hello.cluster)
@@ -95,6 +95,8 @@ proof prove(proof_role role, const std::string& secret, const hello& dialler_hel
       .raw(dialler)
       .number(static_cast<std::uint32_t>(acceptor.size()))
       .raw(acceptor);
+  if (!binding.empty())
+    text.number(static_cast<std::uint32_t>(binding.size())).raw(binding);
   return prove(secret, text.bytes());
 }
 

@@ -55,8 +55,9 @@ enum class proof_role : std::uint8_t { dialler, acceptor };
 /// Computes the proof of one side over its role, the cluster's name, both ids and incarnations and
 /// both hellos whole: it cannot be reflected, replayed or moved to another pair, and neither
 /// version range can be bent. `dialler` and `acceptor` are the payloads as they crossed the wire.
+/// `binding` is of the encrypted connection, empty where there is none.
 proof prove(proof_role role, const std::string& secret, const hello& dialler_hello,
             std::span<const std::byte> dialler, const hello& acceptor_hello,
-            std::span<const std::byte> acceptor);
+            std::span<const std::byte> acceptor, std::span<const std::byte> binding = {});
 
 } // namespace fly::cluster

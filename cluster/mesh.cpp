@@ -33,6 +33,10 @@ mesh::connection_ptr mesh::add(link_id link, handshake::side side, std::string r
                                               .parser = frame_parser{handshake_bytes_max},
                                               .remote = std::move(remote),
                                               .up = nullptr});
+  if (options_.tls)
+    fresh->tls = std::make_shared<tls_filter>(options_.tls, side == handshake::side::dialler
+                                                                ? tls_filter::side::dialler
+                                                                : tls_filter::side::acceptor);
   connections_.emplace(link, fresh);
   return fresh;
 }
@@ -57,7 +61,9 @@ std::size_t mesh::on_bytes(link_id link, std::span<const std::byte> bytes) {
     return 0;
   if (from->up && membership_.on_heard(link, now_))
     publish(true);
-  from->parser.feed(bytes);
+  auto broken = from->tls ? decrypt(link, *from, bytes) : check_plain(*from, bytes);
+  if (!broken || from->tls)
+    from->parser.feed(bytes);
   while (!from->closed) {
     auto next = from->parser.next();
     if (!next) {
@@ -68,6 +74,8 @@ std::size_t mesh::on_bytes(link_id link, std::span<const std::byte> bytes) {
       break;
     on_frame(link, *from, **next);
   }
+  if (broken && !from->closed)
+    give_up(link, broken);
   return from->closed ? 0 : from->parser.missing_bytes();
 }
 
@@ -121,7 +129,7 @@ void mesh::drain(link_id link) {
 void mesh::on_handshake(link_id link, connection& from, const frame& received) {
   auto step = from.talk.on_frame(received);
   if (!step.reply.empty())
-    out_.write(link, step.reply);
+    send(link, from, step.reply);
   switch (step.what) {
   case handshake::event::wait:
     return;
@@ -143,15 +151,19 @@ void mesh::on_handshake(link_id link, connection& from, const frame& received) {
 }
 
 void mesh::on_peer_known(link_id link, connection& from) {
+  if (!may_be_peer(link, from))
+    return;
   if (membership_.on_peer_known(link, from.talk.peer(), now_) == membership::answer::close)
     return drop(link, {});
-  out_.write(link, from.talk.proof_frame());
+  send(link, from, from.talk.proof_frame());
 }
 
 void mesh::on_proved(link_id link, connection& from) {
+  if (!may_be_peer(link, from))
+    return;
   membership_actions todo;
   if (auto why = membership_.on_proved(link, from.talk.peer(), now_, wall_, todo)) {
-    out_.write(link, refuse_frame(*why));
+    send(link, from, refuse_frame(*why));
     return drop(link, {});
   }
   bring_up(link, from, from.talk.welcome_frame());
@@ -175,13 +187,16 @@ void mesh::on_own(link_id link, connection& from) {
 /// Makes the channel; the services go first, so that the member is complete when it is seen.
 void mesh::bring_up(link_id link, connection& what, std::vector<char> last_word) {
   if (!last_word.empty())
-    out_.write(link, last_word);
+    send(link, what, last_word);
   what.parser.limit(options_.limits.frame_bytes_max);
   std::weak_ptr<doorbell> bell = bell_; // a channel may outlive the node
-  what.up = std::make_shared<channel>(what.talk.peer(), options_.limits, [bell, link] {
-    if (auto rung = bell.lock())
-      rung->wake(link);
-  });
+  what.up = std::make_shared<channel>(
+      what.talk.peer(), options_.limits,
+      [bell, link] {
+        if (auto rung = bell.lock())
+          rung->wake(link);
+      },
+      what.tls);
   const auto& services = membership_.members().find(identity_->self.id)->services;
   if (!services.empty())
     what.up->send_always(frame_kind::services, bytes_of(services));
@@ -222,6 +237,9 @@ void mesh::on_closed(link_id link, const caf::error& reason) {
   what->closed = true;
   if (what->up)
     what->up->close();
+  else if (what->tls && !what->tls->is_up())
+    log_handshake(*what, make_error(errc::handshake_failed,
+                                    "closed within the handshake of TLS: has the peer TLS?"));
   perform(membership_.on_closed(link, reason, now_));
   if (what->up)
     listeners_.each([&](listener& who) { who.on_link_down(what->up, reason); });

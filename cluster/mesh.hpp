@@ -19,6 +19,7 @@
 #include "fly/cluster/log.hpp"
 #include "fly/cluster/membership.hpp"
 #include "fly/cluster/primary.hpp"
+#include "fly/cluster/tls_filter.hpp"
 
 namespace fly::cluster {
 
@@ -48,6 +49,8 @@ struct mesh_options {
   channel_limits limits{};
   std::string primary_label{};
   log_sink log{};
+  /// Encrypts every link; null for none.
+  std::shared_ptr<const tls_context> tls{};
 };
 
 /// All links of one node: frames, handshakes, membership and who is primary. Knows neither sockets
@@ -88,6 +91,9 @@ public:
   void set_services(std::string services);
   void set_load(std::uint32_t load);
 
+  /// Encrypts the links that begin from now on with `trusted`; those that are there stay.
+  void set_tls(std::shared_ptr<const tls_context> trusted);
+
   /// Says goodbye on every link and closes it. Nothing comes up any more.
   void leave();
 
@@ -101,14 +107,22 @@ private:
   struct connection {
     handshake talk;
     frame_parser parser;
-    std::string remote{};        // for the log: the address dialled, or the stranger's
-    std::shared_ptr<channel> up; // null during the handshake
+    std::string remote{};              // for the log: the address dialled, or the stranger's
+    std::shared_ptr<channel> up;       // null during the handshake
+    std::shared_ptr<tls_filter> tls{}; // shared with `up`; null where the link is not encrypted
+    bool greeted = false;              // the handshake, within TLS or without, has begun
+    bool heard = false;                // bytes have come; told of plain links alone
     bool closed = false;
   };
   using connection_ptr = std::shared_ptr<connection>;
 
   connection_ptr add(link_id link, handshake::side side, std::string remote);
   connection_ptr find(link_id link) const;
+  void greet(link_id link, connection& to);
+  void send(link_id link, connection& to, std::span<const char> bytes);
+  caf::error decrypt(link_id link, connection& from, std::span<const std::byte>& bytes);
+  caf::error check_plain(connection& from, std::span<const std::byte> bytes) const;
+  bool may_be_peer(link_id link, connection& from);
   void on_frame(link_id link, connection& from, const frame& received);
   void on_handshake(link_id link, connection& from, const frame& received);
   void on_member_frame(link_id link, connection& from, const frame& received);
@@ -138,6 +152,7 @@ private:
   wall_time wall_;
   bool stale_board_ = false; // positions have changed since the last publish
   bool leaving_ = false;
+  std::vector<char> plain_; // scratch of `decrypt`
 };
 
 } // namespace fly::cluster

@@ -19,6 +19,10 @@ caf::error node::join() {
   return core_->join();
 }
 
+caf::error node::reload_tls() {
+  return core_->reload_tls();
+}
+
 void node::leave() {
   core_->leave();
 }

@@ -59,6 +59,11 @@ public:
   /// `options::kill_timeout` at most; idempotent. A node that has left does not come back.
   void leave();
 
+  /// Reads the files of `options::tls` again and takes them for the links that begin from now on;
+  /// those that are up stay as they are. Blocks for the reading. Errors, and then everything stays:
+  /// errc::invalid_argument, naming file and reason, also where the node began without TLS.
+  caf::error reload_tls();
+
   /// Returns the label of this node's region.
   const std::string& my_region() const noexcept;
 

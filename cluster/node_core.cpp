@@ -90,6 +90,18 @@ void node_core::leave() {
   ended_changed_.wait(ended_lock, [this] { return ended_; });
 }
 
+caf::error node_core::reload_tls() {
+  auto fresh = settings_.load_tls();
+  if (!fresh)
+    return fresh.error();
+  if (*fresh == nullptr)
+    return make_error(errc::invalid_argument,
+                      self_.id + " has no TLS: it was begun without --tls-cert");
+  bell_->post([fresh = std::move(*fresh)](mesh& links) { links.set_tls(fresh); });
+  settings_.log(log_level::info, self_.id + " takes the files of TLS anew");
+  return {};
+}
+
 /// Binds the socket, so that the address is known from the start; an error is for `join`.
 member node_core::open() {
   member self;
@@ -153,6 +165,7 @@ link_broker_setup node_core::broker_setup() {
                   .unsent_bytes_max = settings_.unsent_bytes_max};
   links.primary_label = settings_.primary_region;
   links.log = settings_.log;
+  links.tls = *settings_.load_tls();
   return {.mesh = std::move(links),
           .listening = std::move(listening_),
           .pinned = &board_,

@@ -41,6 +41,9 @@ public:
   /// As `node::leave`.
   void leave();
 
+  /// As `node::reload_tls`.
+  caf::error reload_tls();
+
   const options& settings() const noexcept { return settings_; }
   caf::actor_system& system() const noexcept { return *system_; }
   const member& self() const noexcept { return self_; }

@@ -103,6 +103,14 @@ options options::from_env(const environment& lookup) {
   take(result.dns_server, {"FLY_DNS_SERVER"});
   take(result.secret, {"FLY_SECRET"});
   take(result.secret_file, {"FLY_SECRET_FILE"});
+  take(result.tls.certificate, {"FLY_TLS_CERT"});
+  take(result.tls.key, {"FLY_TLS_KEY"});
+  take(result.tls.authority, {"FLY_TLS_CA"});
+  std::string insecure;
+  take(insecure, {"FLY_INSECURE"});
+  result.insecure = insecure == "1";
+  if (!insecure.empty() && insecure != "0" && insecure != "1")
+    result.unusable.push_back("FLY_INSECURE=" + insecure);
   std::string peers;
   take(peers, {"FLY_PEERS"});
   result.peers = split(peers);
@@ -164,7 +172,13 @@ caf::error options::validate() const {
     return where.error();
   if (auto told = advertised_address(*where); !told)
     return told.error();
-  return observer ? caf::error{} : check_listen(*where, !known->empty());
+  auto trusted = load_tls();
+  if (!trusted)
+    return trusted.error();
+  if (observer)
+    return {};
+  return check_listen(
+      *where, {.secret = !known->empty(), .tls = *trusted != nullptr, .insecure = insecure});
 }
 
 caf::error options::check_times() const {
@@ -197,6 +211,12 @@ caf::expected<std::string> options::load_secret() const {
   if (content.empty())
     return bad("secret-file", "'" + secret_file + "' is empty");
   return content;
+}
+
+caf::expected<std::shared_ptr<const tls_context>> options::load_tls() const {
+  if (tls.certificate.empty() && tls.key.empty() && tls.authority.empty())
+    return std::shared_ptr<const tls_context>{};
+  return tls_context::load(tls, app);
 }
 
 caf::expected<socket_address> options::listen_address() const {

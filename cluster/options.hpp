@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -14,6 +15,7 @@
 
 #include "fly/cluster/address.hpp"
 #include "fly/cluster/log.hpp"
+#include "fly/cluster/tls_context.hpp"
 
 namespace boost::program_options {
 class options_description;
@@ -53,7 +55,8 @@ struct options {
   std::string app_version{};
 
   /// Address to listen on, "127.0.0.2", "127.0.0.2:4370" or "[fdaa::1]:4370". FLY_PRIVATE_IP;
-  /// --listen. Only loopback, and 6PN (fdaa::/16) with a secret. Empty: 127.0.0.1.
+  /// --listen. Loopback; 6PN (fdaa::/16) with a secret; any other with secret and TLS. Empty:
+  /// 127.0.0.1.
   std::string listen{};
   /// Port of `listen` where it names none, and of peers that name none. FLY_PORT; --port. 0 takes
   /// any free port, for tests.
@@ -83,6 +86,15 @@ struct options {
   /// File whose content, without a final line break, is the secret. FLY_SECRET_FILE;
   /// --secret-file.
   std::string secret_file{};
+
+  /// Files of this node's TLS, PEM: its certificate (and those between it and the authority), its
+  /// key, and the authorities of its peers. All three or none; with them every link is encrypted,
+  /// both sides show a certificate, and it must name the cluster (tls_names.hpp).
+  /// FLY_TLS_CERT, FLY_TLS_KEY, FLY_TLS_CA; --tls-cert, --tls-key, --tls-ca.
+  tls_files tls{};
+  /// Listens beyond loopback without secret or TLS all the same: for networks that are safe by
+  /// other means. FLY_INSECURE=1; --insecure.
+  bool insecure = false;
 
   /// Time between two heartbeats on each link, 10 ms to a third of `silence_max`. --heartbeat.
   std::chrono::milliseconds heartbeat{1000};
@@ -114,20 +126,25 @@ struct options {
 
   /// Returns the defaults changed by the environment: FLY_REGION, MY_REGION, PRIMARY_REGION,
   /// FLY_APP_NAME, FLY_MACHINE_ID, FLY_ALLOC_ID, FLY_PRIVATE_IP, FLY_ADVERTISE, FLY_IMAGE_REF,
-  /// FLY_MACHINE_VERSION, FLY_SECRET, FLY_SECRET_FILE, FLY_PEERS, FLY_PORT, FLY_DNS_SERVER,
-  /// FLY_KILL_TIMEOUT. A value that cannot be used is kept and named by `validate()`.
+  /// FLY_MACHINE_VERSION, FLY_SECRET, FLY_SECRET_FILE, FLY_TLS_CERT, FLY_TLS_KEY, FLY_TLS_CA,
+  /// FLY_INSECURE, FLY_PEERS, FLY_PORT, FLY_DNS_SERVER, FLY_KILL_TIMEOUT. A value that cannot be
+  /// used is kept and named by `validate()`.
   static options from_env(const environment& lookup = process_environment);
 
   /// Adds the flags to `flags`, bound to the fields of this object, which must outlive the parsing.
   void describe(boost::program_options::options_description& flags);
 
   /// Returns errc::invalid_argument naming the first option that cannot be used; includes the rules
-  /// of where to listen. Reads `secret_file`.
+  /// of where to listen. Reads `secret_file` and the files of `tls`.
   caf::error validate() const;
 
   /// Returns the secret itself: `secret`, else the content of `secret_file`, else "".
   /// Errors: errc::invalid_argument, the file cannot be read or is empty.
   caf::expected<std::string> load_secret() const;
+
+  /// Reads the files of `tls` and checks them; null where none is set.
+  /// Errors: errc::invalid_argument, naming option, file and reason.
+  caf::expected<std::shared_ptr<const tls_context>> load_tls() const;
 
   /// Returns where to listen: `listen`, with `port` where it names none.
   /// Errors: errc::invalid_argument.

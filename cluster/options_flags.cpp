@@ -67,7 +67,15 @@ void options::describe(po::options_description& flags) {
       ("discovery-interval", milliseconds(discovery_interval), "time between two looks into DNS") //
       ("secret-file", text(secret_file, "FILE"),
        "file with the cluster's secret (FLY_SECRET_FILE; or FLY_SECRET itself)") //
-      ("heartbeat", milliseconds(heartbeat), "time between two heartbeats")      //
+      ("tls-cert", text(tls.certificate, "FILE"),
+       "this node's certificate, PEM: encrypts every link, with --tls-key and --tls-ca "
+       "(FLY_TLS_CERT)")                                                         //
+      ("tls-key", text(tls.key, "FILE"), "key of the certificate (FLY_TLS_KEY)") //
+      ("tls-ca", text(tls.authority, "FILE"),
+       "authorities that sign the members' certificates (FLY_TLS_CA)") //
+      ("insecure", po::bool_switch(&insecure)->default_value(insecure),
+       "listen beyond loopback without secret or TLS (FLY_INSECURE=1)")     //
+      ("heartbeat", milliseconds(heartbeat), "time between two heartbeats") //
       ("silence-max", milliseconds(silence_max),
        "time without a sign of life until a member is gone") //
       ("kill-timeout", time_text(kill_timeout, "kill-timeout"),

@@ -52,7 +52,7 @@ caf::expected<cluster::socket_address> checked(const std::string& listen) {
   auto where = cluster::parse_socket_address(listen, default_port);
   if (!where)
     return make_error(errc::invalid_argument, "admin address: " + text_of(where.error()));
-  if (auto refused = cluster::check_listen(*where, true))
+  if (auto refused = cluster::check_listen(*where, {.secret = true}))
     return make_error(errc::invalid_argument, "admin address: " + text_of(refused));
   return where;
 }

@@ -14,4 +14,8 @@ fly_add_test_program(cluster
     cluster/options_test.cpp
     cluster/primary_test.cpp
     cluster/stranger_test.cpp
+    cluster/tls_context_test.cpp
+    cluster/tls_filter_test.cpp
+    cluster/tls_link_test.cpp
+    cluster/tls_names_test.cpp
   LINKS fly::cluster)

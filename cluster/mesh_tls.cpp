@@ -1,0 +1,73 @@
+// The third part of mesh.hpp: links that are encrypted, and what tells that one side is not.
+#include <string>
+#include <utility>
+
+#include "fly/actors/error.hpp"
+#include "fly/cluster/mesh.hpp"
+
+namespace fly::cluster {
+
+/// Begins to talk: with TLS itself where the link is encrypted, with the handshake once that is up.
+void mesh::greet(link_id link, connection& to) {
+  if (to.tls && !to.tls->is_up())
+    return send(link, to, {});
+  to.greeted = true;
+  if (to.tls)
+    to.talk.bind(to.tls->binding());
+  send(link, to, to.talk.begin());
+}
+
+/// Sends bytes of the handshake; once a channel is up everything goes through that.
+void mesh::send(link_id link, connection& to, std::span<const char> bytes) {
+  std::vector<char> sealed;
+  if (to.tls) {
+    to.tls->seal(bytes, sealed); // a failure is seen by the next `open`
+    bytes = sealed;
+  }
+  if (!bytes.empty())
+    out_.write(link, bytes);
+}
+
+/// Turns what came into plain text. What was whole before an error still counts.
+caf::error mesh::decrypt(link_id link, connection& from, std::span<const std::byte>& bytes) {
+  plain_.clear();
+  auto failed = from.tls->open(bytes, plain_);
+  bytes = std::as_bytes(std::span{plain_.data(), plain_.size()});
+  if (from.up)
+    from.up->flush();
+  else
+    send(link, from, {});
+  if (!failed && !from.greeted && from.tls->is_up())
+    greet(link, from);
+  return failed;
+}
+
+/// Knows TLS by its first record, a handshake or an alert, where a hello was to come.
+caf::error mesh::check_plain(connection& from, std::span<const std::byte> bytes) const {
+  constexpr std::byte alert{0x15};
+  constexpr std::byte hello{0x16};
+  constexpr std::byte version{0x03};
+  bool first = !std::exchange(from.heard, true);
+  if (!first || bytes.size() < 2 || (bytes[0] != alert && bytes[0] != hello) || bytes[1] != version)
+    return {};
+  return make_error(errc::handshake_failed,
+                    "the peer speaks TLS, and this node has no certificate (--tls-cert)");
+}
+
+/// Asks the certificate whether the other side may be who it says. Ends the link if not.
+bool mesh::may_be_peer(link_id link, connection& from) {
+  if (!from.tls)
+    return true;
+  auto refused = from.tls->peer_names().allow(identity_->cluster, from.talk.peer());
+  if (!refused)
+    return true;
+  send(link, from, refuse_frame(refusal::wrong_certificate));
+  give_up(link, refused);
+  return false;
+}
+
+void mesh::set_tls(std::shared_ptr<const tls_context> trusted) {
+  options_.tls = std::move(trusted);
+}
+
+} // namespace fly::cluster

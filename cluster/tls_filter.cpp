@@ -1,0 +1,176 @@
+#include "fly/cluster/tls_filter.hpp"
+
+#include <algorithm>
+#include <cassert>
+#include <mutex>
+#include <new>
+#include <utility>
+
+#include <openssl/err.h>
+
+#include "fly/actors/error.hpp"
+#include "fly/cluster/tls_parts.hpp"
+
+namespace fly::cluster {
+
+namespace {
+
+constexpr std::size_t record_bytes_max = 16 * 1024;
+constexpr char exporter_label[] = "EXPORTER-fly-cluster-proof";
+
+/// Appends all that OpenSSL has written, and forgets it.
+void drain(BIO* from, std::vector<char>& out) {
+  char* data = nullptr;
+  auto size = BIO_get_mem_data(from, &data);
+  if (size > 0)
+    out.insert(out.end(), data, data + size);
+  BIO_reset(from);
+}
+
+} // namespace
+
+struct tls_filter::state {
+  std::shared_ptr<const tls_context> trusted; // outlives the session
+  openssl::session_ptr session;
+  BIO* in = nullptr;  // of the session
+  BIO* out = nullptr; // of the session
+  bool is_dialler = false;
+  bool is_up = false;   // guarded by mutex
+  bool is_over = false; // guarded by mutex
+  mutable std::mutex mutex;
+
+  caf::error shake();
+  caf::error failure(const std::string& reason);
+};
+
+tls_filter::tls_filter(std::shared_ptr<const tls_context> trusted, side which)
+    : state_(std::make_unique<state>()) {
+  auto& all = *state_;
+  all.trusted = std::move(trusted);
+  all.is_dialler = which == side::dialler;
+  all.session.reset(SSL_new(all.trusted->all().context.get()));
+  all.in = BIO_new(BIO_s_mem());
+  all.out = BIO_new(BIO_s_mem());
+  if (!all.session || all.in == nullptr || all.out == nullptr) {
+    BIO_free(all.in);
+    BIO_free(all.out);
+    throw std::bad_alloc{};
+  }
+  SSL_set_bio(all.session.get(), all.in, all.out);
+  if (all.is_dialler)
+    SSL_set_connect_state(all.session.get());
+  else
+    SSL_set_accept_state(all.session.get());
+}
+
+tls_filter::~tls_filter() = default;
+
+/// Names what the other side did wrong, or what it says that we did.
+caf::error tls_filter::state::failure(const std::string& reason) {
+  is_over = true;
+  if (reason.find(" alert ") !=
+      std::string::npos) // in TLS 1.3 the dialler is done before it is judged
+    return make_error(is_up ? errc::member_lost : errc::handshake_failed,
+                      "TLS: the peer refuses this node's certificate, or to go on: " + reason);
+  if (is_up)
+    return make_error(errc::member_lost, "TLS: " + reason);
+  auto verdict = SSL_get_verify_result(session.get());
+  if (verdict != X509_V_OK)
+    return make_error(errc::handshake_failed, std::string{"TLS: the peer's certificate: "} +
+                                                  X509_verify_cert_error_string(verdict));
+  if (reason == "wrong version number" || reason == "http request" ||
+      reason == "packet length too long")
+    return make_error(errc::handshake_failed, "TLS: the peer does not speak TLS (" + reason + ")");
+  return make_error(errc::handshake_failed, "TLS: " + reason);
+}
+
+caf::error tls_filter::state::shake() {
+  ERR_clear_error();
+  auto done = SSL_do_handshake(session.get());
+  if (done == 1) {
+    is_up = true;
+    return {};
+  }
+  auto kind = SSL_get_error(session.get(), done);
+  if (kind == SSL_ERROR_WANT_READ || kind == SSL_ERROR_WANT_WRITE)
+    return {};
+  return failure(openssl::take_error("the handshake failed"));
+}
+
+caf::error tls_filter::open(std::span<const std::byte> cipher, std::vector<char>& plain) {
+  auto& all = *state_;
+  std::lock_guard guard{all.mutex};
+  if (all.is_over)
+    return make_error(errc::member_lost, "TLS: the connection is over");
+  if (!cipher.empty() && BIO_write(all.in, cipher.data(), static_cast<int>(cipher.size())) !=
+                             static_cast<int>(cipher.size()))
+    return all.failure("no memory");
+  if (!all.is_up) {
+    if (auto reason = all.shake())
+      return reason;
+    if (!all.is_up)
+      return {};
+  }
+  for (;;) {
+    auto before = plain.size();
+    plain.resize(before + record_bytes_max);
+    ERR_clear_error();
+    auto got = SSL_read(all.session.get(), plain.data() + before, record_bytes_max);
+    plain.resize(before + static_cast<std::size_t>(got > 0 ? got : 0));
+    if (got > 0)
+      continue;
+    auto kind = SSL_get_error(all.session.get(), got);
+    if (kind == SSL_ERROR_WANT_READ || kind == SSL_ERROR_WANT_WRITE)
+      return {};
+    if (kind == SSL_ERROR_ZERO_RETURN)
+      return all.failure("the peer closed the connection");
+    return all.failure(openssl::take_error("the connection failed"));
+  }
+}
+
+caf::error tls_filter::seal(std::span<const char> plain, std::vector<char>& out) {
+  auto& all = *state_;
+  std::lock_guard guard{all.mutex};
+  if (!all.is_up && !all.is_over)
+    if (auto reason = all.shake()) {
+      drain(all.out, out);
+      return reason;
+    }
+  assert(plain.empty() || all.is_up);
+  while (!plain.empty()) {
+    if (all.is_over)
+      return make_error(errc::member_lost, "TLS: the connection is over");
+    ERR_clear_error();
+    auto size = std::min(plain.size(), record_bytes_max);
+    auto put = SSL_write(all.session.get(), plain.data(), static_cast<int>(size));
+    if (put <= 0)
+      return all.failure(openssl::take_error("cannot encrypt"));
+    plain = plain.subspan(static_cast<std::size_t>(put));
+  }
+  drain(all.out, out);
+  return {};
+}
+
+bool tls_filter::is_up() const {
+  std::lock_guard guard{state_->mutex};
+  return state_->is_up;
+}
+
+std::array<std::byte, 32> tls_filter::binding() const {
+  std::lock_guard guard{state_->mutex};
+  assert(state_->is_up);
+  std::array<std::byte, 32> result{};
+  [[maybe_unused]] auto done = SSL_export_keying_material(
+      state_->session.get(), reinterpret_cast<unsigned char*>(result.data()), result.size(),
+      exporter_label, sizeof exporter_label - 1, nullptr, 0, 0);
+  assert(done == 1);
+  return result;
+}
+
+tls_names tls_filter::peer_names() const {
+  std::lock_guard guard{state_->mutex};
+  openssl::certificate_ptr peer{SSL_get1_peer_certificate(state_->session.get())};
+  return peer ? names_in(peer.get()) : tls_names{};
+}
+
+} // namespace fly::cluster
