@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <ctime>
 #include <fstream>
 #include <iterator>
 #include <utility>
@@ -46,6 +47,12 @@ std::string time_text(const ASN1_TIME* at) {
   char* data = nullptr;
   auto size = BIO_get_mem_data(out.get(), &data);
   return {data, static_cast<std::size_t>(size)};
+}
+
+std::chrono::system_clock::time_point time_of(const ASN1_TIME* at) {
+  std::tm parts{};
+  ASN1_TIME_to_tm(at, &parts); // UTC
+  return std::chrono::system_clock::from_time_t(::timegm(&parts));
 }
 
 context_ptr make_context() {
@@ -107,6 +114,10 @@ tls_context::tls_context(std::unique_ptr<parts> all) : parts_(std::move(all)) {}
 
 tls_context::~tls_context() = default;
 
+std::chrono::system_clock::time_point tls_context::valid_until() const noexcept {
+  return parts_->valid_until;
+}
+
 caf::expected<std::shared_ptr<const tls_context>> tls_context::load(const tls_files& files,
                                                                     const std::string& app) {
   if (auto problem = readable("tls-cert", files.certificate))
@@ -140,6 +151,7 @@ caf::expected<std::shared_ptr<const tls_context>> tls_context::load(const tls_fi
     return problem;
   auto all = std::make_unique<parts>();
   all->context = std::move(made);
+  all->valid_until = time_of(X509_get0_notAfter(SSL_CTX_get0_certificate(context)));
   return std::shared_ptr<const tls_context>{std::make_shared<tls_context>(std::move(all))};
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
@@ -31,6 +32,9 @@ public:
   /// Errors: errc::invalid_argument, naming the option, the file and what is wrong with it.
   static caf::expected<std::shared_ptr<const tls_context>> load(const tls_files& files,
                                                                 const std::string& app);
+
+  /// Returns until when the certificate is valid.
+  std::chrono::system_clock::time_point valid_until() const noexcept;
 
   explicit tls_context(std::unique_ptr<parts> all);
   ~tls_context();

@@ -11,6 +11,7 @@ namespace fly::cluster {
 /// What is behind a `tls_context`; for the sources of this room alone.
 struct tls_context::parts {
   openssl::context_ptr context{};
+  std::chrono::system_clock::time_point valid_until{};
 };
 
 /// Returns the DNS names of a certificate's subjectAltName.

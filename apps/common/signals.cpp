@@ -11,6 +11,7 @@ sigset_t end_signals() {
   sigemptyset(&set);
   sigaddset(&set, SIGINT);
   sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGHUP);
   return set;
 }
 
@@ -21,10 +22,11 @@ void hold_end_signals() {
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
 }
 
-int wait_for_end() {
+int wait_for_end(const std::function<void()>& on_hangup) {
   auto set = end_signals();
   int number = 0;
-  sigwait(&set, &number);
+  while (sigwait(&set, &number) == 0 && number == SIGHUP && on_hangup)
+    on_hangup();
   pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
   return number;
 }

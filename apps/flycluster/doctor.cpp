@@ -59,6 +59,16 @@ std::string joined(const std::vector<std::string>& all) {
   return result;
 }
 
+/// `check_environment` has named what is wrong with the files; here they are good today.
+finding judge_certificate(std::chrono::system_clock::time_point valid_until) {
+  constexpr int days_few = 14;
+  auto left = std::chrono::floor<std::chrono::days>(valid_until - std::chrono::system_clock::now());
+  auto text = "the certificate is valid for " + std::to_string(left.count()) + " more days";
+  if (left.count() >= days_few)
+    return {"TLS", state::ok, text};
+  return {"TLS", state::warning, text, "issue a new one, and send the node SIGHUP"};
+}
+
 } // namespace
 
 findings check_environment(const patient& who) {
@@ -77,6 +87,8 @@ findings check_environment(const patient& who) {
                    "set FLY_SECRET, the same text on all nodes; on 6PN it is required"});
   else if (secret && !secret->empty())
     all.push_back({"secret", state::ok, "given"});
+  if (auto tls = given.load_tls(); tls && *tls)
+    all.push_back(judge_certificate((*tls)->valid_until()));
   return all;
 }
 

@@ -33,8 +33,9 @@ Try it with the guestbook, far regions 80 ms away:
 COMMAND is started once in each region, in the current folder. In its arguments {address} becomes
 the region's own loopback address and {region} its name. Its environment is yours, and as on Fly:
 FLY_APP_NAME, FLY_REGION, PRIMARY_REGION, FLY_MACHINE_ID, FLY_PRIVATE_IP (to listen on), FLY_PORT,
-FLY_SECRET, FLY_DNS_SERVER, DATABASE_URL (the region's own database); FLY_LOCAL_ADDRESS is where to
-listen for HTTP. DIR/REGION.env has the same for your shell, DIR/REGION.log what the program prints.
+FLY_SECRET, FLY_DNS_SERVER, DATABASE_URL (the region's own database), with --tls FLY_TLS_CERT,
+FLY_TLS_KEY and FLY_TLS_CA; FLY_LOCAL_ADDRESS is where to listen for HTTP. DIR/REGION.env has the
+same for your shell, DIR/REGION.log what the program prints.
 
 Exit codes: 0 done, 1 it failed or is not up, 2 a mistake in the command.
 
@@ -76,7 +77,9 @@ po::options_description describe(raw_flags& raw, local_request& asked) {
       ("delay", po::value(&raw.delay_ms)->value_name("MS")->default_value(raw.delay_ms),
        "up: time from region to region, each way, for the cluster and for replication") //
       ("port", po::value(&raw.port)->value_name("PORT")->default_value(raw.port),
-       "up: port of the cluster, on an address of each region")                          //
+       "up: port of the cluster, on an address of each region") //
+      ("tls", po::bool_switch(&asked.what.tls),
+       "up: encrypt the links; each node gets a certificate for its region")             //
       ("detach", po::bool_switch(&asked.detach), "up: return as soon as all of it runs") //
       ("json", po::bool_switch(&asked.json), "print JSON");
   return flags;

@@ -13,6 +13,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/common/json.hpp"
+#include "apps/flycluster/cert.hpp"
 #include "apps/flycluster/commands.hpp"
 #include "apps/flycluster/doctor.hpp"
 #include "apps/flycluster/local.hpp"
@@ -74,6 +75,8 @@ constexpr const char* usage =
   flycluster schema
       makes fly's own tables in the primary's database (DATABASE_URL), or brings them up to date:
       for nodes whose role may not. --grant ROLE lets a role use them, --print shows the statements
+  flycluster cert init|issue
+      makes an authority and certificates for TLS; flycluster cert --help tells more
   flycluster local up|down|status
       runs your program in many regions on this machine; flycluster local --help tells more
 
@@ -268,6 +271,8 @@ std::optional<int> parse(int argc, char** argv, request& asked) {
 int main(int argc, char** argv) {
   if (argc > 1 && std::string_view{argv[1]} == "local")
     return run_local({argv + 2, argv + argc});
+  if (argc > 1 && std::string_view{argv[1]} == "cert")
+    return run_cert({argv + 2, argv + argc});
   request asked;
   if (auto status = parse(argc, argv, asked))
     return *status;

@@ -104,7 +104,11 @@ int run(const settings& chosen) {
 
   std::atomic<bool> ending = false;
   std::thread tables{[&] { prepare_tables(db, ending); }};
-  fly::apps::wait_for_end();
+  fly::apps::wait_for_end([&] { // new certificates, as after a renewal
+    auto reason = node.reload_tls();
+    std::cerr << "guestbook: SIGHUP: " << (reason ? fly::to_string(reason) : "new files are taken")
+              << '\n';
+  });
   ending = true;
   http.stop();  // the running requests are answered, with all that they need
   node.leave(); // refuses calls, ends the running ones, says goodbye

@@ -6,6 +6,7 @@
 #include <thread>
 #include <utility>
 
+#include "apps/local/certificates.hpp"
 #include "apps/local/delay_proxy.hpp"
 #include "apps/local/dns_server.hpp"
 #include "apps/local/environment.hpp"
@@ -84,6 +85,10 @@ private:
     state_.delay = options_.delay;
     secret_ = random_secret();
     block_.emplace(options_.regions.size(), options_.port);
+    if (options_.tls) {
+      state_.folders.push_back(options_.folder / "tls");
+      certificates_ = make_certificates(state_.folders.back(), options_.name, options_.regions);
+    }
     checkpoint_();
     start_databases();
     checkpoint_();
@@ -196,6 +201,9 @@ private:
                      {"FLY_SECRET", secret_},
                      {"FLY_DNS_SERVER", dns_->address()},
                      {"FLY_LOCAL_ADDRESS", block_->address(index)}};
+    if (options_.tls)
+      for (const auto& [name, file] : certificates_.at(index))
+        result.emplace_back(name, file);
     if (options_.delay > 0ms)
       result.emplace_back("FLY_ADVERTISE", with_port(known_as(index)));
     for (const auto& [where, url] : urls_)
@@ -249,6 +257,7 @@ private:
   std::optional<postgres> databases_;
   std::vector<std::pair<std::string, std::string>> urls_; // region, URL for its node
   std::optional<dns_server> dns_;
+  std::vector<variables> certificates_; // of each region, where there is TLS
   std::vector<node> nodes_;
   std::vector<std::string> silent_;
 };

@@ -26,6 +26,8 @@ struct playground_options {
   std::chrono::milliseconds delay{0};
   /// The port of the cluster, on an address of each region.
   std::uint16_t port = 4370;
+  /// Encrypts the links of the nodes, with certificates of an authority of the playground's own.
+  bool tls = false;
   /// Folder of logs and state; must not be there yet, or be empty. Not empty itself.
   std::filesystem::path folder{};
   /// The program and its arguments, in which "{address}" and "{region}" are replaced.

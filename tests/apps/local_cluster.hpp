@@ -19,13 +19,14 @@ namespace fly::test {
 /// not come up.
 class local_cluster {
 public:
-  local_cluster() {
+  /// `words` are further flags of `flycluster local up`.
+  explicit local_cluster(const std::string& words = {}) {
     auto name = (std::filesystem::temp_directory_path() / "fly-apps-test-XXXXXX").string();
     if (::mkdtemp(name.data()) == nullptr)
       throw std::runtime_error{"no temporary folder"};
     folder_ = name;
     auto up = shell(std::string{FLYCLUSTER} + " local up --detach --json --name shop --dir " +
-                    folder_.string() + " -- " + GUESTBOOK +
+                    folder_.string() + " " + words + " -- " + GUESTBOOK +
                     " --http {address}:8080 --admin {address}:9100 2>/dev/null");
     state_ = nlohmann::json::parse(up.text, nullptr, false);
     if (up.code != 0 || !state_.is_object())
@@ -59,6 +60,9 @@ public:
         return each;
     throw std::runtime_error{"no such part"};
   }
+
+  /// Returns the folder of the regions' logs and environments.
+  const std::filesystem::path& folder() const { return folder_; }
 
   /// Runs flycluster with the environment of a region's node.
   shell_answer flycluster(const std::string& region, const std::string& words) const {

@@ -13,8 +13,9 @@ fly_add_test_program(apps
     apps/local_test.cpp
     apps/page_test.cpp
     apps/spine_test.cpp
+    apps/tls_test.cpp
   LINKS fly::admin fly::repo nlohmann_json::nlohmann_json
-  SERIAL apps/explain_test.cpp apps/flycluster_test.cpp apps/local_test.cpp apps/page_test.cpp apps/spine_test.cpp
+  SERIAL apps/explain_test.cpp apps/flycluster_test.cpp apps/local_test.cpp apps/page_test.cpp apps/spine_test.cpp apps/tls_test.cpp
   TIMEOUT 300)
 
 target_compile_definitions(fly_apps_test PRIVATE

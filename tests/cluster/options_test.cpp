@@ -10,10 +10,12 @@
 #include <doctest/doctest.h>
 
 #include "fly/actors/error.hpp"
+#include "tests/cluster/certified.hpp"
 
 using namespace std::chrono_literals;
 using fly::errc;
 using namespace fly::cluster;
+using fly::test::certified;
 
 namespace {
 
@@ -137,9 +139,20 @@ TEST_CASE("flags win over the environment") {
                    "--app-version",
                    "v2",
                    "--port",
-                   "4500"});
+                   "4500",
+                   "--tls-cert",
+                   "a.pem",
+                   "--tls-key",
+                   "a.key",
+                   "--tls-ca",
+                   "ca.pem",
+                   "--insecure"});
 
   CHECK(settings.region == "hkg");
+  CHECK(settings.tls.certificate == "a.pem");
+  CHECK(settings.tls.key == "a.key");
+  CHECK(settings.tls.authority == "ca.pem");
+  CHECK(settings.insecure);
   CHECK(settings.primary_region == "syd");
   CHECK(settings.app == "shop");
   CHECK(settings.peers == std::vector<std::string>{"a:1", "b"});
@@ -218,7 +231,7 @@ TEST_CASE("each bad option is named") {
   CHECK(with([](options& o) { o.silence_max = 100ms, o.heartbeat = 33ms; }) == "");
 }
 
-TEST_CASE("loopback is free, 6PN needs a secret, and nothing else is listened on") {
+TEST_CASE("loopback is free, 6PN needs a secret, anything else a secret and TLS") {
   auto listen = [](const std::string& where, const std::string& secret) {
     options settings;
     settings.listen = where;
@@ -234,8 +247,39 @@ TEST_CASE("loopback is free, 6PN needs a secret, and nothing else is listened on
                            "192.168.1.2:4370", "128.0.0.1", "126.255.255.255"}) {
     CAPTURE(wide);
     CHECK(listen(wide, "s").find("cannot listen on") == 0);
+    CHECK(listen(wide, "s").find("--tls-cert") != std::string::npos);
   }
   CHECK(listen("localhost", "s").find("127.0.0.1") != std::string::npos);
+}
+
+TEST_CASE("with a secret and TLS, or where the user insists, any address is listened on") {
+  certified by;
+  options settings;
+  settings.listen = "10.0.0.1";
+  settings.app = "shop";
+  settings.tls = by.files("node");
+
+  CHECK(problem_of(settings).find("a secret (FLY_SECRET") != std::string::npos);
+  settings.secret = "s";
+  CHECK(problem_of(settings) == "");
+  options insecure;
+  insecure.listen = "0.0.0.0";
+  insecure.insecure = true;
+  CHECK(problem_of(insecure) == "");
+}
+
+TEST_CASE("TLS comes from the environment and from flags") {
+  auto settings = from({{"FLY_TLS_CERT", "/a.pem"},
+                        {"FLY_TLS_KEY", "/a.key"},
+                        {"FLY_TLS_CA", "/ca.pem"},
+                        {"FLY_INSECURE", "1"}});
+  CHECK(settings.tls.certificate == "/a.pem");
+  CHECK(settings.tls.key == "/a.key");
+  CHECK(settings.tls.authority == "/ca.pem");
+  CHECK(settings.insecure);
+  CHECK(problem_of(settings).find("tls-cert: '/a.pem' cannot be read") == 0);
+  CHECK(problem_of(from({{"FLY_INSECURE", "yes"}})).find("FLY_INSECURE=yes") == 0);
+  CHECK(problem_of(from({{"FLY_TLS_CA", "/ca.pem"}})).find("tls-cert: TLS takes all") == 0);
 }
 
 TEST_CASE("an observer listens nowhere, so any address will do") {

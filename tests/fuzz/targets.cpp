@@ -23,6 +23,7 @@
 #include "fly/rpc/message.hpp"
 #include "fly/rpc/registry.hpp"
 #include "fly/rpc/signature.hpp"
+#include "tests/fuzz/tls_target.hpp"
 
 namespace fly::fuzz {
 
@@ -262,7 +263,10 @@ const std::vector<target>& targets() {
        database_url,
        {"postgresql://app:hunter2@top1.nearest.of.db.internal:5432/app?sslmode=disable",
         "postgres://app:hunter2@[fdaa::1]:5433/app"}},
-      {"write", write, {reply(), std::string("\x03key", 4), "deadBEEF"}}};
+      {"write", write, {reply(), std::string("\x03key", 4), "deadBEEF"}},
+      {"tls",
+       tls,
+       {std::string("\0\x16\x03\x01\0\x05\x01\0\0\x01\x03", 11), std::string(64, '\x01')}}};
   return all;
 }
 
