@@ -46,7 +46,7 @@ void mesh::perform(membership_actions todo) {
       options_.log(log_level::debug, "cannot dial " + address + ": " + text_of(failed));
       continue;
     }
-    out_.write(link, fresh->talk.begin());
+    write(link, fresh->talk.begin());
   }
 }
 
