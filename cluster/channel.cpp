@@ -11,6 +11,28 @@
 
 namespace fly::cluster {
 
+namespace {
+
+/// One huge frame must not hold its memory for the connection's life.
+constexpr std::size_t kept_bytes_max = 256 * 1024;
+
+/// How often a thread sends what others have added, before it leaves that to the owner.
+constexpr int rounds_max = 16;
+
+void empty(std::vector<char>& buffer) noexcept {
+  buffer.clear();
+  if (buffer.capacity() > kept_bytes_max)
+    std::vector<char>{}.swap(buffer);
+}
+
+void append(std::vector<char>& out, const std::vector<char>& more) {
+  auto before = out.size(); // g++ 14 takes an insert for an overflow
+  out.resize(before + more.size());
+  std::copy(more.begin(), more.end(), out.begin() + static_cast<std::ptrdiff_t>(before));
+}
+
+} // namespace
+
 channel::channel(member peer, channel_limits limits, std::function<void()> wake,
                  std::shared_ptr<tls_filter> filter)
     : peer_(std::move(peer)), limits_(limits), wake_(std::move(wake)), filter_(std::move(filter)) {
@@ -18,99 +40,179 @@ channel::channel(member peer, channel_limits limits, std::function<void()> wake,
 }
 
 caf::error channel::send(frame_kind kind, std::span<const std::byte> head,
-                         std::span<const std::byte> body) {
-  return queue(kind, head, body, false);
+                         std::span<const std::byte> body, urgency when) {
+  return add(kind, head, body, false, when);
 }
 
 caf::error channel::send_always(frame_kind kind, std::span<const std::byte> payload) {
-  return queue(kind, payload, {}, true);
+  return add(kind, payload, {}, true, urgency::now);
 }
 
-caf::error channel::queue(frame_kind kind, std::span<const std::byte> head,
-                          std::span<const std::byte> body, bool always) {
+bool channel::is_at_bound(std::size_t length) const noexcept {
+  // A nearly idle channel (a heartbeat may be on its way) takes any frame, else one longer than
+  // the bound could never be sent.
+  auto waits = unsent();
+  return waits > limits_.unsent_bytes_max / 16 && waits + length > limits_.unsent_bytes_max;
+}
+
+caf::error channel::add(frame_kind kind, std::span<const std::byte> head,
+                        std::span<const std::byte> body, bool always, urgency when) {
   auto length = 1 + head.size() + body.size();
   if (length > limits_.frame_bytes_max)
     return make_error(errc::frame_too_large, std::to_string(length) + " bytes to " + peer_.id +
                                                  ", the limit of a frame is " +
                                                  std::to_string(limits_.frame_bytes_max));
-  std::function<void()> wake;
-  {
-    std::lock_guard guard{mutex_};
-    if (!open_)
-      return make_error(errc::no_such_member, "the connection to " + peer_.id + " is closed");
-    auto unsent = outbox_.size() + in_flight_;
-    // A nearly idle channel (a heartbeat may be on its way) takes any frame, else one longer than
-    // the bound could never be sent.
-    bool is_idle = unsent <= limits_.unsent_bytes_max / 16;
-    if (!always && !is_idle && unsent + length > limits_.unsent_bytes_max)
-      return make_error(errc::overloaded, std::to_string(unsent) + " bytes wait for " + peer_.id +
-                                              ", the limit is " +
-                                              std::to_string(limits_.unsent_bytes_max));
-    if (filter_) {
-      plain_.clear();
-      append_frame(plain_, kind, head, body);
-      if (auto over = filter_->seal(plain_, outbox_))
-        return make_error(errc::no_such_member, "the connection to " + peer_.id + " is closed");
-    } else {
-      append_frame(outbox_, kind, head, body);
-    }
-    if (std::exchange(woken_, true))
-      return {};
-    wake = wake_;
-  }
-  wake();
+  lock held{mutex_};
+  if (!open_ || ended_)
+    return make_error(errc::no_such_member, "the connection to " + peer_.id + " is closed");
+  if (!always && is_at_bound(length))
+    return make_error(errc::overloaded, std::to_string(unsent()) + " bytes wait for " + peer_.id +
+                                            ", the limit is " +
+                                            std::to_string(limits_.unsent_bytes_max));
+  append_frame(outbox_, kind, head, body);
+  if (held_ || sending_)
+    return {}; // whoever holds or sends takes it along
+  if (when == urgency::soon || move_on(held))
+    wake_owner(held);
   return {};
 }
 
-void channel::flush() {
-  std::function<void()> wake;
-  {
-    std::lock_guard guard{mutex_};
-    if (!open_ || !filter_ || filter_->seal({}, outbox_) || outbox_.empty() ||
-        std::exchange(woken_, true))
-      return;
-    wake = wake_;
+/// Sends what waits where this thread may. Returns whether the owner has to.
+bool channel::move_on(lock& held) {
+  if (!open_ || sending_)
+    return false;
+  if (!line_ || by_owner_)
+    return !outbox_.empty() || !batch_.empty();
+  return send_directly(held);
+}
+
+/// Makes what waits the next bytes of the connection, with what the filter itself has to answer.
+bool channel::next_batch() {
+  assert(batch_.empty());
+  if (!filter_) {
+    batch_.swap(outbox_); // the two buffers go back and forth: no copy, no allocation
+  } else {
+    filter_->seal(outbox_, batch_); // an error is told by the reading side, which ends the link
+    empty(outbox_);
   }
-  wake();
+  return !batch_.empty();
+}
+
+/// Gives the line all that waits, and what is added meanwhile. Returns whether something is left
+/// for the owner: the line is full, and the rest is in `batch_`; or others add without an end.
+bool channel::send_directly(lock& held) {
+  sending_ = true;
+  for (int round = 0; round < rounds_max && open_ && !by_owner_ && next_batch(); ++round) {
+    held.unlock();
+    auto taken = line_->send(batch_);
+    held.lock();
+    if (taken < batch_.size()) {
+      by_owner_ = true;
+      batch_.erase(batch_.begin(), batch_.begin() + static_cast<std::ptrdiff_t>(taken));
+    } else {
+      empty(batch_);
+    }
+  }
+  sending_ = false;
+  if (!open_) {
+    std::vector<char>{}.swap(batch_);
+    line_.reset();
+  }
+  if (waiting_ > 0)
+    sent_.notify_all();
+  return open_ && (by_owner_ || !outbox_.empty());
+}
+
+/// Waits until no other thread is at the line, which is no more than a copy into the socket.
+void channel::wait_for_sending(lock& held) {
+  ++waiting_;
+  sent_.wait(held, [this] { return !sending_; });
+  --waiting_;
+}
+
+void channel::wake_owner(lock& held) {
+  if (std::exchange(woken_, true))
+    return;
+  held.unlock();
+  wake_();
 }
 
 bool channel::is_open() const noexcept {
   std::lock_guard guard{mutex_};
-  return open_;
+  return open_ && !ended_;
 }
 
 std::size_t channel::unsent_bytes() const noexcept {
   std::lock_guard guard{mutex_};
-  return outbox_.size() + in_flight_;
+  return unsent();
+}
+
+void channel::connect(std::unique_ptr<line> direct, std::size_t in_flight) {
+  std::lock_guard guard{mutex_};
+  if (!open_)
+    return;
+  line_ = std::move(direct);
+  in_flight_ = in_flight;
+  by_owner_ = in_flight > 0;
+}
+
+void channel::hold() noexcept {
+  std::lock_guard guard{mutex_};
+  held_ = true;
+}
+
+bool channel::flush() {
+  lock held{mutex_};
+  held_ = false;
+  woken_ = false;
+  return move_on(held);
 }
 
 void channel::take(std::vector<char>& out) {
-  std::lock_guard guard{mutex_};
+  lock held{mutex_};
+  wait_for_sending(held);
   woken_ = false;
-  in_flight_ += outbox_.size();
-  if (out.empty()) {
-    out.swap(outbox_); // the two buffers go back and forth: no copy, no allocation
-  } else {
-    auto before = out.size(); // g++ 14 takes an insert for an overflow
-    out.resize(before + outbox_.size());
-    std::copy(outbox_.begin(), outbox_.end(), out.begin() + static_cast<std::ptrdiff_t>(before));
-  }
-  outbox_.clear();
+  auto before = out.size();
+  if (batch_.empty())
+    next_batch();
+  do {
+    if (out.empty())
+      out.swap(batch_);
+    else
+      append(out, batch_);
+    empty(batch_);
+  } while (next_batch());
+  in_flight_ += out.size() - before;
+  by_owner_ = in_flight_ > 0;
 }
 
 void channel::in_flight(std::size_t bytes) noexcept {
   std::lock_guard guard{mutex_};
-  if (open_)
-    in_flight_ = bytes;
+  if (!open_)
+    return;
+  in_flight_ = bytes;
+  by_owner_ = bytes > 0 || (!sending_ && !batch_.empty());
+}
+
+bool channel::finish(frame_kind kind) {
+  lock held{mutex_};
+  if (!open_ || std::exchange(ended_, true))
+    return false;
+  append_frame(outbox_, kind, {});
+  held_ = false;
+  wait_for_sending(held);
+  return move_on(held);
 }
 
 void channel::close() noexcept {
-  std::function<void()> wake; // what it holds ends outside the lock
   std::lock_guard guard{mutex_};
   open_ = false;
   in_flight_ = 0;
   std::vector<char>{}.swap(outbox_);
-  wake_.swap(wake);
+  if (sending_)
+    return; // the thread at the line ends it
+  std::vector<char>{}.swap(batch_);
+  line_.reset();
 }
 
 } // namespace fly::cluster

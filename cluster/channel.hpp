@@ -1,6 +1,8 @@
 #pragma once
 
+#include <condition_variable>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -10,6 +12,7 @@
 #include <caf/error.hpp>
 
 #include "fly/cluster/frame.hpp"
+#include "fly/cluster/line.hpp"
 #include "fly/cluster/member.hpp"
 
 namespace fly::cluster {
@@ -25,14 +28,29 @@ struct channel_limits {
   std::size_t unsent_bytes_max = 8 * 1024 * 1024;
 };
 
+/// When a frame is to leave.
+enum class urgency : std::uint8_t {
+  now,  ///< Before `send` returns, unless others send or hold at the moment.
+  soon, ///< With others: the owner of the socket is woken, once for many frames.
+};
+
 /// What may send on one connection to one member, from any thread. Frames leave in the order of
-/// the calls. Free of CAF's actors: whoever owns the socket is woken once for many frames and takes
-/// them all.
+/// the calls. Free of CAF's actors.
+///
+/// Bytes reach the socket in one of two ways, never both at a time: through the line, by whichever
+/// thread has something to send (it goes on until nothing is left, so that others only add); or,
+/// where the line is full or not there yet, through the owner of the socket, who is woken once,
+/// takes all that waits, and says when it is gone. While the owner deals with what it has read it
+/// holds the channel, so that all answers to one read leave together.
+///
+/// Where the link is encrypted, what waits becomes cipher text when it is about to leave, in the
+/// order in which it leaves, on both ways. What comes in is opened by the mesh, and so is what was
+/// said before there was a channel.
 class channel {
 public:
-  /// `wake` tells the owner of the socket that there is something to take; it is called outside the
-  /// lock, and not again before `take` has emptied the outbox.
-  /// `filter` encrypts what leaves; null for a link that is not encrypted.
+  /// `wake` tells the owner of the socket that there is something to drain; it is called outside
+  /// the lock, and not again before `flush` or `take`. `filter` encrypts what leaves; null for a
+  /// link that is not encrypted.
   channel(member peer, channel_limits limits, std::function<void()> wake,
           std::shared_ptr<tls_filter> filter = {});
 
@@ -42,52 +60,78 @@ public:
   /// Returns who is at the other end.
   const member& peer() const noexcept { return peer_; }
 
-  /// Queues one frame with the payload `head` + `body`. Safe from any thread, never blocks.
+  /// Sends one frame with the payload `head` + `body`. Safe from any thread, never blocks.
   /// Errors, and then nothing was sent: errc::overloaded while `unsent_bytes` is at its bound,
   /// errc::no_such_member once closed, errc::frame_too_large.
   caf::error send(frame_kind kind, std::span<const std::byte> head,
-                  std::span<const std::byte> body = {});
+                  std::span<const std::byte> body = {}, urgency when = urgency::now);
 
-  /// Returns whether frames can still be queued. Safe from any thread.
+  /// Returns whether frames can still be sent. Safe from any thread.
   bool is_open() const noexcept;
 
-  /// Returns the bytes that were queued and that the socket has not taken yet. Safe from any
-  /// thread.
+  /// Returns the bytes that were sent and that the socket has not taken yet. Safe from any thread.
   std::size_t unsent_bytes() const noexcept;
 
   // -- for the owner of the socket
   // ---------------------------------------------------------------------
 
-  /// Queues a frame of this floor (a heartbeat) beyond the bound.
+  /// Gives the channel its line, null for none. `in_flight` bytes that were written before are not
+  /// in the socket yet: the line is used once `in_flight(0)` has been said.
+  void connect(std::unique_ptr<line> direct, std::size_t in_flight);
+
+  /// Sends a frame of this floor (a heartbeat) beyond the bound.
   caf::error send_always(frame_kind kind, std::span<const std::byte> payload);
 
-  /// Queues what the filter itself has to say after it has read (an answer to a new key).
-  void flush();
+  /// Lets frames wait, of all threads, until `flush`.
+  void hold() noexcept;
 
-  /// Appends what was queued to `out` and re-arms the wake. The bytes count as unsent until
-  /// `in_flight()` says otherwise.
+  /// Ends a hold and sends what waits. Returns whether something is left for `take`.
+  bool flush();
+
+  /// Appends what waits to `out`, once another thread's sending is over, and re-arms the wake. The
+  /// bytes count as unsent until `in_flight()` says otherwise, and all others wait for them.
   void take(std::vector<char>& out);
 
   /// Says how many of the taken bytes the socket has not taken yet.
   void in_flight(std::size_t bytes) noexcept;
 
-  /// Drops what was queued and refuses everything from now on; idempotent.
+  /// Sends a last frame and refuses all others. Waits for another thread's sending, which is no
+  /// more than a copy into the socket. Returns whether something is left for `take`.
+  bool finish(frame_kind kind);
+
+  /// Drops what waits and refuses everything from now on; idempotent.
   void close() noexcept;
 
 private:
-  caf::error queue(frame_kind kind, std::span<const std::byte> head,
-                   std::span<const std::byte> body, bool always);
+  using lock = std::unique_lock<std::mutex>;
+
+  caf::error add(frame_kind kind, std::span<const std::byte> head, std::span<const std::byte> body,
+                 bool always, urgency when);
+  bool is_at_bound(std::size_t length) const noexcept;
+  std::size_t unsent() const noexcept { return outbox_.size() + batch_.size() + in_flight_; }
+  bool next_batch();
+  bool send_directly(lock& held);
+  bool move_on(lock& held);
+  void wait_for_sending(lock& held);
+  void wake_owner(lock& held);
 
   const member peer_;
   const channel_limits limits_;
-  mutable std::mutex mutex_;
-  std::function<void()> wake_;               // guarded by mutex_; empty once closed
+  const std::function<void()> wake_;
   const std::shared_ptr<tls_filter> filter_; // null where the link is not encrypted
-  std::vector<char> plain_;   // guarded by mutex_; one frame on its way through the filter
-  std::vector<char> outbox_;  // guarded by mutex_
-  std::size_t in_flight_ = 0; // guarded by mutex_; taken, and not yet in the socket
-  bool woken_ = false;        // guarded by mutex_
-  bool open_ = true;          // guarded by mutex_
+  mutable std::mutex mutex_;
+  std::condition_variable sent_; // notified when a sending is over and somebody waits for it
+  std::unique_ptr<line> line_;   // guarded by mutex_; used by who has set sending_
+  std::vector<char> outbox_;     // guarded by mutex_; frames that wait
+  std::vector<char> batch_;      // guarded by mutex_; what the line is given, or has not taken
+  std::size_t in_flight_ = 0;    // guarded by mutex_; taken, and not yet in the socket
+  std::size_t waiting_ = 0;      // guarded by mutex_; threads that wait for the end of a sending
+  bool sending_ = false;         // guarded by mutex_; a thread is at the line, and owns batch_
+  bool by_owner_ = false; // guarded by mutex_; the line must not be used: bytes are before it
+  bool held_ = false;     // guarded by mutex_
+  bool woken_ = false;    // guarded by mutex_
+  bool ended_ = false;    // guarded by mutex_; the last frame has been sent
+  bool open_ = true;      // guarded by mutex_
 };
 
 } // namespace fly::cluster

@@ -55,28 +55,37 @@ link_id mesh::on_accepted(std::string remote) {
   return link;
 }
 
+/// The channel is held meanwhile: what is answered leaves together, and with it what TLS answers.
 std::size_t mesh::on_bytes(link_id link, std::span<const std::byte> bytes) {
   auto from = find(link); // shared: a frame may close the connection
   if (!from)
     return 0;
   if (from->up && membership_.on_heard(link, now_))
     publish(true);
+  auto up = from->up;
+  if (up)
+    up->hold();
   auto broken = from->tls ? decrypt(link, *from, bytes) : check_plain(*from, bytes);
-  if (!broken || from->tls)
+  if (!broken || from->tls) {
     from->parser.feed(bytes);
-  while (!from->closed) {
-    auto next = from->parser.next();
-    if (!next) {
-      give_up(link, next.error());
-      return 0;
-    }
-    if (!*next)
-      break;
-    on_frame(link, *from, **next);
+    read(link, *from);
   }
   if (broken && !from->closed)
     give_up(link, broken);
+  if (up && up->flush())
+    out_.drain(link, up);
   return from->closed ? 0 : from->parser.missing_bytes();
+}
+
+void mesh::read(link_id link, connection& from) {
+  while (!from.closed) {
+    auto next = from.parser.next();
+    if (!next)
+      return give_up(link, next.error());
+    if (!*next)
+      return;
+    on_frame(link, from, **next);
+  }
 }
 
 void mesh::on_frame(link_id link, connection& from, const frame& received) {
@@ -129,7 +138,7 @@ void mesh::drain(link_id link) {
 void mesh::on_handshake(link_id link, connection& from, const frame& received) {
   auto step = from.talk.on_frame(received);
   if (!step.reply.empty())
-    send(link, from, step.reply);
+    write(link, from, step.reply);
   switch (step.what) {
   case handshake::event::wait:
     return;
@@ -155,7 +164,7 @@ void mesh::on_peer_known(link_id link, connection& from) {
     return;
   if (membership_.on_peer_known(link, from.talk.peer(), now_) == membership::answer::close)
     return drop(link, {});
-  send(link, from, from.talk.proof_frame());
+  write(link, from, from.talk.proof_frame());
 }
 
 void mesh::on_proved(link_id link, connection& from) {
@@ -163,7 +172,7 @@ void mesh::on_proved(link_id link, connection& from) {
     return;
   membership_actions todo;
   if (auto why = membership_.on_proved(link, from.talk.peer(), now_, wall_, todo)) {
-    send(link, from, refuse_frame(*why));
+    write(link, from, refuse_frame(*why));
     return drop(link, {});
   }
   bring_up(link, from, from.talk.welcome_frame());
@@ -187,7 +196,7 @@ void mesh::on_own(link_id link, connection& from) {
 /// Makes the channel; the services go first, so that the member is complete when it is seen.
 void mesh::bring_up(link_id link, connection& what, std::vector<char> last_word) {
   if (!last_word.empty())
-    send(link, what, last_word);
+    write(link, what, last_word);
   what.parser.limit(options_.limits.frame_bytes_max);
   std::weak_ptr<doorbell> bell = bell_; // a channel may outlive the node
   what.up = std::make_shared<channel>(
@@ -197,6 +206,7 @@ void mesh::bring_up(link_id link, connection& what, std::vector<char> last_word)
           rung->wake(link);
       },
       what.tls);
+  out_.attach(link, what.up);
   const auto& services = membership_.members().find(identity_->self.id)->services;
   if (!services.empty())
     what.up->send_always(frame_kind::services, bytes_of(services));
@@ -252,8 +262,8 @@ void mesh::leave() {
   while (!connections_.empty()) {
     auto [link, what] = *connections_.begin();
     if (what->up) {
-      what->up->send_always(frame_kind::goodbye, {});
-      out_.drain(link, what->up);
+      if (what->up->finish(frame_kind::goodbye))
+        out_.drain(link, what->up);
     }
     membership_.on_closed(link, reason, now_);
     drop(link, what->up ? reason : caf::error{});

@@ -35,7 +35,11 @@ public:
   /// Sends `bytes`.
   virtual void write(link_id link, std::span<const char> bytes) = 0;
 
-  /// Sends what waits in `from`, and keeps its `in_flight` true from now on.
+  /// Connects the channel of `link`: gives it a line, where there is one, and keeps its `in_flight`
+  /// true from now on.
+  virtual void attach(link_id link, const std::shared_ptr<channel>& up) = 0;
+
+  /// Sends what waits in `from`.
   virtual void drain(link_id link, const std::shared_ptr<channel>& from) = 0;
 
   /// Sends what was written, then closes. Nothing more is told of the link.
@@ -119,7 +123,6 @@ private:
   connection_ptr add(link_id link, handshake::side side, std::string remote);
   connection_ptr find(link_id link) const;
   void greet(link_id link, connection& to);
-  void send(link_id link, connection& to, std::span<const char> bytes);
   caf::error decrypt(link_id link, connection& from, std::span<const std::byte>& bytes);
   caf::error check_plain(connection& from, std::span<const std::byte> bytes) const;
   bool may_be_peer(link_id link, connection& from);
@@ -129,6 +132,8 @@ private:
   void on_peer_known(link_id link, connection& from);
   void on_proved(link_id link, connection& from);
   void on_own(link_id link, connection& from);
+  void write(link_id link, connection& to, std::span<const char> bytes);
+  void read(link_id link, connection& from);
   void bring_up(link_id link, connection& what, std::vector<char> last_word);
   void give_up(link_id link, const caf::error& reason);
   void drop(link_id link, const caf::error& reason);

@@ -10,15 +10,15 @@ namespace fly::cluster {
 /// Begins to talk: with TLS itself where the link is encrypted, with the handshake once that is up.
 void mesh::greet(link_id link, connection& to) {
   if (to.tls && !to.tls->is_up())
-    return send(link, to, {});
+    return write(link, to, {});
   to.greeted = true;
   if (to.tls)
     to.talk.bind(to.tls->binding());
-  send(link, to, to.talk.begin());
+  write(link, to, to.talk.begin());
 }
 
 /// Sends bytes of the handshake; once a channel is up everything goes through that.
-void mesh::send(link_id link, connection& to, std::span<const char> bytes) {
+void mesh::write(link_id link, connection& to, std::span<const char> bytes) {
   std::vector<char> sealed;
   if (to.tls) {
     to.tls->seal(bytes, sealed); // a failure is seen by the next `open`
@@ -33,10 +33,8 @@ caf::error mesh::decrypt(link_id link, connection& from, std::span<const std::by
   plain_.clear();
   auto failed = from.tls->open(bytes, plain_);
   bytes = std::as_bytes(std::span{plain_.data(), plain_.size()});
-  if (from.up)
-    from.up->flush();
-  else
-    send(link, from, {});
+  if (!from.up)
+    write(link, from, {});
   if (!failed && !from.greeted && from.tls->is_up())
     greet(link, from);
   return failed;
@@ -61,7 +59,7 @@ bool mesh::may_be_peer(link_id link, connection& from) {
   auto refused = from.tls->peer_names().allow(identity_->cluster, from.talk.peer());
   if (!refused)
     return true;
-  send(link, from, refuse_frame(refusal::wrong_certificate));
+  write(link, from, refuse_frame(refusal::wrong_certificate));
   give_up(link, refused);
   return false;
 }

@@ -32,11 +32,11 @@ void drain(BIO* from, std::vector<char>& out) {
 struct tls_filter::state {
   std::shared_ptr<const tls_context> trusted; // outlives the session
   openssl::session_ptr session;
-  BIO* in = nullptr;  // of the session
-  BIO* out = nullptr; // of the session
-  bool is_dialler = false;
-  bool is_up = false;   // guarded by mutex
-  bool is_over = false; // guarded by mutex
+  BIO* in = nullptr;                         // of the session
+  BIO* out = nullptr;                        // of the session
+  std::array<char, record_bytes_max> record; // scratch of `open`
+  bool is_up = false;                        // guarded by mutex
+  bool is_over = false;                      // guarded by mutex
   mutable std::mutex mutex;
 
   caf::error shake();
@@ -47,7 +47,6 @@ tls_filter::tls_filter(std::shared_ptr<const tls_context> trusted, side which)
     : state_(std::make_unique<state>()) {
   auto& all = *state_;
   all.trusted = std::move(trusted);
-  all.is_dialler = which == side::dialler;
   all.session.reset(SSL_new(all.trusted->all().context.get()));
   all.in = BIO_new(BIO_s_mem());
   all.out = BIO_new(BIO_s_mem());
@@ -57,7 +56,7 @@ tls_filter::tls_filter(std::shared_ptr<const tls_context> trusted, side which)
     throw std::bad_alloc{};
   }
   SSL_set_bio(all.session.get(), all.in, all.out);
-  if (all.is_dialler)
+  if (which == side::dialler)
     SSL_set_connect_state(all.session.get());
   else
     SSL_set_accept_state(all.session.get());
@@ -68,8 +67,8 @@ tls_filter::~tls_filter() = default;
 /// Names what the other side did wrong, or what it says that we did.
 caf::error tls_filter::state::failure(const std::string& reason) {
   is_over = true;
-  if (reason.find(" alert ") !=
-      std::string::npos) // in TLS 1.3 the dialler is done before it is judged
+  // In TLS 1.3 the dialler is done before its certificate is judged.
+  if (reason.find(" alert ") != std::string::npos)
     return make_error(is_up ? errc::member_lost : errc::handshake_failed,
                       "TLS: the peer refuses this node's certificate, or to go on: " + reason);
   if (is_up)
@@ -112,13 +111,12 @@ caf::error tls_filter::open(std::span<const std::byte> cipher, std::vector<char>
       return {};
   }
   for (;;) {
-    auto before = plain.size();
-    plain.resize(before + record_bytes_max);
     ERR_clear_error();
-    auto got = SSL_read(all.session.get(), plain.data() + before, record_bytes_max);
-    plain.resize(before + static_cast<std::size_t>(got > 0 ? got : 0));
-    if (got > 0)
+    auto got = SSL_read(all.session.get(), all.record.data(), static_cast<int>(all.record.size()));
+    if (got > 0) {
+      plain.insert(plain.end(), all.record.data(), all.record.data() + got);
       continue;
+    }
     auto kind = SSL_get_error(all.session.get(), got);
     if (kind == SSL_ERROR_WANT_READ || kind == SSL_ERROR_WANT_WRITE)
       return {};

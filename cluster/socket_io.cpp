@@ -1,0 +1,242 @@
+#include "fly/cluster/socket_io.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include <sys/socket.h>
+
+#include <caf/actor_addr.hpp>
+#include <caf/actor_cast.hpp>
+#include <caf/io/middleman.hpp>
+#include <caf/send.hpp>
+
+#include "fly/actors/error.hpp"
+#include "fly/cluster/line.hpp"
+#include "fly/cluster/tcp.hpp"
+
+namespace fly::cluster {
+
+namespace {
+
+using namespace std::chrono_literals;
+using caf::io::connection_handle;
+
+/// CAF clears the whole buffer before each read: large ones only pay within a large frame.
+constexpr std::size_t read_bytes_small = 4 * 1024;
+constexpr std::size_t read_bytes_large = 72 * 1024;
+
+/// How long a closed link may take to send what was written.
+constexpr auto linger = 1000ms;
+constexpr auto leave_linger = 300ms;
+constexpr auto leave_tick = 3ms;
+
+mesh::time_point now() {
+  return std::chrono::steady_clock::now();
+}
+
+/// A handle's number is its descriptor (CAF 0.17.6).
+int descriptor_of(connection_handle handle) {
+  return static_cast<int>(handle.id());
+}
+
+} // namespace
+
+socket_io::socket_io(caf::io::broker* self, link_broker_setup setup)
+    : self_(self), bell_(setup.bell), log_(setup.mesh.log),
+      tick_every_(std::clamp(setup.mesh.membership.heartbeat / 4, 1ms, 250ms)),
+      mesh_(std::move(setup.mesh), *this, *setup.pinned, *setup.heard_by, setup.bell, now(),
+            std::chrono::system_clock::now()) {
+  if (setup.listening.descriptor() >= 0)
+    doorman_ = self_->add_doorman(setup.listening.release());
+}
+
+void socket_io::start() {
+  auto whom = self_->address(); // weak: the bell must not keep the broker
+  bell_->connect([whom] {
+    if (auto broker = caf::actor_cast<caf::strong_actor_ptr>(whom))
+      broker->enqueue(nullptr, caf::make_message_id(), caf::make_message(wake_atom::value),
+                      nullptr);
+  });
+  on_wake(); // what was announced before holds before the first link is up
+  tick_after(1ms);
+}
+
+void socket_io::on_tick() {
+  mesh_.tick(now(), std::chrono::system_clock::now());
+  for (auto& [handle, socket] : sockets_)
+    if (socket.closing && now() >= socket.deadline)
+      shut(handle, socket);
+  if (left_)
+    leave();
+  else
+    tick_after(tick_every_);
+}
+
+void socket_io::on_wake() {
+  tell_time();
+  auto [tasks, links] = bell_->take();
+  for (auto& task : tasks)
+    task(mesh_);
+  for (auto link : links)
+    mesh_.drain(link);
+  if (!mesh_.has_left() || std::exchange(left_, true))
+    return;
+  leave_deadline_ = now() + leave_linger;
+  tick_after(leave_tick);
+}
+
+void socket_io::on_connection(connection_handle handle) {
+  tell_time();
+  if (left_) {
+    self_->close(handle); // never read from, so CAF does not know its descriptor yet
+    return;
+  }
+  auto remote = to_string(socket_address{self_->remote_addr(handle), self_->remote_port(handle)});
+  auto link = mesh_.on_accepted(std::move(remote));
+  add(link, handle);
+}
+
+void socket_io::on_data(const caf::io::new_data_msg& data) {
+  auto found = sockets_.find(data.handle);
+  if (found == sockets_.end() || found->second.closing)
+    return;
+  tell_time();
+  auto missing = mesh_.on_bytes(found->second.link, std::as_bytes(std::span{data.buf}));
+  auto wanted = missing > read_bytes_small ? read_bytes_large : read_bytes_small;
+  found = sockets_.find(data.handle); // the mesh may have closed it
+  if (found == sockets_.end() || found->second.read_bytes == wanted)
+    return;
+  found->second.read_bytes = wanted;
+  self_->configure_read(data.handle, caf::io::receive_policy::at_most(wanted));
+}
+
+void socket_io::on_transferred(const caf::io::data_transferred_msg& done) {
+  auto found = sockets_.find(done.handle);
+  if (found == sockets_.end())
+    return;
+  auto& socket = found->second;
+  socket.unsent = static_cast<std::size_t>(done.remaining);
+  if (socket.from)
+    socket.from->in_flight(socket.unsent);
+  if (socket.closing && socket.unsent == 0)
+    shut(done.handle, socket);
+}
+
+void socket_io::on_closed(connection_handle handle) {
+  auto found = sockets_.find(handle);
+  if (found == sockets_.end())
+    return;
+  auto socket = std::move(found->second);
+  sockets_.erase(found);
+  if (socket.closing)
+    return;
+  tell_time();
+  handles_.erase(socket.link);
+  mesh_.on_closed(socket.link,
+                  make_error(errc::member_lost, "the other side closed the connection"));
+}
+
+void socket_io::log_thrown(const char* what) {
+  log_(log_level::error, std::string{"goes on after: "} + what);
+}
+
+caf::error socket_io::dial(link_id link, const std::string& address) {
+  auto where = parse_socket_address(address, 0);
+  if (!where)
+    return where.error();
+  auto socket = start_connect(*where);
+  if (!socket)
+    return socket.error();
+  add(link, self_->add_scribe(socket->release()));
+  return {};
+}
+
+void socket_io::write(link_id link, std::span<const char> bytes) {
+  auto found = handles_.find(link);
+  if (found == handles_.end())
+    return;
+  self_->write(found->second, bytes.size(), bytes.data());
+  sockets_.at(found->second).unsent += bytes.size();
+  self_->flush(found->second);
+}
+
+void socket_io::attach(link_id link, const std::shared_ptr<channel>& up) {
+  auto found = handles_.find(link);
+  if (found == handles_.end())
+    return;
+  auto& socket = sockets_.at(found->second);
+  socket.from = up;
+  up->connect(line_into(descriptor_of(found->second)), socket.unsent);
+}
+
+void socket_io::drain(link_id link, const std::shared_ptr<channel>& from) {
+  auto found = handles_.find(link);
+  if (found == handles_.end() || !from->flush())
+    return;
+  auto& socket = sockets_.at(found->second);
+  auto& buffer = self_->wr_buf(found->second);
+  auto before = buffer.size();
+  from->take(buffer);
+  socket.unsent += buffer.size() - before;
+  self_->flush(found->second);
+}
+
+void socket_io::close(link_id link) {
+  auto found = handles_.find(link);
+  if (found == handles_.end())
+    return;
+  auto handle = found->second;
+  handles_.erase(found);
+  auto& socket = sockets_.at(handle);
+  socket.closing = true;
+  socket.deadline = now() + linger;
+  socket.from = nullptr;
+  if (socket.unsent == 0)
+    shut(handle, socket);
+}
+
+/// Without a sender: a broker that has ended never clears its mailbox (CAF 0.17.6), and a message
+/// from itself would keep it for ever.
+void socket_io::tick_after(std::chrono::milliseconds delay) {
+  caf::delayed_anon_send(caf::actor_cast<caf::actor>(self_), delay, tick_atom::value);
+}
+
+void socket_io::tell_time() {
+  mesh_.set_time(now(), std::chrono::system_clock::now());
+}
+
+void socket_io::add(link_id link, connection_handle handle) {
+  auto& socket = sockets_[handle];
+  socket.link = link;
+  socket.read_bytes = read_bytes_small;
+  handles_[link] = handle;
+  self_->ack_writes(handle, true);
+  self_->configure_read(handle, caf::io::receive_policy::at_most(read_bytes_small));
+}
+
+/// Ends the connection; `on_closed` follows. Not CAF's close(): that keeps descriptor and memory
+/// until the peer has taken what is unsent, which a frozen one never does, and for ever where the
+/// socket was opened in the same turn of the I/O loop (0.17.6).
+void socket_io::shut(connection_handle handle, open_socket& socket) {
+  if (!std::exchange(socket.shut, true))
+    ::shutdown(descriptor_of(handle), SHUT_RDWR);
+}
+
+/// Goes on leaving, a tick at a time, until nothing is open any more.
+void socket_io::leave() {
+  // Opened and closed in one turn of the I/O loop a doorman is never freed (CAF 0.17.6).
+  if (settled_ && doorman_ != caf::io::accept_handle{})
+    self_->close(std::exchange(doorman_, {}));
+  if (now() >= leave_deadline_)
+    for (auto& [handle, socket] : sockets_)
+      shut(handle, socket);
+  bool overdue = now() >= leave_deadline_ + linger;
+  if (!settled_ || (!sockets_.empty() && !overdue)) {
+    tick_after(leave_tick);
+    return;
+  }
+  bell_->close();
+  self_->quit();
+}
+
+} // namespace fly::cluster

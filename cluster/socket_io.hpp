@@ -1,0 +1,76 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <unordered_map>
+
+#include <caf/atom.hpp>
+#include <caf/io/broker.hpp>
+
+#include "fly/cluster/link_broker.hpp"
+
+namespace fly::cluster {
+
+using tick_atom = caf::atom_constant<caf::atom("flyTick")>;
+using wake_atom = caf::atom_constant<caf::atom("flyWake")>;
+
+/// The sockets of one node: events of its broker to the mesh, and bytes of the mesh to CAF or, for
+/// a channel that is up, straight into the socket. Lives in the broker's behavior; only on the I/O
+/// thread.
+class socket_io final : public transport {
+public:
+  socket_io(caf::io::broker* self, link_broker_setup setup);
+
+  // -- events of the broker
+  void start();
+  /// Says that the I/O loop has taken a turn since the start.
+  void settle() { settled_ = true; }
+  void on_tick();
+  void on_wake();
+  void on_connection(caf::io::connection_handle handle);
+  void on_data(const caf::io::new_data_msg& data);
+  void on_transferred(const caf::io::data_transferred_msg& done);
+  void on_closed(caf::io::connection_handle handle);
+  void log_thrown(const char* what);
+
+  // -- transport
+  caf::error dial(link_id link, const std::string& address) override;
+  void write(link_id link, std::span<const char> bytes) override;
+  void attach(link_id link, const std::shared_ptr<channel>& up) override;
+  void drain(link_id link, const std::shared_ptr<channel>& from) override;
+  void close(link_id link) override;
+
+private:
+  struct open_socket {
+    link_id link = 0;
+    std::shared_ptr<channel> from; // whose bytes are in flight; null during the handshake
+    std::size_t unsent = 0;        // bytes given to CAF that the kernel has not taken yet
+    std::size_t read_bytes = 0;
+    bool closing = false; // the mesh has closed the link; the rest is still being sent
+    bool shut = false;
+    mesh::time_point deadline{};
+  };
+
+  void tick_after(std::chrono::milliseconds delay);
+  void tell_time();
+  void add(link_id link, caf::io::connection_handle handle);
+  void shut(caf::io::connection_handle handle, open_socket& socket);
+  void leave();
+
+  caf::io::broker* self_;
+  std::shared_ptr<doorbell> bell_;
+  log_sink log_;
+  std::chrono::milliseconds tick_every_;
+  caf::io::accept_handle doorman_;
+  std::unordered_map<caf::io::connection_handle, open_socket> sockets_;
+  std::unordered_map<link_id, caf::io::connection_handle> handles_; // of those not closing
+  bool settled_ = false;
+  bool left_ = false;
+  mesh::time_point leave_deadline_{};
+  mesh mesh_; // last: it calls back into the others
+};
+
+} // namespace fly::cluster
