@@ -74,8 +74,9 @@ public:
 
   /// Serves `f`: calls of it run `handler(args...)`, or `handler(context, args...)`, on the worker
   /// pool, several at once. It returns R or caf::expected<R>; what it throws reaches the caller as
-  /// errc::function_failed.
-  /// Errors: errc::already_served, errc::invalid_argument (the name).
+  /// errc::function_failed. One name may be served in up to eight signatures, so that callers of
+  /// two versions find theirs.
+  /// Errors: errc::already_served in this signature, errc::invalid_argument (the name).
   template <class R, class... Args, handler_of<R, Args...> F>
   caf::error serve(const function<R(Args...)>& f, serve_options options, F handler) {
     return serve_raw(std::string{f.name}, signature_of<R(Args...)>().text, options,
@@ -96,10 +97,11 @@ public:
   caf::error serve_builtin(std::string name, std::string signature, raw_handler handler);
   void unserve_builtin(std::string_view name);
 
-  /// Stops serving `name`; calls that have begun go on. Does nothing for an unknown name.
+  /// Stops serving `name`, in all its signatures; calls that have begun go on. Does nothing for an
+  /// unknown name.
   void unserve(std::string_view name);
 
-  /// Returns the names that are served here and their signatures.
+  /// Returns the names that are served here and their signatures; of several, the one served first.
   std::map<std::string, std::string> served() const;
 
   /// Starts a call and returns at once; `reply` is called exactly once, on any thread, also before

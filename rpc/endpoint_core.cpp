@@ -63,9 +63,8 @@ void endpoint_core::open() {
   serve_own(members, [&node = node_] { return report(node.views()); }); // cleared before it ends
   serve_own(leader, [&node = node_] { return report(node.primary()); });
   serve_own(primary, [&node = node_] { return report_primary(node.primary()); });
+  node_.listen(shared_from_this()); // first: who hears the announcement calls at once
   announce();
-  node_.listen(shared_from_this());
-  refresh_routes();
 }
 
 void endpoint_core::close() {

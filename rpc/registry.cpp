@@ -26,14 +26,22 @@ caf::error registry::add(std::string name, served_function function) {
                       "the name of a function has 1 to 200 printable characters without spaces");
   if (!function.handler || function.signature.text.empty())
     return make_error(errc::invalid_argument, name + " needs a handler and a signature");
-  if (functions_.size() >= names_max)
+  auto found = functions_.find(name);
+  if (found == functions_.end() && functions_.size() >= names_max)
     return make_error(errc::invalid_argument,
                       "no more than " + std::to_string(names_max) + " functions can be served");
-  auto [place, added] = functions_.try_emplace(std::move(name));
-  if (!added)
-    return make_error(errc::already_served,
-                      place->first + " is served already, as " + place->second->signature.text);
-  place->second = std::make_shared<const served_function>(std::move(function));
+  if (found != functions_.end()) {
+    for (const auto& each : found->second)
+      if (each->signature.fingerprint == function.signature.fingerprint)
+        return make_error(errc::already_served,
+                          name + " is served already, as " + each->signature.text);
+    if (found->second.size() >= signatures_max)
+      return make_error(errc::invalid_argument, name + " is served in " +
+                                                    std::to_string(signatures_max) +
+                                                    " signatures, and no more are possible");
+  }
+  functions_[std::move(name)].push_back(
+      std::make_shared<const served_function>(std::move(function)));
   return {};
 }
 
@@ -51,32 +59,39 @@ registry::find(std::string_view name, std::uint64_t fingerprint) const {
   if (found == functions_.end())
     return make_error(errc::unknown_function,
                       "no function " + std::string{name} + " is served here");
-  const auto& served = found->second->signature;
-  if (fingerprint != 0 && fingerprint != served.fingerprint)
-    return make_error(errc::signature_mismatch, std::string{name} + " is served as " + served.text,
-                      {{"served", served.text}});
-  return found->second;
+  if (fingerprint == 0)
+    return found->second.front();
+  std::string texts;
+  for (const auto& each : found->second) {
+    if (each->signature.fingerprint == fingerprint)
+      return each;
+    texts += (texts.empty() ? "" : ", ") + each->signature.text;
+  }
+  return make_error(errc::signature_mismatch, std::string{name} + " is served as " + texts,
+                    {{"served", texts}});
 }
 
 std::map<std::string, std::string> registry::signatures() const {
   std::map<std::string, std::string> result;
-  for (const auto& [name, function] : functions_)
-    result.emplace(name, function->signature.text);
+  for (const auto& [name, functions] : functions_)
+    result.emplace(name, functions.front()->signature.text);
   return result;
 }
 
 rpc::offer registry::offer() const {
   rpc::offer result;
-  for (const auto& [name, function] : functions_)
-    result.emplace(name, function->signature.fingerprint);
+  for (const auto& [name, functions] : functions_)
+    for (const auto& each : functions)
+      result[name].push_back(each->signature.fingerprint);
   return result;
 }
 
 std::string announcement_of(const offer& offered) {
   cluster::wire_writer out;
   out.number(announcement_version);
-  for (const auto& [name, fingerprint] : offered)
-    out.text(name).number(fingerprint);
+  for (const auto& [name, fingerprints] : offered)
+    for (auto each : fingerprints)
+      out.text(name).number(each);
   auto bytes = out.take();
   return {bytes.begin(), bytes.end()};
 }
@@ -89,7 +104,7 @@ caf::expected<offer> parse_announcement(std::string_view text) {
     std::string name{in.text()};
     auto fingerprint = in.number<std::uint64_t>();
     if (in.ok())
-      result.insert_or_assign(std::move(name), fingerprint);
+      result[std::move(name)].push_back(fingerprint);
   }
   if (!in.ok() || version != announcement_version)
     return make_error(errc::malformed_frame, "a malformed announcement of functions");

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <caf/error.hpp>
 #include <caf/expected.hpp>
@@ -23,37 +24,43 @@ struct served_function {
   raw_handler handler;
 };
 
-/// What a member serves: name to fingerprint.
-using offer = std::map<std::string, std::uint64_t, std::less<>>;
+/// What a member serves: name to fingerprints, in the order in which they were served.
+using offer = std::map<std::string, std::vector<std::uint64_t>, std::less<>>;
 
-/// Names to functions. A pure value; not safe to share between threads.
+/// Names to functions. One name may be served in several signatures, for as long as two versions of
+/// a program run side by side. A pure value; not safe to share between threads.
 class registry {
 public:
   /// Most names at one time.
   static constexpr std::size_t names_max = 4096;
 
-  /// Adds a function. Errors: errc::already_served; errc::invalid_argument (a name that is empty,
-  /// longer than 200 bytes or has other than printable ASCII characters, no handler, an empty
-  /// signature, more than `names_max` names).
+  /// Most signatures of one name.
+  static constexpr std::size_t signatures_max = 8;
+
+  /// Adds a function. Errors: errc::already_served with this signature; errc::invalid_argument (a
+  /// name that is empty, longer than 200 bytes or has other than printable ASCII characters, no
+  /// handler, an empty signature, more than `names_max` names or `signatures_max` signatures).
   caf::error add(std::string name, served_function function);
 
-  /// Removes a function; returns whether it was there.
+  /// Removes a name with all its signatures; returns whether it was there.
   bool remove(std::string_view name);
 
-  /// Returns the function `name`; `fingerprint` 0 takes any signature. Errors:
-  /// errc::unknown_function; errc::signature_mismatch with the signature that is served in the text
-  /// and as detail "served".
+  /// Returns the function `name`; `fingerprint` 0 takes the signature that was served first.
+  /// Errors: errc::unknown_function; errc::signature_mismatch with the signatures that are served
+  /// in the text and as detail "served".
   caf::expected<std::shared_ptr<const served_function>> find(std::string_view name,
                                                              std::uint64_t fingerprint) const;
 
-  /// Returns names and signature texts.
+  /// Returns names and the texts of their signatures; of several, of the one served first.
   std::map<std::string, std::string> signatures() const;
 
   /// Returns what is announced to the other members.
   rpc::offer offer() const;
 
 private:
-  std::map<std::string, std::shared_ptr<const served_function>, std::less<>> functions_;
+  using served = std::vector<std::shared_ptr<const served_function>>;
+
+  std::map<std::string, served, std::less<>> functions_; // none is empty
 };
 
 /// Writes an offer for `node::announce_services`; never empty: an empty announcement means that

@@ -21,8 +21,11 @@ bool matches(const route& each, const target& whom) {
 
 bool serves(const route& each, const wish& wanted) {
   auto found = each.offered->find(wanted.name);
-  return found != each.offered->end() &&
-         (wanted.fingerprint == 0 || wanted.fingerprint == found->second);
+  if (found == each.offered->end())
+    return false;
+  const auto& all = found->second;
+  return wanted.fingerprint == 0 ||
+         std::find(all.begin(), all.end(), wanted.fingerprint) != all.end();
 }
 
 /// Keeps those for which `claim` holds, where there are any.
@@ -43,9 +46,9 @@ std::vector<const route*> routes::candidates(const wish& wanted) const {
     if (reachable && !refused && matches(each, wanted.whom))
       result.push_back(&each);
   }
+  prefer(result, [&](const route* each) { return serves(*each, wanted); });
   prefer(result, [](const route* each) { return each->self; });
   prefer(result, [](const route* each) { return !each->suspect; });
-  prefer(result, [&](const route* each) { return serves(*each, wanted); });
   return result;
 }
 

@@ -71,9 +71,9 @@ public:
   routes() = default;
   explicit routes(std::vector<route> all) : all_(std::move(all)) {}
 
-  /// Returns who is to run the call, null where nobody is there. This node, where it is one of
-  /// those asked for; else, of two chosen by `random` among those that serve the name (where nobody
-  /// announces it, among all: whoever is asked says what is wrong), the one with fewer calls in
+  /// Returns who is to run the call, null where nobody is there. Only those that serve the name in
+  /// this signature count (where nobody announces it, all: whoever is asked says what is wrong). Of
+  /// them this node, where it is one; else, of two chosen by `random`, the one with fewer calls in
   /// flight.
   const route* pick(const wish& wanted, std::uint64_t random) const;
 

@@ -41,17 +41,47 @@ TEST_CASE("an unknown name and another signature are different errors") {
   CHECK(details_of(mismatch.error()).at("served") == "(str)->str");
 }
 
-TEST_CASE("a name is served once, until it is removed") {
+TEST_CASE("a name is served once in a signature, until it is removed") {
   registry names;
   REQUIRE_FALSE(names.add("a", function_of("()->void")));
 
-  auto again = names.add("a", function_of("()->str"));
+  auto again = names.add("a", function_of("()->void"));
 
   CHECK(again == errc::already_served);
   CHECK((*names.find("a", 0))->signature.text == "()->void");
   CHECK(names.remove("a"));
   CHECK_FALSE(names.remove("a"));
   CHECK_FALSE(names.add("a", function_of("()->str")));
+}
+
+TEST_CASE("a name may be served in several signatures, and goes with all of them") {
+  registry names;
+  REQUIRE_FALSE(names.add("a", function_of("(i32)->str")));
+  REQUIRE_FALSE(names.add("a", function_of("(i32,?str)->str")));
+  auto text_of_found = [&](std::string text) {
+    auto found = names.find("a", signature{std::move(text)}.fingerprint);
+    return found ? (*found)->signature.text : details_of(found.error()).at("served");
+  };
+
+  CHECK(text_of_found("(i32)->str") == "(i32)->str");
+  CHECK(text_of_found("(i32,?str)->str") == "(i32,?str)->str");
+  CHECK(text_of_found("()->void") == "(i32)->str, (i32,?str)->str");
+  CHECK((*names.find("a", 0))->signature.text == "(i32)->str");
+  CHECK(names.signatures().at("a") == "(i32)->str");
+  CHECK(names.offer().at("a").size() == 2);
+  CHECK(*parse_announcement(announcement_of(names.offer())) == names.offer());
+  CHECK(names.remove("a"));
+  CHECK(names.find("a", 0).error() == errc::unknown_function);
+}
+
+TEST_CASE("the number of signatures of a name is bounded") {
+  registry names;
+  auto text = [](std::size_t i) { return "([i32;" + std::to_string(i + 1) + "])->void"; };
+  for (std::size_t i = 0; i < registry::signatures_max; ++i)
+    REQUIRE_FALSE(names.add("a", function_of(text(i))));
+
+  CHECK(names.add("a", function_of(text(0))) == errc::already_served);
+  CHECK(names.add("a", function_of(text(100))) == errc::invalid_argument);
 }
 
 TEST_CASE("names, handlers and signatures that cannot be used are refused") {

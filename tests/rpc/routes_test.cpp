@@ -14,7 +14,7 @@ namespace {
 
 const std::vector<std::string> nobody;
 
-route member_of(std::string region, std::string id, offer offered = {{"f", 1}}) {
+route member_of(std::string region, std::string id, offer offered = {{"f", {1}}}) {
   route result;
   result.who.id = std::move(id);
   result.who.region = std::move(region);
@@ -25,7 +25,7 @@ route member_of(std::string region, std::string id, offer offered = {{"f", 1}}) 
 }
 
 route self_in(std::string region) {
-  auto result = member_of(std::move(region), "self", {});
+  auto result = member_of(std::move(region), "self");
   result.link = nullptr;
   result.self = true;
   return result;
@@ -85,13 +85,21 @@ TEST_CASE("a member without an endpoint or without a link is not there") {
 }
 
 TEST_CASE("members that serve the name with the fingerprint are preferred") {
-  routes from{{member_of("ams", "other_types", {{"f", 2}}), member_of("ams", "no_name", {}),
+  routes from{{member_of("ams", "other_types", {{"f", {2}}}), member_of("ams", "no_name", {}),
                member_of("ams", "good")}};
 
   CHECK(chosen(from, target::region("ams")) == ids{"good"});
   CHECK(chosen(from, target::region("ams"), nobody, 0) == ids{"good", "other_types"});
   // Nobody announces it: whoever is asked says what is wrong.
   CHECK(chosen(from, target::region("ams"), nobody, 3).size() == 3);
+}
+
+TEST_CASE("this node is not asked for what it does not serve, where another one does") {
+  auto self = self_in("ams");
+  self.offered = std::make_shared<const offer>();
+
+  CHECK(chosen(routes{{self, member_of("ams", "a")}}, target::region("ams")) == ids{"a"});
+  CHECK(chosen(routes{{self}}, target::region("ams")) == ids{"self"});
 }
 
 TEST_CASE("a suspect is asked only where nobody else is there") {
