@@ -53,31 +53,35 @@ link_id mesh::on_accepted(std::string remote) {
 
 /// All that comes in passes here before the parser, which is where a cipher would open it. The
 /// channel is held meanwhile: what is answered leaves together.
-std::size_t mesh::on_bytes(link_id link, std::span<const std::byte> bytes) {
+void mesh::on_bytes(link_id link, std::span<const std::byte> bytes) {
   auto from = find(link); // shared: a frame may close the connection
   if (!from)
-    return 0;
+    return;
   if (from->up && membership_.on_heard(link, now_))
     publish(true);
-  auto up = from->up;
-  if (up)
-    up->hold();
   from->parser.feed(bytes);
-  read(link, *from);
-  if (up && up->flush())
-    out_.drain(link, up);
-  return from->closed ? 0 : from->parser.missing_bytes();
+  auto held = read(link, *from);
+  if (held && held->flush())
+    out_.drain(link, held);
 }
 
-void mesh::read(link_id link, connection& from) {
+/// Deals with all frames that are whole. Returns the channel where it is held since: with a single
+/// frame, who answers sends at once.
+std::shared_ptr<channel> mesh::read(link_id link, connection& from) {
+  std::shared_ptr<channel> held;
   while (!from.closed) {
     auto next = from.parser.next();
     if (!next)
-      return give_up(link, next.error());
-    if (!*next)
-      return;
+      give_up(link, next.error());
+    if (!next || !*next)
+      break;
+    if (from.up && !held && !from.parser.is_drained()) {
+      held = from.up;
+      held->hold();
+    }
     on_frame(link, from, **next);
   }
+  return held;
 }
 
 /// All bytes of the handshake pass here, which is where a cipher would seal them; later ones pass
