@@ -1,10 +1,9 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -14,6 +13,7 @@
 #include <caf/fwd.hpp>
 
 #include "fly/actors/blocking_guard.hpp"
+#include "fly/actors/gate.hpp"
 
 namespace fly::actors {
 
@@ -37,33 +37,28 @@ class answer_slot {
 public:
   /// Fills the slot and returns true; false where it was full already, and then nothing changes.
   bool fill(caf::expected<T> value) {
-    {
-      std::lock_guard guard{mutex_};
-      if (value_)
-        return false;
-      value_.emplace(std::move(value));
-    }
-    filled_.notify_all();
+    if (claimed_.exchange(true))
+      return false;
+    value_.emplace(std::move(value));
+    full_.open();
     return true;
   }
 
   /// Waits until the slot is full or `deadline` is reached. Returns whether it is full.
-  bool wait_until(std::chrono::steady_clock::time_point deadline) {
-    std::unique_lock lock{mutex_};
-    return filled_.wait_until(lock, deadline, [this] { return value_.has_value(); });
+  bool wait_until(std::chrono::steady_clock::time_point deadline) noexcept {
+    return full_.wait_until(deadline);
   }
 
   /// Waits until the slot is full and takes the value out; call once.
   caf::expected<T> take() {
-    std::unique_lock lock{mutex_};
-    filled_.wait(lock, [this] { return value_.has_value(); });
+    full_.wait();
     return std::move(*value_);
   }
 
 private:
-  std::mutex mutex_;
-  std::condition_variable filled_;
-  std::optional<caf::expected<T>> value_; // guarded by mutex_
+  std::atomic<bool> claimed_{false};
+  std::optional<caf::expected<T>> value_; // written by who has claimed it, read once it is full
+  gate full_;
 };
 
 /// Starts an operation and blocks the calling thread until it is complete or `deadline` is reached.

@@ -1,11 +1,11 @@
 #include "fly/cluster/channel.hpp"
 
-#include <algorithm>
 #include <cassert>
 #include <cstddef>
 #include <string>
 #include <utility>
 
+#include "fly/actors/copy_bytes.hpp"
 #include "fly/actors/error.hpp"
 #include "fly/cluster/tls_filter.hpp"
 
@@ -23,12 +23,6 @@ void empty(std::vector<char>& buffer) noexcept {
   buffer.clear();
   if (buffer.capacity() > kept_bytes_max)
     std::vector<char>{}.swap(buffer);
-}
-
-void append(std::vector<char>& out, const std::vector<char>& more) {
-  auto before = out.size(); // g++ 14 takes an insert for an overflow
-  out.resize(before + more.size());
-  std::copy(more.begin(), more.end(), out.begin() + static_cast<std::ptrdiff_t>(before));
 }
 
 } // namespace
@@ -179,7 +173,7 @@ void channel::take(std::vector<char>& out) {
     if (out.empty())
       out.swap(batch_);
     else
-      append(out, batch_);
+      actors::append_bytes(out, batch_.data(), batch_.size());
     empty(batch_);
   } while (next_batch());
   in_flight_ += out.size() - before;

@@ -1,9 +1,11 @@
 #include "fly/cluster/frame.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <string>
 
+#include "fly/actors/copy_bytes.hpp"
 #include "fly/actors/error.hpp"
 
 namespace fly::cluster {
@@ -12,10 +14,8 @@ namespace {
 
 constexpr std::size_t length_bytes = 4;
 
-void append(std::vector<char>& out, std::span<const std::byte> bytes) {
-  auto first = reinterpret_cast<const char*>(bytes.data());
-  out.insert(out.end(), first, first + bytes.size());
-}
+/// How much memory is taken for the rest of a frame before it has come.
+constexpr std::size_t reserved_bytes_max = 128 * 1024;
 
 } // namespace
 
@@ -23,11 +23,12 @@ void append_frame(std::vector<char>& out, frame_kind kind, std::span<const std::
                   std::span<const std::byte> body) {
   auto length = 1 + head.size() + body.size();
   assert(length <= UINT32_MAX);
-  for (int shift : {24, 16, 8, 0})
-    out.push_back(static_cast<char>((length >> shift) & 0xff));
-  out.push_back(static_cast<char>(kind));
-  append(out, head);
-  append(out, body);
+  const std::array begin{static_cast<char>(length >> 24), static_cast<char>(length >> 16),
+                         static_cast<char>(length >> 8), static_cast<char>(length),
+                         static_cast<char>(kind)};
+  actors::append_bytes(out, begin.data(), begin.size());
+  actors::append_bytes(out, head.data(), head.size());
+  actors::append_bytes(out, body.data(), body.size());
 }
 
 void frame_parser::feed(std::span<const std::byte> bytes) {
@@ -57,7 +58,7 @@ caf::expected<std::optional<frame>> frame_parser::next() {
   if (partial_is_out_) {
     partial_.clear();
     // One huge frame must not hold its memory for the connection's life.
-    if (partial_.capacity() > 64 * 1024)
+    if (partial_.capacity() > 256 * 1024)
       partial_.shrink_to_fit();
     partial_is_out_ = false;
   }
@@ -78,7 +79,9 @@ caf::expected<std::optional<frame>> frame_parser::next() {
         frame{static_cast<frame_kind>(bytes[length_bytes]), bytes.subspan(frame_head_bytes)}};
   }
   auto wanted = *whole == 0 ? fed_.size() : std::min(fed_.size(), *whole - partial_.size());
-  partial_.insert(partial_.end(), fed_.begin(), fed_.begin() + static_cast<std::ptrdiff_t>(wanted));
+  if (*whole < partial_.size() + wanted + reserved_bytes_max)
+    partial_.reserve(*whole); // else as it comes: a forged length must not take the memory
+  actors::append_bytes(partial_, fed_.data(), wanted);
   fed_ = fed_.subspan(wanted);
   if (*whole == 0 || partial_.size() < *whole)
     return std::optional<frame>{};

@@ -56,6 +56,9 @@ public:
   /// Changes the bound for the frames that have not begun yet.
   void limit(std::size_t frame_bytes_max) noexcept { frame_bytes_max_ = frame_bytes_max; }
 
+  /// Returns whether everything that was fed has been looked at.
+  bool is_drained() const noexcept { return fed_.empty(); }
+
   /// Returns how many bytes the incomplete frame still lacks; 0 where that is not known yet.
   std::size_t missing_bytes() const noexcept;
 

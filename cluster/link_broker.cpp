@@ -27,7 +27,6 @@ caf::behavior run_broker(caf::io::broker* self, std::shared_ptr<link_broker_setu
   guarded(*io, [&] { io->start(); });
   self->parent().run_later([io] { io->settle(); }); // in the next turn of the I/O loop
   return {
-      [io](const caf::io::new_data_msg& data) { guarded(*io, [&] { io->on_data(data); }); },
       [io](const caf::io::data_transferred_msg& done) {
         guarded(*io, [&] { io->on_transferred(done); });
       },

@@ -55,37 +55,43 @@ link_id mesh::on_accepted(std::string remote) {
   return link;
 }
 
-/// The channel is held meanwhile: what is answered leaves together, and with it what TLS answers.
-std::size_t mesh::on_bytes(link_id link, std::span<const std::byte> bytes) {
+/// All that comes in passes here. What TLS answers leaves with what is answered.
+void mesh::on_bytes(link_id link, std::span<const std::byte> bytes) {
   auto from = find(link); // shared: a frame may close the connection
   if (!from)
-    return 0;
+    return;
   if (from->up && membership_.on_heard(link, now_))
     publish(true);
-  auto up = from->up;
-  if (up)
-    up->hold();
   auto broken = from->tls ? decrypt(link, *from, bytes) : check_plain(*from, bytes);
+  auto up = from->tls ? from->up : nullptr;
   if (!broken || from->tls) {
     from->parser.feed(bytes);
-    read(link, *from);
+    if (auto held = read(link, *from))
+      up = std::move(held);
   }
   if (broken && !from->closed)
     give_up(link, broken);
   if (up && up->flush())
     out_.drain(link, up);
-  return from->closed ? 0 : from->parser.missing_bytes();
 }
 
-void mesh::read(link_id link, connection& from) {
+/// Deals with all frames that are whole. Returns the channel where it is held since: with a single
+/// frame, who answers sends at once.
+std::shared_ptr<channel> mesh::read(link_id link, connection& from) {
+  std::shared_ptr<channel> held;
   while (!from.closed) {
     auto next = from.parser.next();
     if (!next)
-      return give_up(link, next.error());
-    if (!*next)
-      return;
+      give_up(link, next.error());
+    if (!next || !*next)
+      break;
+    if (from.up && !held && !from.parser.is_drained()) {
+      held = from.up;
+      held->hold();
+    }
     on_frame(link, from, **next);
   }
+  return held;
 }
 
 void mesh::on_frame(link_id link, connection& from, const frame& received) {

@@ -72,9 +72,8 @@ public:
   /// Takes a connection that somebody at `remote` has dialled to us, and names it.
   link_id on_accepted(std::string remote);
 
-  /// Takes bytes that came on `link`. Returns how many more an incomplete frame lacks, 0 where that
-  /// is not known.
-  std::size_t on_bytes(link_id link, std::span<const std::byte> bytes);
+  /// Takes bytes that came on `link`.
+  void on_bytes(link_id link, std::span<const std::byte> bytes);
 
   /// Says that `link` was closed by the other side or by a failure.
   void on_closed(link_id link, const caf::error& reason);
@@ -133,7 +132,7 @@ private:
   void on_proved(link_id link, connection& from);
   void on_own(link_id link, connection& from);
   void write(link_id link, connection& to, std::span<const char> bytes);
-  void read(link_id link, connection& from);
+  std::shared_ptr<channel> read(link_id link, connection& from);
   void bring_up(link_id link, connection& what, std::vector<char> last_word);
   void give_up(link_id link, const caf::error& reason);
   void drop(link_id link, const caf::error& reason);

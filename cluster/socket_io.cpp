@@ -7,7 +7,10 @@
 
 #include <caf/actor_addr.hpp>
 #include <caf/actor_cast.hpp>
+#include <caf/actor_system.hpp>
+#include <caf/io/doorman.hpp>
 #include <caf/io/middleman.hpp>
+#include <caf/io/scribe.hpp>
 #include <caf/send.hpp>
 
 #include "fly/actors/error.hpp"
@@ -21,9 +24,9 @@ namespace {
 using namespace std::chrono_literals;
 using caf::io::connection_handle;
 
-/// CAF clears the whole buffer before each read: large ones only pay within a large frame.
-constexpr std::size_t read_bytes_small = 4 * 1024;
-constexpr std::size_t read_bytes_large = 72 * 1024;
+/// The buffer of a stranger, of whom there may be many, and of a member.
+constexpr std::size_t stranger_bytes = 4 * 1024;
+constexpr std::size_t member_bytes = 72 * 1024;
 
 /// How long a closed link may take to send what was written.
 constexpr auto linger = 1000ms;
@@ -46,8 +49,23 @@ socket_io::socket_io(caf::io::broker* self, link_broker_setup setup)
       tick_every_(std::clamp(setup.mesh.membership.heartbeat / 4, 1ms, 250ms)),
       mesh_(std::move(setup.mesh), *this, *setup.pinned, *setup.heard_by, setup.bell, now(),
             std::chrono::system_clock::now()) {
-  if (setup.listening.descriptor() >= 0)
-    doorman_ = self_->add_doorman(setup.listening.release());
+  // What is thrown (no memory, no random bytes) must not end the I/O thread.
+  reader_ = std::make_shared<const bytes_reader>([this](auto handle, auto bytes) {
+    try {
+      on_bytes(handle, bytes);
+    } catch (const std::exception& thrown) {
+      log_thrown(thrown.what());
+    }
+  });
+  if (setup.listening.descriptor() < 0)
+    return;
+  auto doorman = make_doorman(backend(), setup.listening.release(), reader_);
+  doorman_ = doorman->hdl();
+  self_->add_doorman(std::move(doorman));
+}
+
+caf::io::network::multiplexer& socket_io::backend() {
+  return self_->system().middleman().backend();
 }
 
 void socket_io::start() {
@@ -96,18 +114,12 @@ void socket_io::on_connection(connection_handle handle) {
   add(link, handle);
 }
 
-void socket_io::on_data(const caf::io::new_data_msg& data) {
-  auto found = sockets_.find(data.handle);
+void socket_io::on_bytes(connection_handle handle, std::span<const std::byte> bytes) {
+  auto found = sockets_.find(handle);
   if (found == sockets_.end() || found->second.closing)
     return;
   tell_time();
-  auto missing = mesh_.on_bytes(found->second.link, std::as_bytes(std::span{data.buf}));
-  auto wanted = missing > read_bytes_small ? read_bytes_large : read_bytes_small;
-  found = sockets_.find(data.handle); // the mesh may have closed it
-  if (found == sockets_.end() || found->second.read_bytes == wanted)
-    return;
-  found->second.read_bytes = wanted;
-  self_->configure_read(data.handle, caf::io::receive_policy::at_most(wanted));
+  mesh_.on_bytes(found->second.link, bytes);
 }
 
 void socket_io::on_transferred(const caf::io::data_transferred_msg& done) {
@@ -147,7 +159,10 @@ caf::error socket_io::dial(link_id link, const std::string& address) {
   auto socket = start_connect(*where);
   if (!socket)
     return socket.error();
-  add(link, self_->add_scribe(socket->release()));
+  auto scribe = make_scribe(backend(), socket->release(), reader_);
+  auto handle = scribe->hdl();
+  self_->add_scribe(std::move(scribe));
+  add(link, handle);
   return {};
 }
 
@@ -166,6 +181,7 @@ void socket_io::attach(link_id link, const std::shared_ptr<channel>& up) {
     return;
   auto& socket = sockets_.at(found->second);
   socket.from = up;
+  self_->configure_read(found->second, caf::io::receive_policy::at_most(member_bytes));
   up->connect(line_into(descriptor_of(found->second)), socket.unsent);
 }
 
@@ -206,12 +222,10 @@ void socket_io::tell_time() {
 }
 
 void socket_io::add(link_id link, connection_handle handle) {
-  auto& socket = sockets_[handle];
-  socket.link = link;
-  socket.read_bytes = read_bytes_small;
+  sockets_[handle].link = link;
   handles_[link] = handle;
   self_->ack_writes(handle, true);
-  self_->configure_read(handle, caf::io::receive_policy::at_most(read_bytes_small));
+  self_->configure_read(handle, caf::io::receive_policy::at_most(stranger_bytes));
 }
 
 /// Ends the connection; `on_closed` follows. Not CAF's close(): that keeps descriptor and memory

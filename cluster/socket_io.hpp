@@ -11,6 +11,7 @@
 #include <caf/io/broker.hpp>
 
 #include "fly/cluster/link_broker.hpp"
+#include "fly/cluster/scribes.hpp"
 
 namespace fly::cluster {
 
@@ -31,7 +32,7 @@ public:
   void on_tick();
   void on_wake();
   void on_connection(caf::io::connection_handle handle);
-  void on_data(const caf::io::new_data_msg& data);
+  void on_bytes(caf::io::connection_handle handle, std::span<const std::byte> bytes);
   void on_transferred(const caf::io::data_transferred_msg& done);
   void on_closed(caf::io::connection_handle handle);
   void log_thrown(const char* what);
@@ -48,12 +49,12 @@ private:
     link_id link = 0;
     std::shared_ptr<channel> from; // whose bytes are in flight; null during the handshake
     std::size_t unsent = 0;        // bytes given to CAF that the kernel has not taken yet
-    std::size_t read_bytes = 0;
-    bool closing = false; // the mesh has closed the link; the rest is still being sent
+    bool closing = false;          // the mesh has closed the link; the rest is still being sent
     bool shut = false;
     mesh::time_point deadline{};
   };
 
+  caf::io::network::multiplexer& backend();
   void tick_after(std::chrono::milliseconds delay);
   void tell_time();
   void add(link_id link, caf::io::connection_handle handle);
@@ -64,6 +65,7 @@ private:
   std::shared_ptr<doorbell> bell_;
   log_sink log_;
   std::chrono::milliseconds tick_every_;
+  std::shared_ptr<const bytes_reader> reader_; // calls on_bytes
   caf::io::accept_handle doorman_;
   std::unordered_map<caf::io::connection_handle, open_socket> sockets_;
   std::unordered_map<link_id, caf::io::connection_handle> handles_; // of those not closing

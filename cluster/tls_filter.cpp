@@ -8,6 +8,7 @@
 
 #include <openssl/err.h>
 
+#include "fly/actors/copy_bytes.hpp"
 #include "fly/actors/error.hpp"
 #include "fly/cluster/tls_parts.hpp"
 
@@ -23,7 +24,7 @@ void drain(BIO* from, std::vector<char>& out) {
   char* data = nullptr;
   auto size = BIO_get_mem_data(from, &data);
   if (size > 0)
-    out.insert(out.end(), data, data + size);
+    actors::append_bytes(out, data, static_cast<std::size_t>(size));
   BIO_reset(from);
 }
 
@@ -114,7 +115,7 @@ caf::error tls_filter::open(std::span<const std::byte> cipher, std::vector<char>
     ERR_clear_error();
     auto got = SSL_read(all.session.get(), all.record.data(), static_cast<int>(all.record.size()));
     if (got > 0) {
-      plain.insert(plain.end(), all.record.data(), all.record.data() + got);
+      actors::append_bytes(plain, all.record.data(), static_cast<std::size_t>(got));
       continue;
     }
     auto kind = SSL_get_error(all.session.get(), got);

@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include "fly/actors/copy_bytes.hpp"
+
 namespace fly::cluster {
 
 /// Returns the bytes of `text`, not copied.
@@ -26,13 +28,17 @@ inline std::span<const std::byte> bytes_of(const std::vector<char>& buffer) noex
 /// Writes the payload of a frame: numbers big-endian, texts as u32 length and bytes. A pure value.
 class wire_writer {
 public:
+  wire_writer() { out_.reserve(64); } // most are shorter
+
   /// Appends an unsigned or signed integer, or an enumerator, of 1 to 8 bytes.
   template <class T>
   wire_writer& number(T value) {
     static_assert(std::is_integral_v<T> || std::is_enum_v<T>);
     auto bits = static_cast<std::uint64_t>(value);
-    for (std::size_t i = sizeof(T); i > 0; --i)
-      out_.push_back(static_cast<char>((bits >> (8 * (i - 1))) & 0xff));
+    char digits[sizeof(T)];
+    for (std::size_t i = sizeof(T); i > 0; --i, bits >>= 8)
+      digits[i - 1] = static_cast<char>(bits & 0xff);
+    out_.insert(out_.end(), digits, digits + sizeof(T));
     return *this;
   }
 
@@ -45,8 +51,7 @@ public:
 
   /// Appends `bytes` alone, without their length.
   wire_writer& raw(std::span<const std::byte> bytes) {
-    auto first = reinterpret_cast<const char*>(bytes.data());
-    out_.insert(out_.end(), first, first + bytes.size());
+    actors::append_bytes(out_, bytes.data(), bytes.size());
     return *this;
   }
 

@@ -17,8 +17,13 @@ std::vector<char> head_for(const return_address& to, caf::error reason) {
 
 } // namespace
 
-void answers::send(return_address to, caf::expected<bytes> outcome) {
-  kept answer{std::move(to), {}, {}};
+void answers::send(const return_address& to, caf::expected<bytes> outcome) {
+  if (outcome && !to.parts) { // the usual case: nothing is copied unless it has to wait
+    auto head = result_head(to.id);
+    if (!to.link->send(answer_frame, head, cluster::bytes_of(*outcome)))
+      return;
+  }
+  kept answer{to, {}, {}};
   if (outcome) {
     answer.head = head_for(answer.to, {});
     answer.result = std::move(*outcome);

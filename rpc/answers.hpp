@@ -43,7 +43,7 @@ public:
   static constexpr std::size_t kept_bytes_max = 64 * 1024 * 1024;
 
   /// Sends `outcome`. A result that is too large for a frame becomes errc::malformed_result.
-  void send(return_address to, caf::expected<bytes> outcome);
+  void send(const return_address& to, caf::expected<bytes> outcome);
 
   /// Tries again what is kept, and drops what nobody waits for any more.
   void flush(std::chrono::steady_clock::time_point now);

@@ -3,6 +3,8 @@
 #include <cstring>
 #include <limits>
 
+#include "fly/actors/copy_bytes.hpp"
+
 namespace fly::rpc::detail {
 
 void byte_writer::number(std::uint64_t number, std::size_t count) {
@@ -20,8 +22,7 @@ bool byte_writer::size(std::size_t size) {
 }
 
 void byte_writer::raw(const void* data, std::size_t size) {
-  const auto* first = static_cast<const char*>(data);
-  out_.insert(out_.end(), first, first + size);
+  actors::append_bytes(out_, data, size);
 }
 
 bool byte_reader::number(std::uint64_t& number, std::size_t count) {
@@ -53,7 +54,11 @@ bool byte_reader::raw(void* data, std::size_t size) {
   std::span<const char> part;
   if (!take(size, part))
     return false;
-  std::memcpy(data, part.data(), size);
+  auto* to = static_cast<char*>(data);
+  actors::for_pieces(part.data(), size, [&to](const char* first, std::size_t count) {
+    std::memcpy(to, first, count);
+    to += count;
+  });
   return true;
 }
 

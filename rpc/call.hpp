@@ -52,8 +52,8 @@ struct target {
 struct call_context {
   /// When the caller gives up; by this process's clock.
   std::chrono::steady_clock::time_point deadline;
-  /// Who called; this node itself for a local run.
-  cluster::member caller;
+  /// Who called; this node itself for a local run. Valid while the handler runs.
+  const cluster::member& caller;
   /// Takes parts of the handler's time that have a name of their own, while the handler runs; null
   /// unless the caller wants to know.
   call_parts* parts = nullptr;

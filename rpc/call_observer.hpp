@@ -45,6 +45,9 @@ public:
   /// they began with.
   void set(call_observer now);
 
+  /// Returns whether somebody hears.
+  bool is_set() const noexcept { return set_.load(std::memory_order_acquire); }
+
   /// Returns `reply`, or one that tells the observer before it: of a call made here.
   raw_reply of_caller(const target& whom, std::string_view name, raw_reply reply) const {
     return set_.load(std::memory_order_acquire) ? tell_caller(whom, name, std::move(reply))

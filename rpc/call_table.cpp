@@ -12,22 +12,42 @@ namespace {
 
 using namespace std::chrono_literals;
 
+constexpr int place_bits = 32;
 constexpr actors::backoff_options pauses{10ms, 500ms, 2.0};
 
 } // namespace
 
 caf::expected<std::uint64_t> call_table::add(call& begun) {
-  if (calls_.size() >= calls_max_)
+  if (size_ >= calls_max_)
     return make_error(errc::overloaded,
                       std::to_string(calls_max_) + " calls are under way, the limit");
-  auto id = ++last_id_;
-  calls_.emplace(id, std::move(begun));
-  return id;
+  if (free_.empty()) {
+    free_.push_back(static_cast<std::uint32_t>(calls_.size()));
+    calls_.emplace_back();
+  }
+  auto place = free_.back();
+  free_.pop_back();
+  ++size_;
+  if (++last_turn_ == 0)
+    ++last_turn_;
+  auto& fresh = calls_[place];
+  fresh = std::move(begun);
+  fresh.id = std::uint64_t{last_turn_} << place_bits | place;
+  return fresh.id;
 }
 
 call* call_table::find(std::uint64_t id) {
-  auto found = calls_.find(id);
-  return found == calls_.end() ? nullptr : &found->second;
+  auto place = static_cast<std::uint32_t>(id);
+  if (id == 0 || place >= calls_.size() || calls_[place].id != id)
+    return nullptr;
+  return &calls_[place];
+}
+
+/// Frees the place of a call that was moved out.
+void call_table::free(std::size_t place) {
+  calls_[place].id = 0;
+  free_.push_back(static_cast<std::uint32_t>(place));
+  --size_;
 }
 
 std::uint32_t call_table::sending(std::uint64_t id, route_key via, std::string via_id) {
@@ -68,7 +88,8 @@ bool call_table::refuse(std::uint64_t id, route_key via, caf::error refusal) {
   each->refused.push_back(std::move(each->via_id));
   each->refusal = std::move(refusal);
   each->via = nullptr;
-  each->cancel = nullptr;
+  each->link = nullptr;
+  each->permit = nullptr;
   each->busy = {};
   each->due = time_point::min();
   if (each->trace)
@@ -87,22 +108,22 @@ void call_table::rest(std::uint64_t id, time_point now, std::uint64_t seed) {
 }
 
 std::optional<call> call_table::take(std::uint64_t id) {
-  auto node = calls_.extract(id);
-  if (node.empty())
+  auto* each = find(id);
+  if (each == nullptr)
     return std::nullopt;
-  return std::move(node.mapped());
+  std::optional<call> result{std::move(*each)};
+  free(static_cast<std::uint32_t>(id));
+  return result;
 }
 
 template <class Claim>
 std::vector<call> call_table::take_if(Claim claim) {
   std::vector<call> result;
-  for (auto each = calls_.begin(); each != calls_.end();) {
-    if (claim(each->second)) {
-      result.push_back(std::move(each->second));
-      each = calls_.erase(each);
-    } else {
-      ++each;
-    }
+  for (std::size_t place = 0; place < calls_.size(); ++place) {
+    if (calls_[place].id == 0 || !claim(calls_[place]))
+      continue;
+    result.push_back(std::move(calls_[place]));
+    free(place);
   }
   return result;
 }
@@ -122,25 +143,25 @@ std::vector<call> call_table::drain() {
 
 std::vector<std::uint64_t> call_table::due(time_point now) const {
   std::vector<std::uint64_t> result;
-  for (const auto& [id, each] : calls_)
-    if (each.state == call_state::waiting && each.due <= now)
-      result.push_back(id);
+  for (const auto& each : calls_)
+    if (each.id != 0 && each.state == call_state::waiting && each.due <= now)
+      result.push_back(each.id);
   return result;
 }
 
 std::vector<std::uint64_t> call_table::changed() {
   std::vector<std::uint64_t> result;
-  for (auto& [id, each] : calls_)
-    if (each.state == call_state::waiting) {
+  for (auto& each : calls_)
+    if (each.id != 0 && each.state == call_state::waiting) {
       each.refused.clear();
-      result.push_back(id);
+      result.push_back(each.id);
     }
   return result;
 }
 
 std::size_t call_table::waiting() const {
-  return static_cast<std::size_t>(std::count_if(calls_.begin(), calls_.end(), [](const auto& each) {
-    return each.second.state == call_state::waiting;
+  return static_cast<std::size_t>(std::count_if(calls_.begin(), calls_.end(), [](const call& each) {
+    return each.id != 0 && each.state == call_state::waiting;
   }));
 }
 

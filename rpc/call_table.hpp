@@ -3,11 +3,9 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include <caf/error.hpp>
@@ -23,6 +21,8 @@ namespace fly::rpc {
 
 /// Where a call is sent: an identity to compare, never looked into.
 using route_key = const void*;
+
+class ticket;
 
 /// Where a call stands.
 enum class call_state : std::uint8_t {
@@ -49,8 +49,12 @@ struct call {
   /// To whom: identity and name. Set while sending or sent.
   route_key via = nullptr;
   std::string via_id;
-  /// Ends a sent call at the other side; returns true where it certainly had not begun.
-  std::function<bool()> cancel;
+  /// Its number in the table.
+  std::uint64_t id = 0;
+  /// The connection that it was sent over; null for a run on this node.
+  std::shared_ptr<cluster::channel> link;
+  /// Of a run on this node: decides whether it begins.
+  std::shared_ptr<ticket> permit;
   /// Counts the call among those of the member.
   busy_mark busy;
   /// When the next attempt is due, while waiting; max(): when the cluster changes.
@@ -118,17 +122,22 @@ public:
   /// Returns all waiting calls, and forgets their refusals: the cluster has changed.
   std::vector<std::uint64_t> changed();
 
-  std::size_t size() const noexcept { return calls_.size(); }
+  std::size_t size() const noexcept { return size_; }
   /// Returns how many calls wait.
   std::size_t waiting() const;
 
 private:
   template <class Claim>
   std::vector<call> take_if(Claim claim);
+  void free(std::size_t place);
 
+  // An id is the call's place, and above it the number of its turn, by which the next call in the
+  // same place differs. A free place has a call whose id is 0.
   std::size_t calls_max_;
-  std::uint64_t last_id_ = 0;
-  std::unordered_map<std::uint64_t, call> calls_; // size <= calls_max_
+  std::size_t size_ = 0; // <= calls_max_
+  std::uint32_t last_turn_ = 0;
+  std::vector<call> calls_; // size() <= calls_max_
+  std::vector<std::uint32_t> free_;
 };
 
 /// Returns the error of a call that ends at `now` without an answer, by where it stands: nothing

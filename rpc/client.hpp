@@ -16,14 +16,13 @@
 
 #include "fly/rpc/call_table.hpp"
 #include "fly/rpc/routes.hpp"
+#include "fly/rpc/server.hpp"
 
 namespace fly::cluster {
 class channel;
 }
 
 namespace fly::rpc {
-
-class server;
 
 /// The caller's side: picks a member for each call, sends it, tries others where nothing ran, waits
 /// where nobody is there, and completes each call exactly once. Replies are called without a lock.
@@ -66,21 +65,26 @@ public:
 private:
   /// What a thread needs of a call to hand it over without the lock.
   struct handoff {
-    route to;
+    std::uint64_t id = 0;
     std::uint32_t attempt = 0;
-    std::string name;
-    std::uint64_t fingerprint = 0;
-    bool primary_only = false;
-    bool timed = false;
-    time_point deadline;
+    /// Null for this node.
+    std::shared_ptr<cluster::channel> link;
+    /// What goes before the arguments; for a link.
+    std::vector<char> head;
     std::shared_ptr<const bytes> arguments;
+    /// Whether others are under way there, so that it may leave with more of them.
+    bool crowded = false;
+    /// For this node; null for another one.
+    std::unique_ptr<request> here;
   };
 
   void attempt(std::uint64_t id);
-  std::optional<handoff> choose(std::uint64_t id, std::optional<call>& over);
-  void run_here(std::uint64_t id, const handoff& what);
-  bool send(std::uint64_t id, const handoff& what);
-  void lose(std::uint64_t id, const handoff& what);
+  void hand_over(std::optional<handoff> what);
+  std::optional<handoff> choose(std::uint64_t id, time_point now, std::optional<call>& over);
+  handoff prepare(call& each, const route& to, time_point now);
+  void run_here(handoff what);
+  bool send(const handoff& what);
+  void lose(const handoff& what);
   void answered(std::uint64_t id, route_key via, caf::expected<bytes> outcome, call_parts parts);
   void give_up(call ended, time_point now, const std::string& regions);
   std::uint64_t random() noexcept;

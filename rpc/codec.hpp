@@ -23,6 +23,7 @@ namespace fly::rpc {
 template <class... Ts>
 caf::expected<bytes> encode(const Ts&... values) {
   bytes out;
+  out.reserve(64); // most are shorter
   detail::encoder to{out};
   if ((to.value(const_cast<Ts&>(values)) && ...))
     return out;

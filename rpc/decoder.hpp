@@ -8,6 +8,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "fly/actors/copy_bytes.hpp"
 #include "fly/rpc/byte_stream.hpp"
 #include "fly/rpc/encoder.hpp"
 #include "fly/rpc/inspection.hpp"
@@ -132,7 +133,8 @@ bool decoder::value(T& x) {
     std::span<const char> part;
     if (!in_.size(size) || !in_.take(size, part))
       return cut_off();
-    x.assign(part.data(), part.size());
+    x.clear();
+    actors::append_bytes(x, part.data(), part.size());
     return true;
   } else if constexpr (shape == shape::duration) {
     typename T::rep ticks{};

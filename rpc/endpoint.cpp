@@ -82,9 +82,14 @@ std::map<std::string, std::string> endpoint::served() const {
   return core_->server().signatures();
 }
 
-actors::expire endpoint::start(const target& whom, std::string_view name, const signature& wanted,
-                               bytes arguments, clock::time_point deadline, raw_reply reply,
-                               std::shared_ptr<call_trace> trace) const {
+void call_end::operator()() const {
+  if (auto core = core_.lock(); core && id_ != 0)
+    core->caller().end(id_);
+}
+
+call_end endpoint::start(const target& whom, std::string_view name, const signature& wanted,
+                         bytes arguments, clock::time_point deadline, raw_reply reply,
+                         std::shared_ptr<call_trace> trace) const {
   call begun;
   begun.whom = whom;
   begun.name = name;
@@ -94,11 +99,7 @@ actors::expire endpoint::start(const target& whom, std::string_view name, const 
   begun.deadline = std::min(deadline, begun.begun + std::chrono::hours{24});
   begun.reply = core_->observers().of_caller(whom, name, std::move(reply));
   begun.trace = std::move(trace);
-  auto id = core_->caller().start(std::move(begun));
-  return [weak = std::weak_ptr{core_}, id] {
-    if (auto core = weak.lock(); core && id != 0)
-      core->caller().end(id);
-  };
+  return {core_, core_->caller().start(std::move(begun))};
 }
 
 void endpoint::observe(call_observer observer) {

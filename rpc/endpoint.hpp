@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
@@ -32,6 +33,19 @@ namespace fly::rpc {
 
 class bound_endpoint;
 class endpoint_core;
+
+/// Ends a call early, for a caller that gives up: its reply gets what is known. Nothing where it
+/// has ended. A value; safe from any thread.
+class call_end {
+public:
+  call_end(std::weak_ptr<endpoint_core> core, std::uint64_t id) noexcept
+      : core_(std::move(core)), id_(id) {}
+  void operator()() const;
+
+private:
+  std::weak_ptr<endpoint_core> core_;
+  std::uint64_t id_; // 0 for a call that has ended
+};
 
 /// Bounds of an `endpoint`; values outside of theirs are brought inside.
 struct endpoint_options {
@@ -112,9 +126,9 @@ public:
   /// nothing ran. function_failed, malformed_result: it ran. timeout, member_lost: unknown.
   /// And what the function itself returns. Where `trace` is given it learns of the call's way, and
   /// the member is asked to time its side; it may be read once `reply` is called.
-  actors::expire start(const target& whom, std::string_view name, const signature& wanted,
-                       bytes arguments, std::chrono::steady_clock::time_point deadline,
-                       raw_reply reply, std::shared_ptr<call_trace> trace = {}) const;
+  call_end start(const target& whom, std::string_view name, const signature& wanted,
+                 bytes arguments, std::chrono::steady_clock::time_point deadline, raw_reply reply,
+                 std::shared_ptr<call_trace> trace = {}) const;
 
   /// Tells `observer` of each call that ends from now on, made here or asked for here, on any
   /// thread and outside of locks; there is one observer, and an empty one hears nothing. Calls that

@@ -67,6 +67,13 @@ std::vector<char> head_of(const answer_message& message) {
   return out.take();
 }
 
+std::array<std::byte, 9> result_head(std::uint64_t id) noexcept {
+  std::array<std::byte, 9> result{}; // the last one: no error
+  for (std::size_t i = 8; i > 0; --i, id >>= 8)
+    result[i - 1] = static_cast<std::byte>(id & 0xff);
+  return result;
+}
+
 std::vector<char> head_of(const cancel_message& message) {
   return cluster::wire_writer{}.number(message.id).take();
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -64,6 +65,8 @@ struct cancel_message {
 /// Returns the payload but for the arguments (or the result), which follow it in the frame.
 std::vector<char> head_of(const call_message& message);
 std::vector<char> head_of(const answer_message& message);
+/// Returns what goes before the result of the call `id`, where that is all there is to say.
+std::array<std::byte, 9> result_head(std::uint64_t id) noexcept;
 std::vector<char> head_of(const cancel_message& message);
 
 /// Read payloads. Errors: errc::malformed_frame, whatever the bytes are.

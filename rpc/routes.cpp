@@ -28,41 +28,44 @@ bool serves(const route& each, const wish& wanted) {
          std::find(all.begin(), all.end(), wanted.fingerprint) != all.end();
 }
 
-/// Keeps those for which `claim` holds, where there are any.
-template <class Claim>
-void prefer(std::vector<const route*>& list, Claim claim) {
-  if (std::any_of(list.begin(), list.end(), claim))
-    std::erase_if(list, [&](const route* each) { return !claim(each); });
+/// Returns how well `each` fits, 0 for not at all: those that serve the name before all others,
+/// then this node, then those that are not suspect.
+unsigned fit(const route& each, const wish& wanted) {
+  bool is_reachable = each.offered && (each.self || each.link);
+  if (!is_reachable || !matches(each, wanted.whom) ||
+      std::find(wanted.refused.begin(), wanted.refused.end(), each.who.id) != wanted.refused.end())
+    return 0;
+  return 1U | (serves(each, wanted) ? 8U : 0U) | (each.self ? 4U : 0U) | (each.suspect ? 0U : 2U);
 }
 
 } // namespace
 
-std::vector<const route*> routes::candidates(const wish& wanted) const {
-  std::vector<const route*> result;
-  for (const auto& each : all_) {
-    bool reachable = each.offered && (each.self || each.link);
-    bool refused = std::find(wanted.refused.begin(), wanted.refused.end(), each.who.id) !=
-                   wanted.refused.end();
-    if (reachable && !refused && matches(each, wanted.whom))
-      result.push_back(&each);
-  }
-  prefer(result, [&](const route* each) { return serves(*each, wanted); });
-  prefer(result, [](const route* each) { return each->self; });
-  prefer(result, [](const route* each) { return !each->suspect; });
-  return result;
-}
-
 const route* routes::pick(const wish& wanted, std::uint64_t random) const {
-  auto list = candidates(wanted);
-  if (list.empty())
-    return nullptr;
-  auto first = random % list.size();
-  if (list.size() == 1)
-    return list[first];
-  // The second of the two is another one: 1 to size - 1 places further.
-  auto second = (first + 1 + (random >> 32) % (list.size() - 1)) % list.size();
-  return list[second]->in_flight->load() < list[first]->in_flight->load() ? list[second]
-                                                                          : list[first];
+  unsigned best = 0;
+  std::size_t count = 0;
+  const route* only = nullptr;
+  for (const auto& each : all_) {
+    auto how = fit(each, wanted);
+    if (how == 0 || how < best)
+      continue;
+    count = how > best ? 1 : count + 1;
+    best = how;
+    only = &each;
+  }
+  if (count <= 1)
+    return only;
+  auto nth = [&](std::size_t n) {
+    auto found = std::find_if(all_.begin(), all_.end(), [&](const route& each) {
+      return fit(each, wanted) == best && n-- == 0;
+    });
+    return &*found;
+  };
+  auto first = random % count;
+  // The second of the two is another one: 1 to count - 1 places further.
+  auto second = (first + 1 + (random >> 32) % (count - 1)) % count;
+  const auto* one = nth(first);
+  const auto* other = nth(second);
+  return other->in_flight->load() < one->in_flight->load() ? other : one;
 }
 
 std::string routes::regions() const {

@@ -83,8 +83,6 @@ public:
   const std::vector<route>& all() const noexcept { return all_; }
 
 private:
-  std::vector<const route*> candidates(const wish& wanted) const;
-
   std::vector<route> all_;
 };
 

@@ -7,6 +7,7 @@
 
 #include <cxxabi.h>
 
+#include "fly/actors/copy_bytes.hpp"
 #include "fly/actors/error.hpp"
 #include "fly/cluster/channel.hpp"
 #include "fly/rpc/message.hpp"
@@ -64,6 +65,10 @@ caf::expected<bytes> call_timed(const request& wanted, const served_function& fu
   return outcome;
 }
 
+caf::error too_late(const std::string& name) {
+  return make_error(errc::expired, "the deadline passed before " + name + " was started");
+}
+
 caf::error closing() {
   return make_error(errc::shutting_down, "the member that was asked is closing");
 }
@@ -93,13 +98,14 @@ rpc::offer server::offer() const {
   return registry_.offer();
 }
 
-caf::expected<server::function_ptr> server::check(const request& wanted) const {
+caf::expected<server::function_ptr> server::check(std::string_view name, std::uint64_t fingerprint,
+                                                  bool primary_only) const {
   if (closed_)
     return closing();
-  if (wanted.primary_only && !is_primary_())
+  if (primary_only && !is_primary_())
     return make_error(errc::not_primary, "the member that was asked is not in the primary group");
   std::lock_guard guard{mutex_};
-  return registry_.find(wanted.name, wanted.fingerprint);
+  return registry_.find(name, fingerprint);
 }
 
 std::shared_ptr<ticket> server::run(request wanted, std::shared_ptr<const bytes> arguments) {
@@ -108,7 +114,7 @@ std::shared_ptr<ticket> server::run(request wanted, std::shared_ptr<const bytes>
     wanted.arrived = clock::now();
   wanted.respond =
       observers_.of_server(wanted.context.caller.region, wanted.name, std::move(wanted.respond));
-  if (auto function = check(wanted))
+  if (auto function = check(wanted.name, wanted.fingerprint, wanted.primary_only))
     queue(std::move(wanted), std::move(*function), std::move(arguments), permit);
   else
     wanted.respond(function.error());
@@ -141,8 +147,7 @@ void server::execute(const request& wanted, const served_function& function,
   if (wanted.parts)
     wanted.parts->add(queue_part, between(wanted.arrived, clock::now()));
   if (wanted.context.deadline <= clock::now()) {
-    wanted.respond(
-        make_error(errc::expired, "the deadline passed before " + wanted.name + " was started"));
+    wanted.respond(too_late(wanted.name));
     return;
   }
   wanted.respond(wanted.parts ? call_timed(wanted, function, arguments)
@@ -163,16 +168,33 @@ void server::forget(const call_key& key) {
   remote_.erase(key);
 }
 
+/// Runs a call of which nobody wants to know more than the answer, on the I/O thread.
+void server::run_at_once(const std::shared_ptr<cluster::channel>& from, const call_message& message,
+                         const served_function& function) {
+  return_address to{from, message.id, std::string{message.name}, clock::now() + message.budget};
+  if (message.budget <= message.budget.zero())
+    return answers_.send(to, too_late(to.name));
+  call_context context{to.deadline, from->peer()};
+  answers_.send(to, call_guarded(to.name, function, context, characters(message.arguments)));
+}
+
 caf::error server::on_call(const std::shared_ptr<cluster::channel>& from,
                            std::span<const std::byte> payload) {
   auto message = parse_call(payload);
   if (!message)
     return message.error();
+  auto function = check(message->name, message->fingerprint, message->primary_only);
+  bool at_once = function && (*function)->options.on_io_thread;
+  if (at_once && !message->timed && !observers_.is_set()) {
+    run_at_once(from, *message, **function);
+    return {};
+  }
   request wanted{std::string{message->name},
                  message->fingerprint,
                  message->primary_only,
                  {clock::now() + message->budget, from->peer()},
                  nullptr};
+  wanted.keeps = from;
   if (message->timed) {
     wanted.parts = std::make_shared<call_parts>();
     wanted.context.parts = wanted.parts.get();
@@ -180,11 +202,10 @@ caf::error server::on_call(const std::shared_ptr<cluster::channel>& from,
   }
   wanted.respond =
       observers_.of_server(from->peer().region, wanted.name, responder(from, message->id, wanted));
-  auto function = check(wanted);
   auto arguments = characters(message->arguments);
   if (!function) {
     wanted.respond(function.error());
-  } else if ((*function)->options.on_io_thread) {
+  } else if (at_once) {
     execute(wanted, **function, arguments);
   } else {
     auto permit = std::make_shared<ticket>();
@@ -192,8 +213,9 @@ caf::error server::on_call(const std::shared_ptr<cluster::channel>& from,
       std::lock_guard guard{mutex_};
       remote_.insert_or_assign({from.get(), message->id}, permit);
     }
-    queue(std::move(wanted), std::move(*function),
-          std::make_shared<const bytes>(arguments.begin(), arguments.end()), std::move(permit));
+    auto copy = std::make_shared<bytes>();
+    actors::append_bytes(*copy, arguments.data(), arguments.size());
+    queue(std::move(wanted), std::move(*function), std::move(copy), std::move(permit));
   }
   return {};
 }

@@ -24,6 +24,8 @@
 
 namespace fly::rpc {
 
+struct call_message;
+
 /// Stands in the details of an errc::overloaded that the server itself gave before the function was
 /// started; one that the function returned has none.
 inline constexpr const char* not_started_detail = "not_started";
@@ -59,6 +61,8 @@ struct request {
   std::shared_ptr<call_parts> parts{};
   /// When it came; set with `parts` alone.
   std::chrono::steady_clock::time_point arrived{};
+  /// What `context.caller` belongs to.
+  std::shared_ptr<const void> keeps{};
 };
 
 /// Runs functions: looks the name up, queues the call for a worker (or runs it on the I/O thread,
@@ -111,7 +115,10 @@ private:
   using call_key = std::pair<const cluster::channel*, std::uint64_t>;
   using function_ptr = std::shared_ptr<const served_function>;
 
-  caf::expected<function_ptr> check(const request& wanted) const;
+  caf::expected<function_ptr> check(std::string_view name, std::uint64_t fingerprint,
+                                    bool primary_only) const;
+  void run_at_once(const std::shared_ptr<cluster::channel>& from, const call_message& message,
+                   const served_function& function);
   void queue(request wanted, function_ptr function, std::shared_ptr<const bytes> arguments,
              std::shared_ptr<ticket> permit);
   void execute(const request& wanted, const served_function& function,

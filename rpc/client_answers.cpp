@@ -1,0 +1,150 @@
+// The second half of client.hpp: how calls end.
+#include <utility>
+
+#include "fly/actors/copy_bytes.hpp"
+#include "fly/actors/error.hpp"
+#include "fly/cluster/channel.hpp"
+#include "fly/cluster/wire.hpp"
+#include "fly/rpc/client.hpp"
+#include "fly/rpc/message.hpp"
+
+namespace fly::rpc {
+
+namespace {
+
+using clock = std::chrono::steady_clock;
+
+/// Returns whether another member can be asked, or the same one later: nothing ran.
+bool can_go_elsewhere(const caf::error& reason) {
+  if (reason == errc::not_primary || reason == errc::shutting_down)
+    return true;
+  return effect_of(reason) == effect::nothing_ran &&
+         details_of(reason).contains(not_started_detail);
+}
+
+/// Ends a sent call at the other side. Returns whether it certainly had not begun.
+bool withdraw(const call& ended) {
+  if (!ended.link)
+    return ended.permit && ended.permit->cancel();
+  ended.link->send(cancel_frame, cluster::bytes_of(head_of(cancel_message{ended.id})));
+  return false;
+}
+
+caf::error with_both_signatures(const call& ended, const caf::error& reason) {
+  if (reason != errc::signature_mismatch || ended.wanted.text.empty())
+    return reason;
+  return make_error(errc::signature_mismatch,
+                    text_of(reason) + " by " + ended.via_id + " and called as " + ended.wanted.text,
+                    details_of(reason));
+}
+
+} // namespace
+
+void client::answered(std::uint64_t id, route_key via, caf::expected<bytes> outcome,
+                      call_parts parts) {
+  std::optional<call> over;
+  {
+    std::lock_guard guard{mutex_};
+    if (!closed_ && !outcome && can_go_elsewhere(outcome.error())) {
+      if (!table_.refuse(id, via, outcome.error()))
+        return;
+    } else {
+      over = table_.answer(id, via);
+      if (!over)
+        return; // too late: it has ended
+    }
+  }
+  if (!over)
+    return attempt(id);
+  if (over->trace) {
+    over->trace->answered_at = clock::now();
+    over->trace->parts = std::move(parts);
+  }
+  if (outcome)
+    over->reply(std::move(outcome));
+  else
+    over->reply(with_both_signatures(*over, outcome.error()));
+}
+
+caf::error client::on_answer(const std::shared_ptr<cluster::channel>& from,
+                             std::span<const std::byte> payload) {
+  auto message = parse_answer(payload);
+  if (!message)
+    return message.error();
+  if (message->reason) {
+    answered(message->id, from.get(), std::move(message->reason), std::move(message->parts));
+  } else {
+    bytes result;
+    actors::append_bytes(result, message->result.data(), message->result.size());
+    answered(message->id, from.get(), std::move(result), std::move(message->parts));
+  }
+  return {};
+}
+
+void client::on_link_down(const std::shared_ptr<cluster::channel>& which,
+                          const caf::error& reason) {
+  std::vector<call> over;
+  {
+    std::lock_guard guard{mutex_};
+    over = table_.lose(which.get());
+  }
+  for (auto& each : over)
+    each.reply(lost_with_link(each, text_of(reason)));
+}
+
+void client::give_up(call ended, time_point now, const std::string& regions) {
+  if (ended.state != call_state::waiting && withdraw(ended))
+    ended.reply(make_error(errc::expired, "the deadline passed before " + ended.name +
+                                              " was started: all workers are busy"));
+  else
+    ended.reply(no_answer(ended, now, regions));
+}
+
+void client::end(std::uint64_t id) {
+  std::optional<call> over;
+  std::string regions;
+  {
+    std::lock_guard guard{mutex_};
+    over = table_.take(id);
+    if (over)
+      regions = routes_->regions();
+  }
+  if (over)
+    give_up(std::move(*over), clock::now(), regions);
+}
+
+void client::drive(time_point now) {
+  std::vector<call> over;
+  std::vector<std::uint64_t> due;
+  std::string regions;
+  {
+    std::lock_guard guard{mutex_};
+    over = table_.expire(now);
+    if (!over.empty())
+      regions = routes_->regions();
+    due = std::exchange(rerouted_, false) ? table_.changed() : table_.due(now);
+  }
+  for (auto& each : over)
+    give_up(std::move(each), now, regions);
+  for (auto id : due)
+    attempt(id);
+}
+
+void client::close() {
+  std::vector<call> over;
+  {
+    std::lock_guard guard{mutex_};
+    closed_ = true;
+    over = table_.drain();
+  }
+  for (auto& each : over) {
+    if (each.state == call_state::waiting || withdraw(each))
+      each.reply(make_error(errc::shutting_down,
+                            "the endpoint closed before " + each.name + " was started"));
+    else
+      each.reply(make_error(errc::member_lost, "the endpoint closed before " + each.via_id +
+                                                   " had answered " + each.name));
+  }
+}
+
+} // namespace fly::rpc
