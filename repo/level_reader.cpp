@@ -230,13 +230,14 @@ caf::error level_reader::read_statement(const read_call& call, const std::string
   if (!down)
     reason =
         read_local(call, *wants, std::min(call.deadline, call.begun + call.options.patience), body);
-  bool late = reason == errc::not_visible || reason == errc::not_primary;
-  if (!late && reason != errc::database_unavailable)
+  bool late = reason == errc::not_visible;
+  bool never = reason == errc::not_primary || reason == errc::foreign_position; // left behind
+  if (!late && !never && reason != errc::database_unavailable)
     return reason;
   auto there = elsewhere(call, *wants, what);
   if (!there || there == errc::sql_failed)
     return there;
-  if (late && reason != errc::not_primary)
+  if (late)
     reason = read_local(call, *wants, call.deadline, body);
   if (!reason)
     return reason;

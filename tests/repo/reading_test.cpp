@@ -3,6 +3,7 @@
 #include "fly/repo/level_reader.hpp"
 
 #include <chrono>
+#include <future>
 #include <string>
 #include <thread>
 
@@ -11,6 +12,7 @@
 #include <caf/event_based_actor.hpp>
 
 #include "fly/repo/record.hpp"
+#include "fly/repo/sandbox.hpp"
 #include "fly/repo/session_cookie.hpp"
 #include "tests/repo/far_shops.hpp"
 #include "tests/support/round_robin.hpp"
@@ -258,6 +260,77 @@ TEST_CASE_FIXTURE(far_shops,
   auto of_another = lax.db->with({.session = foreign}).all<shop::order>();
   REQUIRE_FALSE(of_another);
   CHECK(of_another.error() == errc::foreign_position);
+}
+
+TEST_CASE_FIXTURE(far_shops, "a session goes on over a promotion, and reads on both sides of it") {
+  auto has_schema = "SELECT to_regclass('fly.timeline') IS NOT NULL";
+  REQUIRE(eventually([&] { return servers.primary().sql(has_schema) == "t"; }));
+  repo::session user;
+  REQUIRE(ams.db->with({.session = user}).insert(shop::order{.item = "before", .count = 1}));
+  servers.wait_caught_up();
+  servers.replica(0).promote(); // syd's server stays alive, and feeds ams on
+  for (auto* it : {&syd, &lax, &ams})
+    REQUIRE(eventually([&] { return it->node.primary().timeline == 2; }));
+
+  auto at_lax = lax.db->with({.session = user});
+  CHECK(has(at_lax.exists<shop::order>("item = 'before'")));
+  REQUIRE(at_lax.insert(shop::order{.item = "after", .count = 1}));
+  REQUIRE(user.position());
+  CHECK(user.position()->timeline == 2);
+  CHECK_FALSE(user.uncertain());
+  auto after = [&](const far_shop& on, otherwise way) {
+    return on.db
+        ->with({.timeout = way == otherwise::wait ? 300ms : 5000ms,
+                .session = user,
+                .otherwise = way,
+                .patience = 0ms})
+        .exists<shop::order>("item = 'after'");
+  };
+  CHECK(has(after(lax, otherwise::wait)));
+  auto late = after(ams, otherwise::wait); // it may come
+  REQUIRE_FALSE(late);
+  CHECK_MESSAGE(late.error() == errc::not_visible, said(late.error()));
+  auto never = after(syd, otherwise::wait); // it was left behind
+  REQUIRE_FALSE(never);
+  CHECK_MESSAGE(never.error() == errc::foreign_position, said(never.error()));
+  CHECK(has(after(ams, otherwise::primary)));
+  CHECK(has(after(syd, otherwise::primary)));
+  CHECK(has(after(syd, otherwise::replica)));
+}
+
+TEST_CASE_FIXTURE(far_shops, "what an actor writes is noted in the session, too") {
+  repo::session user;
+  std::promise<bool> written;
+  lax.node.system().spawn([&](caf::event_based_actor* self) {
+    rpc_primary(self, lax.db->with({.session = user}), shop::place, "ink", 3)
+        .then([&](repo::committed<shop::order>&) { written.set_value(true); },
+              [&](caf::error&) { written.set_value(false); });
+  });
+  REQUIRE(written.get_future().get());
+  REQUIRE(user.position());
+  CHECK(has(ams.db->with({.session = user}).exists<shop::order>("item = 'ink'")));
+}
+
+TEST_CASE("in a sandbox every level is there at once, and nothing has a position") {
+  postgres servers;
+  servers.primary().sql("CREATE TABLE t (n int); GRANT ALL ON t TO app");
+  repo::sandbox box{servers.primary().url()};
+  cluster::node node{far_options("syd", {})};
+  rpc::endpoint rpc{node};
+  repo::database db{rpc, box.settings()};
+  REQUIRE_FALSE(node.join());
+  repo::session user;
+  repo::read_report report;
+
+  REQUIRE(db.with({.session = user}).execute("INSERT INTO t VALUES (1)"));
+  for (const auto& it : {level::eventual, level::session, level::bounded(1ms), level::strong}) {
+    auto rows =
+        db.with({.level = it, .session = user, .otherwise = otherwise::primary, .report = &report})
+            .query("SELECT n FROM t");
+    REQUIRE_MESSAGE(rows, said(rows.error()));
+    CHECK(rows->size() == 1);
+    CHECK_FALSE(report.where);
+  }
 }
 
 TEST_CASE("behind one name a slower replica is noticed by the read itself") {
