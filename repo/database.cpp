@@ -13,7 +13,9 @@
 #include "fly/cluster/node.hpp"
 #include "fly/repo/database_core.hpp"
 #include "fly/repo/ledger.hpp"
+#include "fly/repo/level_reader.hpp"
 #include "fly/repo/serving.hpp"
+#include "fly/repo/wait_at.hpp"
 
 namespace fly::repo {
 
@@ -63,7 +65,8 @@ caf::error name_taken(const rpc::endpoint& rpc, const options& settings) {
 
 database::database(rpc::endpoint& rpc, options settings)
     : rpc_(rpc), tokens_(secret_of(rpc.node()), rpc.node().settings().app),
-      core_(std::make_shared<database_core>(rpc.node(), settings, name_taken(rpc, settings))) {
+      core_(std::make_shared<database_core>(rpc.node(), settings, name_taken(rpc, settings))),
+      reader_(std::make_unique<level_reader>(rpc, core_)) {
   if (core_->unusable())
     return;
   own_ = std::make_unique<own_actors>(rpc.node().system(), core_);
@@ -135,22 +138,46 @@ actors::starter<caf::unit_t> waiting_for(const std::shared_ptr<database_core>& c
   };
 }
 
-clock::time_point deadline_in(std::chrono::milliseconds timeout) {
-  return clock::now() + std::clamp<std::chrono::milliseconds>(timeout, 1ms, 24h);
-}
-
 } // namespace
 
 caf::error database::wait_for(const position& where, std::chrono::milliseconds timeout) const {
-  auto deadline = deadline_in(timeout);
+  auto deadline = bound_database{*this, {.timeout = timeout}}.deadline();
   auto outcome = actors::ask<caf::unit_t>(deadline, waiting_for(core_, where, deadline));
   return outcome ? caf::error{} : outcome.error();
 }
 
 actors::pending<caf::unit_t> database::wait_for(caf::scheduled_actor* self, const position& where,
                                                 std::chrono::milliseconds timeout) const {
-  auto deadline = deadline_in(timeout);
+  auto deadline = bound_database{*this, {.timeout = timeout}}.deadline();
   return {self, deadline, waiting_for(core_, where, deadline)};
+}
+
+namespace {
+
+actors::starter<caf::unit_t> waiting_at(const rpc::endpoint& rpc,
+                                        const std::shared_ptr<database_core>& core, const place& at,
+                                        const position& where, clock::time_point deadline) {
+  if (core->unusable() || core->in_sandbox())
+    return waiting_for(core, where, deadline);
+  return [&rpc, core, at, where, deadline](actors::completion<caf::unit_t> done) {
+    return wait_at(rpc, core, at, where, deadline, std::move(done));
+  };
+}
+
+} // namespace
+
+caf::error database::wait_for(const position& where, const place& at,
+                              std::chrono::milliseconds timeout) const {
+  auto deadline = bound_database{*this, {.timeout = timeout}}.deadline();
+  auto outcome = actors::ask<caf::unit_t>(deadline, waiting_at(rpc_, core_, at, where, deadline));
+  return outcome ? caf::error{} : outcome.error();
+}
+
+actors::pending<caf::unit_t> database::wait_for(caf::scheduled_actor* self, const position& where,
+                                                const place& at,
+                                                std::chrono::milliseconds timeout) const {
+  auto deadline = bound_database{*this, {.timeout = timeout}}.deadline();
+  return {self, deadline, waiting_at(rpc_, core_, at, where, deadline)};
 }
 
 std::string database::builtin(std::string_view f) const {
@@ -167,87 +194,6 @@ database_counts database::counts() const {
           .connections_idle = pool.idle,
           .queued = pool.waiting,
           .waiters = core_->tracker()->waiting()};
-}
-
-// -- bound_database -------------------------------------------------------------------------------
-
-clock::time_point bound_database::deadline() const noexcept {
-  return deadline_in(options_.timeout);
-}
-
-caf::error
-bound_database::read_raw(const std::function<caf::error(pqxx::transaction_base&)>& body) const {
-  if (auto refused = actors::check_may_block())
-    return refused;
-  if (db_->core_->unusable())
-    return db_->core_->unusable();
-  return db_->core_->runner().run_read(deadline(), body);
-}
-
-namespace {
-
-/// The starter refers to what it was made from: it is run within the same expression.
-actors::starter<raw_committed> writing(write_call how, std::string_view name,
-                                       const rpc::signature& wanted,
-                                       caf::expected<rpc::bytes> arguments) {
-  return [how = std::move(how), name, &wanted, arguments = std::move(arguments)](
-             actors::completion<raw_committed> done) mutable -> actors::expire {
-    if (arguments)
-      return start_write(how, name, wanted, std::move(*arguments), std::move(done));
-    done(arguments.error());
-    return [] {};
-  };
-}
-
-caf::expected<rpc::bytes> checked(const caf::error& unusable, const std::string& key,
-                                  caf::expected<rpc::bytes> arguments) {
-  if (unusable)
-    return unusable;
-  if (!key.empty())
-    if (auto wrong = check_key(key))
-      return wrong;
-  return arguments;
-}
-
-} // namespace
-
-bound_database bound_database::once() const {
-  auto options = options_;
-  options.once = true;
-  return {*db_, std::move(options)};
-}
-
-std::string bound_database::next_key() const {
-  return options_.key.empty() && options_.once ? random_key() : options_.key;
-}
-
-caf::expected<raw_committed> bound_database::ask_raw(bool waits, std::string_view name,
-                                                     const rpc::signature& wanted,
-                                                     const std::string& key,
-                                                     caf::expected<rpc::bytes> arguments) const {
-  const auto& core = *db_->core_;
-  write_call how{.rpc = &db_->rpc_,
-                 .tracker = waits && options_.await ? core.tracker() : nullptr,
-                 .deadline = deadline(),
-                 .shared = core.in_sandbox(),
-                 .key = key};
-  auto sent = checked(core.unusable(), key, std::move(arguments));
-  return actors::ask<raw_committed>(how.deadline, writing(how, name, wanted, std::move(sent)));
-}
-
-actors::pending<raw_committed> bound_database::ask_raw(caf::scheduled_actor* self, bool waits,
-                                                       std::string_view name,
-                                                       const rpc::signature& wanted,
-                                                       const std::string& key,
-                                                       caf::expected<rpc::bytes> arguments) const {
-  const auto& core = *db_->core_;
-  write_call how{.rpc = &db_->rpc_,
-                 .tracker = waits && options_.await ? core.tracker() : nullptr,
-                 .deadline = deadline(),
-                 .shared = core.in_sandbox(),
-                 .key = key};
-  auto sent = checked(core.unusable(), key, std::move(arguments));
-  return {self, how.deadline, writing(how, name, wanted, std::move(sent))};
 }
 
 // -- children -------------------------------------------------------------------------------------

@@ -17,10 +17,12 @@
 
 #include "fly/actors/child_spec.hpp"
 #include "fly/actors/pending.hpp"
+#include "fly/repo/call_options.hpp"
 #include "fly/repo/committed.hpp"
 #include "fly/repo/key_outcome.hpp"
 #include "fly/repo/options.hpp"
 #include "fly/repo/parameter.hpp"
+#include "fly/repo/place.hpp"
 #include "fly/repo/position.hpp"
 #include "fly/repo/reading_verbs.hpp"
 #include "fly/repo/result.hpp"
@@ -35,23 +37,7 @@ namespace fly::repo {
 
 class bound_database;
 class database_core;
-
-/// What a caller may say of one call.
-struct call_options {
-  /// Longest time in all: to the primary, in the transaction, and until the local database has it;
-  /// or for one read. 1 ms to a day.
-  std::chrono::milliseconds timeout{5000};
-  /// Makes a write happen once: of all writes with this key, from any node and after any failure,
-  /// one is committed, and each gets its result. 1 to 200 bytes of printable ASCII; empty for none.
-  /// Remembered for `options::key_lifetime`. Reads have no use for it.
-  std::string key{};
-  /// Gives each write that has no key one of its own, so that fly itself may try again where it is
-  /// not known whether a copy was committed.
-  bool once = false;
-  /// Whether a write waits until the local database has it. Without: it returns once it is
-  /// committed, and `position()` says what to wait for.
-  bool await = true;
-};
+class level_reader;
 
 /// What a node says of a write when it serves it.
 struct serve_options {
@@ -132,12 +118,25 @@ public:
   actors::pending<caf::unit_t> wait_for(caf::scheduled_actor* self, const position& where,
                                         std::chrono::milliseconds timeout) const;
 
+  /// Waits until the databases of all members of a region, or of all members, are as far as
+  /// `where`: `db.wait_for(position, in_region("hkg"), 2s)`, `db.wait_for(position, everywhere,
+  /// 2s)`. Each of them is asked to wait (wait_at.hpp), which takes a thread of its worker pool
+  /// meanwhile. Blocks. Errors as above, naming the member; errc::no_node_in_region,
+  /// errc::member_lost and the others of a call.
+  caf::error wait_for(const position& where, const place& at,
+                      std::chrono::milliseconds timeout) const;
+  actors::pending<caf::unit_t> wait_for(caf::scheduled_actor* self, const position& where,
+                                        const place& at, std::chrono::milliseconds timeout) const;
+
   /// Returns `where` as text that may travel through a browser: only the cluster's secret makes one
   /// (without a secret anybody can), and every node of the cluster reads it.
   std::string token(const position& where) const { return tokens_.sign(where); }
 
   /// Reads a token. Errors: errc::invalid_argument, malformed or not made by this cluster.
   caf::expected<position> parse_token(std::string_view text) const { return tokens_.parse(text); }
+
+  /// Returns what makes and reads them, for `session_cookie`.
+  const token_signer& tokens() const noexcept { return tokens_; }
 
   /// Returns the name under which fly's own write `f` of this database is served.
   std::string builtin(std::string_view f) const;
@@ -161,6 +160,7 @@ private:
   rpc::endpoint& rpc_;
   token_signer tokens_;
   std::shared_ptr<database_core> core_; // shared with the actors and with what runs
+  std::unique_ptr<level_reader> reader_;
   struct own_actors;
   std::unique_ptr<own_actors> own_;
 };
@@ -171,11 +171,14 @@ public:
   bound_database(const database& db, call_options options = {})
       : db_(&db), options_(std::move(options)) {}
 
-  /// Runs `f(transaction)` in a read-only transaction on the local database and returns its result,
-  /// R or caf::expected<R>. Blocks: never call it from an actor that shares threads.
-  /// Errors, nothing remains of any: errc::database_unavailable, errc::overloaded, errc::sql_failed
-  /// (25006 where it tried to write), errc::function_failed, errc::blocking_refused,
-  /// errc::invalid_argument, errc::shutting_down; what `f` returns.
+  /// Runs `f(transaction)` in a read-only transaction on the local database, once that is as fresh
+  /// as the level wants, and returns its result, R or caf::expected<R>. A lambda cannot travel: it
+  /// waits for the local database, whatever `call_options::otherwise` says. Blocks: never call it
+  /// from an actor that shares threads. Errors, nothing remains of any: errc::database_unavailable,
+  /// errc::overloaded, errc::sql_failed (25006 where it tried to write), errc::function_failed,
+  /// errc::blocking_refused, errc::invalid_argument, errc::shutting_down; what `f` returns. Of a
+  /// level above `eventual` also errc::not_visible, errc::may_be_lost, errc::foreign_position, and
+  /// where the primary must be asked errc::no_primary, errc::timeout; `f` has not run.
   template <class F>
   auto read(F f) const {
     using given = std::invoke_result_t<F&, pqxx::transaction_base&>;
@@ -236,6 +239,9 @@ public:
                                          std::string_view name, const rpc::signature& wanted,
                                          const std::string& key,
                                          caf::expected<rpc::bytes> arguments) const;
+
+  /// Runs one statement that reads, here or where the options allow: what the verbs are made of.
+  caf::error read_statement(const sql_statement& what, result& into) const;
 
 private:
   caf::error read_raw(const std::function<caf::error(pqxx::transaction_base&)>& body) const;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <memory>
@@ -66,6 +67,12 @@ public:
   transaction_runner& runner() noexcept { return runner_; }
   connection_pool& pool() noexcept { return sandbox_ ? *sandbox_ : pool_; }
   const std::string& name() const noexcept { return name_; }
+
+  /// Whether fly.timeline can be read, as reads have found out.
+  bool tells_timelines() const noexcept { return tells_timelines_; }
+  void tells_timelines(bool now) noexcept { tells_timelines_ = now; }
+
+  cluster::node& node() const noexcept { return node_; }
   bool in_sandbox() const noexcept { return sandbox_ != nullptr; }
   role_board& roles() noexcept { return *roles_; }
   leadership& leading() noexcept { return *leading_; }
@@ -92,6 +99,7 @@ private:
   std::string without_;       // guarded by mutex_; why fly's own tables are not as they should be
   bool has_prepared_ = false; // guarded by mutex_
   std::condition_variable has_prepared_now_;
+  std::atomic<bool> tells_timelines_ = false;
   write_gate gate_;
   std::shared_ptr<role_board> roles_;
   std::shared_ptr<leadership> leading_;

@@ -11,6 +11,7 @@
 #include "fly/repo/exec.hpp"
 #include "fly/repo/record.hpp"
 #include "fly/repo/rpc_and_wait.hpp"
+#include "fly/repo/session_cookie.hpp"
 #include "fly/repo/within.hpp"
 #include "fly/repo/write.hpp"
 #include "fly/rpc/endpoint.hpp"

@@ -45,13 +45,19 @@ protected:
   base_transaction(any_connection& connection, const std::string& begin)
       : named{"fly"}, pqxx::dbtransaction{connection, "fly"} {
     register_transaction();
-    direct_exec(begin);
+    begun_ = direct_exec(begin);
   }
 
   ~base_transaction() { close(); }
 
+  /// What the last statement of BEGIN's round trip gave.
+  const pqxx::result& begun() const noexcept { return begun_; }
+
   /// What is sent instead of ROLLBACK.
   void abort_with(const char* text) { set_rollback_cmd(std::make_shared<std::string>(text)); }
+
+private:
+  pqxx::result begun_;
 };
 
 /// Runs a statement with parameters.
@@ -115,8 +121,11 @@ protected:
   /// What is sent instead of ROLLBACK.
   void abort_with(const char* text) { abort_ = text; }
 
+  /// What the last statement of BEGIN's round trip gave.
+  const pqxx::result& begun() const noexcept { return begun_; }
+
 private:
-  void do_begin() override { direct_exec(begin_.c_str()); }
+  void do_begin() override { begun_ = direct_exec(begin_.c_str()); }
 
   void do_abort() override {
     if (abort_.empty())
@@ -127,6 +136,7 @@ private:
 
   std::string begin_;
   std::string abort_;
+  pqxx::result begun_;
 };
 
 /// Runs a statement with parameters.

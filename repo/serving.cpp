@@ -12,6 +12,7 @@
 #include "fly/repo/explain_write.hpp"
 #include "fly/repo/ledger.hpp"
 #include "fly/repo/primary_move.hpp"
+#include "fly/repo/remote_read.hpp"
 #include "fly/repo/statement.hpp"
 #include "fly/repo/transaction.hpp"
 #include "fly/rpc/explain.hpp"
@@ -66,7 +67,7 @@ public:
 
   template <class R, class... Args, class F>
   void add(const rpc::function<R(Args...)>& f, F handler) {
-    take(std::string{f.name}, rpc::signature_of<R(Args...)>().text,
+    take(builtin_name(f.name, core_->name()), rpc::signature_of<R(Args...)>().text,
          rpc::make_raw_handler<R, Args...>(std::move(handler)));
   }
 
@@ -137,6 +138,14 @@ std::vector<std::string> serve_builtins(rpc::endpoint& rpc,
   builtins all{rpc, core};
   all.add(execute_statement, run_statement);
   all.add(outcome_of_key, settle_key);
+  all.add(read_statement, [core](const rpc::call_context& context, const read_request& asked) {
+    return answer_read(*core, context, asked);
+  });
+  all.add(primary_position,
+          [core](const rpc::call_context& context) { return answer_position(*core, context); });
+  all.add(reach, [core](const std::string& position, std::int64_t longest) {
+    return wait_until_there(*core, position, bounded(longest));
+  });
   if (!core->name().empty())
     return std::move(all).names();
   all.add(explain_write,
@@ -146,9 +155,6 @@ std::vector<std::string> serve_builtins(rpc::endpoint& rpc,
             return explain_write_call(rpc, core->tracker(), std::move(asked));
           });
   all.add(hold_writes, [core](std::int64_t longest) { return core->hold(bounded(longest)); });
-  all.add(reach, [core](const std::string& position, std::int64_t longest) {
-    return wait_until_there(*core, position, bounded(longest));
-  });
   all.add(timelines, [core] { return read_history(*core); });
   return std::move(all).names();
 }

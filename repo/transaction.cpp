@@ -32,6 +32,9 @@ current_setting('fly.xid') FROM (SELECT pg_current_wal_flush_lsn() AS lsn) AS f)
 
 std::string begin_text(const connection& on, const transaction_options& options) {
   std::string result = options.read_only ? "BEGIN READ ONLY" : "BEGIN";
+  // What the server is asked with BEGIN must be before the snapshot of what is read.
+  if (!options.behind_commit.empty())
+    result += " ISOLATION LEVEL READ COMMITTED";
   if (options.sandbox) {
     result = on.in_transaction() ? "SAVEPOINT fly" : "BEGIN; SAVEPOINT fly";
     if (options.read_only)
@@ -63,6 +66,7 @@ transaction::transaction(connection& on, transaction_options options)
     : compat::named{"fly"}, compat::base_transaction{on.pqxx(), (on.report().clear(),
                                                                  begin_text(on, options))},
       on_(on), read_only_(options.read_only), sandbox_(options.sandbox),
+      behind_commit_(options.read_only ? std::move(options.behind_commit) : std::string{}),
       position_query_(after_commit) {
   if (sandbox_)
     abort_with(undo_in_sandbox);
@@ -76,7 +80,7 @@ void transaction::before_commit(std::string_view statement) {
 void transaction::do_commit() {
   commit_sent_ = true;
   if (read_only_) {
-    direct_exec(sandbox_ ? undo_in_sandbox : "COMMIT");
+    ended_ = direct_exec(sandbox_ ? undo_in_sandbox : ("COMMIT; " + behind_commit_).c_str());
     return;
   }
   // What aborted the transaction before stays known beside what the commit itself says.

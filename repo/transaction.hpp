@@ -22,6 +22,9 @@ struct transaction_options {
   bool read_only = false;
   /// Statements that ride with BEGIN, in its round trip; empty for none.
   std::string with_begin{};
+  /// Statements that ride behind the COMMIT of one that reads only, which is READ COMMITTED then;
+  /// empty for none.
+  std::string behind_commit{};
   /// Makes it a savepoint of the connection's own transaction, which nobody commits (sandbox.hpp).
   bool sandbox = false;
 };
@@ -33,6 +36,10 @@ class transaction final : public compat::base_transaction {
 public:
   /// Begins, in one round trip. `on` outlives it. Throws what libpqxx throws.
   explicit transaction(connection& on, transaction_options options = {});
+
+  /// What the last statement of the options' `with_begin` and `behind_commit` gave.
+  using compat::base_transaction::begun;
+  const pqxx::result& ended() const noexcept { return ended_; }
 
   /// Lets `statement` ride with the commit, in its round trip: before the guard, after those that
   /// were given before. An error of it is one of the commit.
@@ -67,6 +74,8 @@ private:
   connection& on_;
   bool read_only_;
   bool sandbox_;
+  std::string behind_commit_;
+  pqxx::result ended_;
   std::string before_commit_; // each statement with its ";"
   std::string position_query_;
   bool commit_sent_ = false;

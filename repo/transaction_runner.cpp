@@ -70,7 +70,8 @@ caf::expected<connection_pool::lease> transaction_runner::take(const transaction
 }
 
 caf::expected<std::unique_ptr<transaction_runner::begun>>
-transaction_runner::begin(const transaction_options& options, rpc::call_parts* parts) {
+transaction_runner::begin(const transaction_options& options, rpc::call_parts* parts,
+                          const checked_read* check) {
   for (;;) {
     auto lease = [&] {
       timed queue{parts, rpc::queue_part};
@@ -81,7 +82,15 @@ transaction_runner::begin(const transaction_options& options, rpc::call_parts* p
     auto result = std::make_unique<begun>(std::move(*lease));
     auto& on = *result->lease;
     try {
-      result->tx.emplace(on, options);
+      if (check == nullptr) {
+        result->tx.emplace(on, options);
+        return result;
+      }
+      auto asking = options;
+      asking.with_begin = asking.behind_commit = check->question(on.identity());
+      result->tx.emplace(on, std::move(asking));
+      if (auto reason = check->before(result->tx->begun(), on.identity()))
+        return reason;
       return result;
     } catch (...) {
       // One that broke while it was idle says nothing of the database; a new one does.
@@ -194,8 +203,10 @@ caf::expected<write_outcome> transaction_runner::run_write_on(begun& on, const w
   return result;
 }
 
-caf::error transaction_runner::run_read(time_point deadline, const read_body& body) {
-  auto on = begin({.deadline = deadline, .read_only = true, .sandbox = pool_.keeps_transactions()});
+caf::error transaction_runner::run_read(time_point deadline, const read_body& body,
+                                        const checked_read* check) {
+  auto on = begin({.deadline = deadline, .read_only = true, .sandbox = pool_.keeps_transactions()},
+                  nullptr, check);
   if (!on)
     return std::move(on.error());
   try {
@@ -204,7 +215,11 @@ caf::error transaction_runner::run_read(time_point deadline, const read_body& bo
   } catch (...) {
     return error_of_exception(std::current_exception(), (*on)->lease->report(), false);
   }
-  return (*on)->tx->finish_reading();
+  auto& tx = *(*on)->tx;
+  auto reason = tx.finish_reading();
+  if (!reason && check != nullptr)
+    check->after(tx.ended(), (*on)->lease->identity());
+  return reason;
 }
 
 } // namespace fly::repo

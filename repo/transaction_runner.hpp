@@ -16,8 +16,9 @@
 #include "fly/rpc/function.hpp"
 
 namespace pqxx {
+class result;
 class transaction_base;
-}
+} // namespace pqxx
 
 namespace fly::repo {
 
@@ -38,6 +39,16 @@ struct write_outcome {
   rpc::bytes value;
   /// Whether it is what an earlier write of the same key left, and nothing ran now.
   bool repeated = false;
+};
+
+/// What is asked of the server around a read, in the round trips of BEGIN and COMMIT.
+struct checked_read {
+  /// Makes the statements for this server.
+  std::function<std::string(const server_identity&)> question;
+  /// Looks at their answer before anything is read; an error ends it, nothing ran.
+  std::function<caf::error(const pqxx::result&, const server_identity&)> before;
+  /// Looks at their answer after the COMMIT.
+  std::function<void(const pqxx::result&, const server_identity&)> after;
 };
 
 /// Runs functions in transactions on connections of a pool: in one that writes, or one that reads.
@@ -72,15 +83,18 @@ public:
                                          rpc::call_parts* parts = nullptr,
                                          const keyed_write* once = nullptr);
 
-  /// Runs `body` in a read-only transaction. Errors: as `run_write`, none unknown.
-  caf::error run_read(time_point deadline, const read_body& body);
+  /// Runs `body` in a read-only transaction. Errors: as `run_write`, none unknown; that of
+  /// `check->before`.
+  caf::error run_read(time_point deadline, const read_body& body,
+                      const checked_read* check = nullptr);
 
 private:
   struct begun;
 
   caf::expected<connection_pool::lease> take(const transaction_options& options);
   caf::expected<std::unique_ptr<begun>> begin(const transaction_options& options,
-                                              rpc::call_parts* parts = nullptr);
+                                              rpc::call_parts* parts = nullptr,
+                                              const checked_read* check = nullptr);
   caf::expected<std::unique_ptr<begun>> begin_write(time_point deadline, const keyed_write* once,
                                                     rpc::call_parts* parts);
   caf::expected<write_outcome> run_write_on(begun& on, const write_body& body,

@@ -53,9 +53,12 @@ caf::error in_read(const bound_database& db, const sql_statement& what, F body) 
 } // namespace
 
 caf::error read_rows(const bound_database& db, const sql_statement& what, const row_sink& sink) {
-  return in_read(db, what, [&](pqxx::transaction_base& tx) {
-    return each_row_of(compat::exec_with(tx, what.text, what.parameters), sink);
-  });
+  if (db.options().otherwise == otherwise::wait) // straight from the connection
+    return in_read(db, what, [&](pqxx::transaction_base& tx) {
+      return each_row_of(compat::exec_with(tx, what.text, what.parameters), sink);
+    });
+  auto rows = read_result(db, what);
+  return rows ? each_row(*rows, sink) : std::move(rows.error());
 }
 
 caf::error read_rows(const within& tx, const sql_statement& what, const row_sink& sink) {
@@ -74,10 +77,7 @@ caf::error stream_rows(const within& tx, const sql_statement& what, const row_si
 
 caf::expected<result> read_result(const bound_database& db, const sql_statement& what) {
   result rows;
-  if (auto reason = in_read(db, what, [&](pqxx::transaction_base& tx) -> caf::error {
-        rows = run_statement(tx, what.text, what.parameters);
-        return {};
-      }))
+  if (auto reason = db.read_statement(what, rows))
     return reason;
   return rows;
 }

@@ -47,17 +47,25 @@ void serve(fly::rpc::endpoint& rpc, fly::repo::database& db) {
   });
 }
 
-caf::expected<std::vector<entry>> newest(const fly::repo::database& db, int count_max) {
-  return db.read([count_max](pqxx::transaction_base& tx) {
-    std::vector<entry> result;
-    auto sql = std::string{"SELECT "} + columns + " FROM entries ORDER BY id DESC LIMIT $1";
-    for (const auto& row : fly::repo::exec(tx, sql, count_max))
-      result.push_back(to_entry(row));
-    return result;
-  });
+caf::expected<std::vector<entry>> newest(const fly::repo::bound_database& db, int count_max) {
+  // One statement, and no function of ours: so it can be run elsewhere.
+  auto rows = db.query(std::string{"SELECT "} + columns + " FROM entries ORDER BY id DESC LIMIT $1",
+                       count_max);
+  if (!rows)
+    return std::move(rows.error());
+  std::vector<entry> result;
+  for (std::size_t i = 0; i < rows->size(); ++i) {
+    auto text = [&](std::size_t column) { return rows->rows[i][column].value_or(""); };
+    auto id = rows->get<std::int64_t>(i, 0);
+    if (!id)
+      return std::move(id.error());
+    result.push_back(
+        {.id = *id, .author = text(1), .text = text(2), .region = text(3), .created = text(4)});
+  }
+  return result;
 }
 
-caf::expected<fly::repo::committed<entry>> add(const fly::repo::database& db,
+caf::expected<fly::repo::committed<entry>> add(const fly::repo::bound_database& db,
                                                const std::string& region, std::string author,
                                                std::string text) {
   if (author.empty() || author.size() > author_bytes_max)

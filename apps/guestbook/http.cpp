@@ -14,6 +14,7 @@
 #include "apps/guestbook/page.hpp"
 #include "fly/actors/error.hpp"
 #include "fly/cluster/address.hpp"
+#include "fly/repo/session_cookie.hpp"
 
 namespace guestbook {
 
@@ -79,7 +80,8 @@ caf::expected<std::string> text_field(const json& body, const char* name) {
 
 class http_server::impl {
 public:
-  impl(const fly::cluster::node& node, const fly::repo::database& db) : node_(node), db_(db) {
+  impl(const fly::cluster::node& node, const fly::repo::database& db)
+      : node_(node), db_(db), cookie_(db.tokens(), {.name = "guestbook", .secure = false}) {
     server_.new_task_queue = [] { return new httplib::ThreadPool(threads); };
     server_.set_socket_options(only_one_listens);
     server_.set_payload_max_length(body_bytes_max);
@@ -87,7 +89,8 @@ public:
     server_.Get("/", [](const auto&, auto& response) {
       response.set_content(page, "text/html; charset=utf-8");
     });
-    server_.Get("/entries", [this](const auto&, auto& response) { get_entries(response); });
+    server_.Get("/entries",
+                [this](const auto& request, auto& response) { get_entries(request, response); });
     server_.Post("/entries",
                  [this](const auto& request, auto& response) { post_entry(request, response); });
     server_.Get("/status", [this](const auto&, auto& response) { get_status(response); });
@@ -113,8 +116,37 @@ public:
   void stop() { fly::apps::stop_listening(server_, thread_); }
 
 private:
-  void get_entries(httplib::Response& response) {
-    auto entries = newest(db_, entries_max);
+  /// Calls `f` for the user of a request, whom nothing but the cookie knows: it sees all that this
+  /// user has written or read before, on whatever node. Where the local replica is late it is the
+  /// primary that answers.
+  template <class F>
+  auto as_user(const httplib::Request& request, httplib::Response& response, F f) {
+    auto [user, problem] = cookie_.read(request.get_header_value("Cookie"));
+    if (problem)
+      response.set_header("X-Session-Problem", fly::text_of(problem));
+    fly::repo::read_report report;
+    auto call = [&, &user = user] {
+      return f(db_.with(
+          {.session = user, .otherwise = fly::repo::otherwise::primary, .report = &report}));
+    };
+    auto outcome = call();
+    if (!outcome && (outcome.error() == fly::errc::may_be_lost ||
+                     outcome.error() == fly::errc::foreign_position)) {
+      response.set_header("X-Session-Problem", fly::text_of(outcome.error()));
+      user.forget(); // no server will ever be there
+      outcome = call();
+    }
+    if (!report.member.empty())
+      response.set_header("X-Read-At",
+                          report.member + " " + report.region + " " + to_string(report.obtained));
+    if (auto header = cookie_.write(user); !header.empty())
+      response.set_header("Set-Cookie", header);
+    return outcome;
+  }
+
+  void get_entries(const httplib::Request& request, httplib::Response& response) {
+    auto entries =
+        as_user(request, response, [](const auto& db) { return newest(db, entries_max); });
     if (!entries)
       return refuse(response, entries.error());
     auto body = json::array();
@@ -132,7 +164,9 @@ private:
     auto text = text_field(body, "text");
     if (!author || !text)
       return refuse(response, author ? text.error() : author.error());
-    auto added = add(db_, node_.my_region(), std::move(*author), std::move(*text));
+    auto added = as_user(request, response, [&](const auto& db) {
+      return add(db, node_.my_region(), *author, *text);
+    });
     if (!added)
       return refuse(response, added.error());
     const auto& parts = added->timing();
@@ -176,6 +210,7 @@ private:
 
   const fly::cluster::node& node_;
   const fly::repo::database& db_;
+  const fly::repo::session_cookie cookie_;
   httplib::Server server_;
   std::thread thread_;
 };

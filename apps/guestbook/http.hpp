@@ -12,7 +12,9 @@ namespace guestbook {
 
 /// The guestbook's HTTP side: GET / (the page), GET and POST /entries, GET /status, /readyz. Every
 /// answer but the page is JSON; a failure is {"error", "code", "effect"}. Serves on its own
-/// threads.
+/// threads. Who has written or read sees it in any region: a cookie carries
+/// the session (its name is "guestbook"), "X-Read-At" says who answered and at which level, and
+/// "X-Session-Problem" why a session begins anew.
 class http_server {
 public:
   /// Borrows node and database, which outlive it.

@@ -10,12 +10,14 @@ fly_add_test_program(apps
     apps/explain_test.cpp
     apps/far_nodes_test.cpp
     apps/flycluster_test.cpp
+    apps/guestbook_test.cpp
     apps/local_test.cpp
     apps/page_test.cpp
     apps/spine_test.cpp
     apps/tls_test.cpp
-  LINKS fly::admin fly::repo nlohmann_json::nlohmann_json
-  SERIAL apps/explain_test.cpp apps/flycluster_test.cpp apps/local_test.cpp apps/page_test.cpp apps/spine_test.cpp apps/tls_test.cpp
+  LINKS fly::admin fly::repo fly_guestbook Httplib::httplib nlohmann_json::nlohmann_json
+  SERIAL apps/explain_test.cpp apps/flycluster_test.cpp apps/guestbook_test.cpp apps/local_test.cpp apps/page_test.cpp apps/spine_test.cpp
+    apps/tls_test.cpp
   TIMEOUT 300)
 
 target_compile_definitions(fly_apps_test PRIVATE

@@ -50,6 +50,11 @@ struct once_options {
 /// their answer. Expects exactly one effect of each, and the same result for both.
 row once(lab& it, const once_options& given, unsigned seed);
 
+/// `requests` writes and reads by users that move between three regions at each of them with only a
+/// cookie, while the replicas are late. Expects no read that is older than the user's last write or
+/// goes back in time; and without the cookie some that do. Has nodes and databases of its own.
+row moving(std::size_t requests, unsigned seed);
+
 /// A call of the caller: to the primary group, to one member, a write, a write that is waited for.
 load::call call_primary(lab& it);
 load::call call_member(lab& it, std::string id);

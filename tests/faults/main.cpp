@@ -22,6 +22,7 @@ struct chosen {
   unsigned seed = 0;
   unsigned slack = 100;
   once_options once;
+  std::size_t requests = 10'000;
 };
 
 struct fault {
@@ -49,8 +50,13 @@ std::vector<row> run(const chosen& given) {
   patience limits;
   limits.slack = milliseconds{given.slack};
   limits.seconds = milliseconds{static_cast<int>(given.seconds * 1000)};
-  lab it;
   std::vector<row> rows;
+  if (given.mode == "session") {
+    rows.push_back(moving(given.requests, given.seed));
+    print_progress(rows.back());
+    return rows;
+  }
+  lab it;
   auto take = [&](row result) {
     print_progress(result);
     rows.push_back(std::move(result));
@@ -76,14 +82,16 @@ std::vector<row> run(const chosen& given) {
 
 int main(int argc, char** argv) {
   chosen given;
-  po::options_description flags{"fly_faults [all|storm|once]: how a cluster takes faults"};
-  flags.add_options()("help,h", "this text")("mode", po::value(&given.mode)->default_value("all"),
-                                             "all faults, the storm, or writes with a key")(
+  po::options_description flags{"fly_faults [all|storm|once|session]: how a cluster takes faults"};
+  flags.add_options()("help,h",
+                      "this text")("mode", po::value(&given.mode)->default_value("all"),
+                                   "all faults, the storm, writes with a key, or users that move")(
       "only", po::value(&given.only), "one fault: killed, frozen, leave, dns-old ...")(
       "seconds", po::value(&given.seconds), "how long faults under load last (2), the storm (12)")(
       "seed", po::value(&given.seed), "for the moments of the storm")(
       "slack", po::value(&given.slack), "ms that a busy machine may add to a limit (100)")(
       "writes", po::value(&given.once.writes), "writes with a key (500)")(
+      "requests", po::value(&given.requests), "requests of the users that move (10,000)")(
       "kills", po::bool_switch(&given.once.kills),
       "kill nodes of the primary meanwhile")("json", po::value(&given.json), "also to FILE");
   po::positional_options_description places;

@@ -10,6 +10,7 @@ add_executable(fly_faults
   faults/leader_faults.cpp
   faults/load_faults.cpp
   faults/main.cpp
+  faults/moving_user.cpp
   faults/node_faults.cpp
   faults/once.cpp
   faults/outside_faults.cpp
@@ -24,4 +25,5 @@ fly_configure_target(fly_faults)
 add_test(NAME "faults/each" COMMAND fly_faults --slack 400)
 add_test(NAME "faults/storm" COMMAND fly_faults storm --slack 400)
 add_test(NAME "faults/once" COMMAND fly_faults once --writes 200 --kills)
-set_tests_properties("faults/each" "faults/storm" "faults/once" PROPERTIES TIMEOUT 240 RUN_SERIAL ON LABELS faults)
+add_test(NAME "faults/session" COMMAND fly_faults session --requests 1000)
+set_tests_properties("faults/each" "faults/storm" "faults/once" "faults/session" PROPERTIES TIMEOUT 240 RUN_SERIAL ON LABELS faults)

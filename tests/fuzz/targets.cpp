@@ -14,7 +14,9 @@
 #include "fly/cluster/hello.hpp"
 #include "fly/repo/database_url.hpp"
 #include "fly/repo/hex.hpp"
+#include "fly/repo/level.hpp"
 #include "fly/repo/position.hpp"
+#include "fly/repo/session_cookie.hpp"
 #include "fly/repo/timeline_history.hpp"
 #include "fly/repo/token.hpp"
 #include "fly/repo/write_reply.hpp"
@@ -184,6 +186,26 @@ void token(input in) {
     expect(signer.sign(*where) == text(in), "nobody but the signer makes a token");
 }
 
+void cookie(input in) {
+  static const repo::session_cookie reader{repo::token_signer{"secret", "shop"}};
+  auto [user, problem] = reader.read(text(in));
+  expect(!problem || problem == errc::invalid_argument, "a cookie has the documented error");
+  auto seen = user.position();
+  if (!seen)
+    return expect(reader.write(user).empty(), "nothing seen is nothing to carry");
+  auto header = reader.write(user);
+  auto again = reader.read(header.substr(0, header.find(';')));
+  expect(!again.problem && again.user.position() == seen, "a cookie is read back");
+}
+
+void level(input in) {
+  auto which = repo::parse_level(text(in));
+  expect_code(which, errc::invalid_argument);
+  if (which)
+    expect(!which->check() && repo::parse_level(to_string(*which)) == *which,
+           "a level is read back");
+}
+
 void history(input in) {
   expect_code(repo::parse_history_file(7, text(in)), errc::database_unavailable);
 }
@@ -258,6 +280,8 @@ const std::vector<target>& targets() {
       {"lsn", lsn, {"16/B374D848", "0/0", "FFFFFFFF/FFFFFFFF"}},
       {"position", position, {"7412345678901234567.1.16/B374D848.745", "7.1.0/1"}},
       {"token", token, {sample_token()}},
+      {"cookie", cookie, {"a=b; fly_session=" + sample_token() + "; c", "fly_session=\"x\""}},
+      {"level", level, {"eventual", "bounded(2s)", "bounded(150ms)"}},
       {"history", history, {"1\t0/3000060\tno recovery target specified\n2\t0/4000000\tx\n"}},
       {"database_url",
        database_url,

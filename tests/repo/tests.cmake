@@ -11,6 +11,7 @@ fly_add_test_program(repo
     repo/leader_test.cpp
     repo/lease_term_test.cpp
     repo/lease_test.cpp
+    repo/level_test.cpp
     repo/lsn_test.cpp
     repo/lsn_tracker_test.cpp
     repo/options_test.cpp
@@ -18,17 +19,21 @@ fly_add_test_program(repo
     repo/position_test.cpp
     repo/postgres_test.cpp
     repo/promotion_test.cpp
+    repo/reading_test.cpp
     repo/record_test.cpp
     repo/replay_watcher_test.cpp
     repo/role_watcher_test.cpp
     repo/round_robin_test.cpp
     repo/sandbox_test.cpp
     repo/schema_test.cpp
+    repo/session_cookie_test.cpp
+    repo/session_test.cpp
     repo/timeline_history_test.cpp
     repo/token_test.cpp
     repo/tracker_faults_test.cpp
     repo/transaction_test.cpp
     repo/verbs_test.cpp
+    repo/wait_at_test.cpp
     repo/waiters_test.cpp
     repo/write_gate_test.cpp
   LINKS fly::repo

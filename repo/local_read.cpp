@@ -1,0 +1,141 @@
+#include "fly/repo/local_read.hpp"
+
+#include <algorithm>
+#include <thread>
+#include <utility>
+
+#include "fly/actors/error.hpp"
+#include "fly/actors/pending.hpp"
+#include "fly/repo/database_core.hpp"
+
+namespace fly::repo {
+
+namespace {
+
+using clock = std::chrono::steady_clock;
+
+caf::error refused(const position& where, const progress& seen, verdict what) {
+  auto text = to_string(where) + " is wanted, the local database has " +
+              to_string(position{seen.system, seen.timeline, seen.lsn, std::nullopt});
+  switch (what) {
+  case verdict::lost:
+    return make_error(errc::may_be_lost,
+                      text + ": what is wanted may be lost, another server became primary");
+  case verdict::foreign:
+    return make_error(errc::foreign_position, text + ": it is of another database system, or of a "
+                                                     "history that this server does not share");
+  default:
+    return make_error(errc::not_visible, text);
+  }
+}
+
+/// One look at the server by the connection that reads, and what came of it.
+struct attempt {
+  database_core& core;
+  const read_wants& wants;
+  bool asks_timelines = core.tells_timelines();
+  std::optional<progress> known = core.tracker()->current();
+  std::optional<server_identity> watched = core.tracker()->server();
+  bool late = false;         // the check says so, and nothing was read
+  bool again = false;        // nothing was read: the question was wrong for this database
+  bool has_timelines = true; // the check says so
+  bool begun = false;        // the body ran
+  read_end end{};
+
+  std::string question(const server_identity& server) const {
+    std::vector<std::uint64_t> xids;
+    for (const auto& it : wants.positions)
+      if (it.xid)
+        xids.push_back(*it.xid);
+    return spot_question(server.system, asks_timelines, xids);
+  }
+
+  std::optional<spot> read(const pqxx::result& rows, const server_identity& server) const {
+    auto identity = server;
+    if (watched && known && same_server(*watched, server))
+      identity.timeline = std::max(identity.timeline, known->timeline);
+    return read_spot(rows, identity, known ? &*known : nullptr);
+  }
+
+  caf::error before(const pqxx::result& rows, const server_identity& server) {
+    auto at = read(rows, server);
+    if (!at)
+      return make_error(errc::database_unavailable, "the database does not tell how far it is");
+    if (!asks_timelines && at->has_timelines) {
+      again = true;
+      core.tells_timelines(true);
+      return make_error(errc::not_visible, "the timelines were not asked");
+    }
+    if (wants.primary && at->seen.in_recovery)
+      return make_error(errc::not_primary, "the local database is a replica");
+    for (const auto& it : wants.positions)
+      if (auto what = judge(it, at->seen); what != verdict::visible) {
+        late = what == verdict::wait;
+        return refused(it, at->seen, what);
+      }
+    return {};
+  }
+
+  caf::error run(clock::time_point deadline, const transaction_runner::read_body& body) {
+    checked_read check{
+        .question = [this](const server_identity& server) { return question(server); },
+        .before = [this](const auto& rows, const auto& server) { return before(rows, server); },
+        .after =
+            [this](const auto& rows, const auto& server) {
+              end = {server, read(rows, server)};
+            }};
+    auto reason = core.runner().run_read(
+        deadline,
+        [&](pqxx::transaction_base& tx) {
+          begun = true;
+          return body(tx);
+        },
+        &check);
+    // Without fly's tables, or the right to read them: nothing ran, and it is asked without.
+    if (reason == errc::sql_failed && !begun && asks_timelines) {
+      core.tells_timelines(false);
+      again = true;
+    }
+    return reason;
+  }
+};
+
+caf::error wait_for(const database_core& core, const position& where, clock::time_point until) {
+  auto outcome = actors::ask<caf::unit_t>(until, [&](actors::completion<caf::unit_t> done) {
+    return core.tracker()->wait_for(where, until, std::move(done));
+  });
+  return outcome ? caf::error{} : outcome.error();
+}
+
+} // namespace
+
+caf::expected<read_end> read_when_there(database_core& core, const read_wants& wants,
+                                        clock::time_point until, clock::time_point deadline,
+                                        const transaction_runner::read_body& body) {
+  if (core.in_sandbox()) {
+    if (auto reason = core.runner().run_read(deadline, body))
+      return reason;
+    return read_end{};
+  }
+  // Where the tracker's server is there and the connection's is not: other connections are tried.
+  auto pause = std::chrono::milliseconds{0};
+  constexpr std::chrono::milliseconds pause_max{20};
+  for (int questions = 1;; ++questions) {
+    attempt now{core, wants};
+    auto reason = now.run(deadline, body);
+    if (!reason)
+      return std::move(now.end);
+    constexpr int questions_max = 3;
+    if (now.again && questions < questions_max)
+      continue;
+    if (!now.late || clock::now() + pause >= until)
+      return reason;
+    for (const auto& it : wants.positions)
+      if (auto late = wait_for(core, it, until))
+        return late == errc::not_visible ? reason : late;
+    std::this_thread::sleep_for(pause);
+    pause = std::min(pause_max, pause + std::chrono::milliseconds{1});
+  }
+}
+
+} // namespace fly::repo

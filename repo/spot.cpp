@@ -1,0 +1,98 @@
+#include "fly/repo/spot.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <string_view>
+
+namespace fly::repo {
+
+namespace {
+
+// As in replay_watcher.cpp: pg_xact_status and not the snapshot, which lists no running
+// transactions in recovery; it fails for ids that the server has not seen.
+std::string visible_among(const std::vector<std::uint64_t>& xids) {
+  if (xids.empty())
+    return "''";
+  std::string list;
+  for (auto xid : xids)
+    list += (list.empty() ? "" : ",") + std::to_string(xid);
+  return "(SELECT string_agg(x::text, ' ') FROM unnest('{" + list +
+         "}'::text[]::xid8[]) AS x WHERE CASE WHEN x < pg_snapshot_xmax(pg_current_snapshot()) "
+         "THEN pg_xact_status(x) = 'committed' END)";
+}
+
+// Whether the timelines could be asked; a schema that one may not use is an error to to_regclass.
+constexpr auto can_tell = R"(-(CASE WHEN EXISTS (SELECT FROM pg_namespace
+WHERE nspname = 'fly' AND has_schema_privilege(oid, 'USAGE'))
+THEN coalesce(has_table_privilege(to_regclass('fly.timeline'), 'SELECT'), false)::int ELSE 0 END))";
+
+template <class Number>
+std::optional<Number> number(const pqxx::result& rows, int column) {
+  auto field = rows[0][column];
+  if (field.is_null())
+    return Number{0};
+  std::string_view text = field.c_str();
+  Number value = 0;
+  auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (code != std::errc{} || end != text.data() + text.size())
+    return std::nullopt;
+  return value;
+}
+
+std::vector<std::uint64_t> numbers(std::string_view text) {
+  std::vector<std::uint64_t> result;
+  while (!text.empty()) {
+    std::uint64_t value = 0;
+    auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (code != std::errc{})
+      break;
+    result.push_back(value);
+    text.remove_prefix(std::min(text.size(), static_cast<std::size_t>(end - text.data()) + 1));
+  }
+  return result;
+}
+
+} // namespace
+
+std::string spot_question(std::uint64_t system, bool has_timelines,
+                          const std::vector<std::uint64_t>& xids) {
+  auto newest = has_timelines
+                    ? "(SELECT coalesce(max(timeline), 0) FROM fly.timeline WHERE system = " +
+                          std::to_string(system) + ")"
+                    : std::string{can_tell};
+  return "SELECT set_config('fly.reached', coalesce(CASE WHEN pg_is_in_recovery() "
+         "THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END, '0/0')::text, true); "
+         "SELECT r.recovering, current_setting('fly.reached'), CASE WHEN r.recovering "
+         "THEN (SELECT received_tli FROM pg_stat_wal_receiver)::int8 "
+         "ELSE ('x' || substr(pg_walfile_name(pg_current_wal_flush_lsn()), 1, 8))::bit(32)::int8 "
+         "END, " +
+         newest + ", " + visible_among(xids) +
+         " FROM (SELECT pg_is_in_recovery() AS recovering) AS r";
+}
+
+std::optional<spot> read_spot(const pqxx::result& rows, const server_identity& server,
+                              const progress* known) {
+  if (rows.size() != 1 || rows.columns() != 5)
+    return std::nullopt;
+  auto where = lsn::parse(rows[0][1].c_str());
+  auto timeline = number<std::uint32_t>(rows, 2);
+  auto newest = number<std::int64_t>(rows, 3); // -1: could be asked, 0: nothing is known
+  if (!where || !timeline || !newest)
+    return std::nullopt;
+  spot result{.has_timelines = *newest != 0};
+  auto& seen = result.seen;
+  seen.system = server.system;
+  seen.lsn = *where;
+  seen.in_recovery = std::string_view{rows[0][0].c_str()} == "t";
+  seen.timeline = *timeline;
+  if (known != nullptr && known->system == server.system)
+    seen.history = known->history;
+  if (seen.in_recovery) {
+    seen.timeline = std::max({seen.timeline, server.timeline,
+                              static_cast<std::uint32_t>(std::max<std::int64_t>(*newest, 0))});
+  }
+  seen.visible_xids = numbers(rows[0][4].is_null() ? "" : rows[0][4].c_str());
+  return result;
+}
+
+} // namespace fly::repo
