@@ -34,6 +34,8 @@ caf::error worker_pool::submit(task work) {
                                               std::to_string(options_.queue_max) +
                                               " tasks waiting, its limit");
     queue_.push_back(std::move(work));
+    if (!wants_another())
+      return {};
   }
   work_arrived_.notify_one();
   return {};
@@ -55,16 +57,32 @@ std::size_t worker_pool::load() const {
   return queue_.size() + running_;
 }
 
+/// Returns whether another thread is to be woken: one at a time, and who has woken wakes the next
+/// while there is more to do. Short tasks that come together then wake few threads.
+bool worker_pool::wants_another() {
+  if (queue_.empty() || sleeping_ == 0 || std::exchange(waking_, true))
+    return false;
+  return true;
+}
+
 void worker_pool::run() {
   std::unique_lock lock{mutex_};
   for (;;) {
-    work_arrived_.wait(lock, [this] { return stopped_ || !queue_.empty(); });
+    while (!stopped_ && queue_.empty()) {
+      ++sleeping_;
+      work_arrived_.wait(lock);
+      --sleeping_;
+      waking_ = false;
+    }
     if (queue_.empty())
       return;
     auto work = std::move(queue_.front());
     queue_.pop_front();
     ++running_;
+    bool wake = wants_another(); // this task may take long
     lock.unlock();
+    if (wake)
+      work_arrived_.notify_one();
     work();
     work = nullptr; // what the task captured ends outside the lock
     lock.lock();

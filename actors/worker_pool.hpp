@@ -53,14 +53,17 @@ public:
   std::size_t size() const noexcept { return options_.threads; }
 
 private:
+  bool wants_another();
   void run();
 
   const worker_pool_options options_;
   mutable std::mutex mutex_;
   std::condition_variable work_arrived_;
-  std::deque<task> queue_;  // guarded by mutex_; size <= options_.queue_max
-  std::size_t running_ = 0; // guarded by mutex_
-  bool stopped_ = false;    // guarded by mutex_
+  std::deque<task> queue_;   // guarded by mutex_; size <= options_.queue_max
+  std::size_t running_ = 0;  // guarded by mutex_
+  std::size_t sleeping_ = 0; // guarded by mutex_; threads that wait for work
+  bool waking_ = false;      // guarded by mutex_; one of them was notified and has not come yet
+  bool stopped_ = false;     // guarded by mutex_
   std::vector<std::thread> threads_;
 };
 

@@ -1,5 +1,6 @@
 #include "fly/cluster/channel.hpp"
 
+#include <algorithm>
 #include <cassert>
 #include <cstddef>
 #include <string>
@@ -18,6 +19,13 @@ constexpr std::size_t kept_bytes_max = 256 * 1024;
 
 /// How often a thread sends what others have added, before it leaves that to the owner.
 constexpr int rounds_max = 16;
+
+/// Shorter bodies are copied: that is less than what another part of a message costs the kernel.
+constexpr std::size_t uncopied_bytes_min = 8 * 1024;
+
+std::span<const char> characters_of(std::span<const std::byte> bytes) noexcept {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
 
 void empty(std::vector<char>& buffer) noexcept {
   buffer.clear();
@@ -63,12 +71,24 @@ caf::error channel::add(frame_kind kind, std::span<const std::byte> head,
     return make_error(errc::overloaded, std::to_string(unsent()) + " bytes wait for " + peer_.id +
                                             ", the limit is " +
                                             std::to_string(limits_.unsent_bytes_max));
-  append_frame(outbox_, kind, head, body);
-  if (held_ || sending_)
-    return {}; // whoever holds or sends takes it along
-  if (when == urgency::soon || move_on(held))
+  bool left = false;
+  if (when == urgency::now && body.size() >= uncopied_bytes_min && is_idle()) {
+    append_frame_begin(batch_, kind, head, body.size());
+    left = send_directly(held, characters_of(body));
+  } else {
+    append_frame(outbox_, kind, head, body);
+    if (held_ || sending_)
+      return {}; // whoever holds or sends takes it along
+    left = when == urgency::soon || move_on(held);
+  }
+  if (left)
     wake_owner(held);
   return {};
+}
+
+/// Returns whether the next bytes of the connection are those that are sent now, as they are.
+bool channel::is_idle() const noexcept {
+  return line_ && !filter_ && !held_ && !sending_ && !by_owner_ && outbox_.empty() && batch_.empty();
 }
 
 /// Sends what waits where this thread may. Returns whether the owner has to.
@@ -92,21 +112,32 @@ bool channel::next_batch() {
   return !batch_.empty();
 }
 
-/// Gives the line all that waits, and what is added meanwhile. Returns whether something is left
-/// for the owner: the line is full, and the rest is in `batch_`; or others add without an end.
-bool channel::send_directly(lock& held) {
+/// Gives the line `batch_` and then `more`. What it does not take is in `batch_` then, and the
+/// owner's.
+void channel::send_batch(lock& held, std::span<const char> more) {
+  passing_ = more.size();
+  held.unlock();
+  auto taken = line_->send(batch_, more);
+  held.lock();
+  passing_ = 0;
+  if (taken == batch_.size() + more.size())
+    return empty(batch_);
+  by_owner_ = true;
+  auto of_batch = std::min(taken, batch_.size());
+  batch_.erase(batch_.begin(), batch_.begin() + static_cast<std::ptrdiff_t>(of_batch));
+  auto rest = more.subspan(taken - of_batch);
+  actors::append_bytes(batch_, rest.data(), rest.size());
+}
+
+/// Gives the line `batch_` and `uncopied` where there is such, all that waits, and what is added
+/// meanwhile. Returns whether something is left for the owner: the line is full, or others add
+/// without an end.
+bool channel::send_directly(lock& held, std::span<const char> uncopied) {
   sending_ = true;
-  for (int round = 0; round < rounds_max && open_ && !by_owner_ && next_batch(); ++round) {
-    held.unlock();
-    auto taken = line_->send(batch_);
-    held.lock();
-    if (taken < batch_.size()) {
-      by_owner_ = true;
-      batch_.erase(batch_.begin(), batch_.begin() + static_cast<std::ptrdiff_t>(taken));
-    } else {
-      empty(batch_);
-    }
-  }
+  if (!uncopied.empty())
+    send_batch(held, uncopied);
+  for (int round = 0; round < rounds_max && open_ && !by_owner_ && next_batch(); ++round)
+    send_batch(held, {});
   sending_ = false;
   if (!open_) {
     std::vector<char>{}.swap(batch_);

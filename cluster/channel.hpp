@@ -44,8 +44,8 @@ enum class urgency : std::uint8_t {
 /// holds the channel, so that all answers to one read leave together.
 ///
 /// Where the link is encrypted, what waits becomes cipher text when it is about to leave, in the
-/// order in which it leaves, on both ways. What comes in is opened by the mesh, and so is what was
-/// said before there was a channel.
+/// order in which it leaves, on both ways; nothing leaves uncopied then. What comes in is opened by
+/// the mesh, and so is what was said before there was a channel.
 class channel {
 public:
   /// `wake` tells the owner of the socket that there is something to drain; it is called outside
@@ -108,9 +108,13 @@ private:
   caf::error add(frame_kind kind, std::span<const std::byte> head, std::span<const std::byte> body,
                  bool always, urgency when);
   bool is_at_bound(std::size_t length) const noexcept;
-  std::size_t unsent() const noexcept { return outbox_.size() + batch_.size() + in_flight_; }
+  std::size_t unsent() const noexcept {
+    return outbox_.size() + batch_.size() + passing_ + in_flight_;
+  }
+  bool is_idle() const noexcept;
   bool next_batch();
-  bool send_directly(lock& held);
+  void send_batch(lock& held, std::span<const char> more);
+  bool send_directly(lock& held, std::span<const char> uncopied = {});
   bool move_on(lock& held);
   void wait_for_sending(lock& held);
   void wake_owner(lock& held);
@@ -124,6 +128,7 @@ private:
   std::unique_ptr<line> line_;   // guarded by mutex_; used by who has set sending_
   std::vector<char> outbox_;     // guarded by mutex_; frames that wait
   std::vector<char> batch_;      // guarded by mutex_; what the line is given, or has not taken
+  std::size_t passing_ = 0;      // guarded by mutex_; bytes that the line is given uncopied
   std::size_t in_flight_ = 0;    // guarded by mutex_; taken, and not yet in the socket
   std::size_t waiting_ = 0;      // guarded by mutex_; threads that wait for the end of a sending
   bool sending_ = false;         // guarded by mutex_; a thread is at the line, and owns batch_

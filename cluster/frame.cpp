@@ -19,15 +19,20 @@ constexpr std::size_t reserved_bytes_max = 128 * 1024;
 
 } // namespace
 
-void append_frame(std::vector<char>& out, frame_kind kind, std::span<const std::byte> head,
-                  std::span<const std::byte> body) {
-  auto length = 1 + head.size() + body.size();
+void append_frame_begin(std::vector<char>& out, frame_kind kind, std::span<const std::byte> head,
+                        std::size_t body_bytes) {
+  auto length = 1 + head.size() + body_bytes;
   assert(length <= UINT32_MAX);
   const std::array begin{static_cast<char>(length >> 24), static_cast<char>(length >> 16),
                          static_cast<char>(length >> 8), static_cast<char>(length),
                          static_cast<char>(kind)};
   actors::append_bytes(out, begin.data(), begin.size());
   actors::append_bytes(out, head.data(), head.size());
+}
+
+void append_frame(std::vector<char>& out, frame_kind kind, std::span<const std::byte> head,
+                  std::span<const std::byte> body) {
+  append_frame_begin(out, kind, head, body.size());
   actors::append_bytes(out, body.data(), body.size());
 }
 

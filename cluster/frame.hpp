@@ -37,6 +37,10 @@ struct frame {
 void append_frame(std::vector<char>& out, frame_kind kind, std::span<const std::byte> head,
                   std::span<const std::byte> body = {});
 
+/// The same without the body, of `body_bytes`, which is to follow.
+void append_frame_begin(std::vector<char>& out, frame_kind kind, std::span<const std::byte> head,
+                        std::size_t body_bytes);
+
 /// Cuts a stream of bytes into frames: u32 length of what follows (big-endian), u8 kind, payload.
 /// Keeps at most one incomplete frame. A pure value; not safe to share between threads.
 class frame_parser {

@@ -1,10 +1,13 @@
 #include "fly/cluster/line.hpp"
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <utility>
 
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 
 #include "fly/cluster/tcp.hpp"
 
@@ -12,16 +15,27 @@ namespace fly::cluster {
 
 namespace {
 
+constexpr int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+
+iovec part(std::span<const char> bytes) {
+  return {const_cast<char*>(bytes.data()), bytes.size()}; // sending changes nothing
+}
+
 class tcp_line final : public line {
 public:
   explicit tcp_line(socket_owner socket) : socket_(std::move(socket)) {}
 
-  std::size_t send(std::span<const char> bytes) noexcept override {
+  std::size_t send(std::span<const char> bytes, std::span<const char> more) noexcept override {
     std::size_t done = 0;
-    while (done < bytes.size()) {
-      auto rest = bytes.subspan(done);
-      auto taken =
-          ::send(socket_.descriptor(), rest.data(), rest.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    while (done < bytes.size() + more.size()) {
+      auto first = bytes.subspan(std::min(done, bytes.size()));
+      auto second = more.subspan(done - std::min(done, bytes.size()));
+      std::array parts{part(first), part(second)};
+      msghdr message{};
+      message.msg_iov = parts.data();
+      message.msg_iovlen = parts.size();
+      auto taken = second.empty() ? ::send(socket_.descriptor(), first.data(), first.size(), flags)
+                                  : ::sendmsg(socket_.descriptor(), &message, flags);
       if (taken < 0 && errno == EINTR)
         continue;
       if (taken <= 0)

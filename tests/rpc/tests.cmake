@@ -26,3 +26,11 @@ fly_add_test_program(rpc
   LINKS fly::rpc)
 add_dependencies(fly_rpc_test fly_rpc_peer)
 target_compile_definitions(fly_rpc_test PRIVATE FLY_RPC_PEER="$<TARGET_FILE:fly_rpc_peer>")
+
+# A short run here; a million calls with `fly_many_calls` alone, best built with the address sanitizer.
+add_executable(fly_many_calls rpc/many_calls.cpp)
+target_link_libraries(fly_many_calls PRIVATE fly::rpc Boost::program_options)
+target_include_directories(fly_many_calls PRIVATE "${PROJECT_SOURCE_DIR}")
+fly_configure_target(fly_many_calls)
+add_test(NAME "rpc/many calls" COMMAND fly_many_calls --calls 20000)
+set_tests_properties("rpc/many calls" PROPERTIES TIMEOUT 120)

@@ -1,6 +1,6 @@
-// gRPC: the asynchronous server on one completion queue with one thread, which was the fastest of
-// one and two here, and requests posted in advance; one call at a time by the blocking stub, many
-// in flight by the asynchronous one, each answer beginning the next call.
+// gRPC: the asynchronous server on one completion queue with one thread, requests posted in
+// advance; one call at a time by the blocking stub, many in flight by the asynchronous one, each
+// answer beginning the next call.
 #include <stdexcept>
 #include <vector>
 
