@@ -136,6 +136,11 @@ caf::expected<pq_link> pq_link::open(const link_options& options, time_point dea
   if (state == PGRES_POLLING_FAILED)
     return unavailable(PQerrorMessage(link.raw()));
   PQregisterEventProc(link.raw(), on_event, "fly", link.report_.get());
+  if (options.read_only) {
+    auto set = link.query("SET default_transaction_read_only = on", deadline);
+    if (!set)
+      return std::move(set.error());
+  }
   return link;
 }
 

@@ -29,6 +29,9 @@ struct link_options {
   /// Whether a pooler in transaction mode stands between: a new connection may be an old session,
   /// and there is no way to a WAL sender.
   bool pooled = false;
+  /// Whether its transactions can only read unless they say otherwise
+  /// (default_transaction_read_only).
+  bool read_only = false;
 };
 
 /// The rows of a result, each a field or NULL.

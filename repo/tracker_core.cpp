@@ -106,9 +106,9 @@ void lsn_tracker::core::expire(std::unique_lock<std::mutex>& lock, time_point no
   lock.lock();
 }
 
-/// A fresh look by who keeps the database serves as well.
+/// A fresh look by who keeps the database serves as well, and comes first where both are due.
 lsn_tracker::time_point lsn_tracker::core::next_look() const {
-  return std::max(look_at_, roles->fresh_at() + options.role_interval);
+  return std::max(look_at_, roles->fresh_at() + options.role_interval * 11 / 10);
 }
 
 lsn_tracker::time_point lsn_tracker::core::next_question() const {
@@ -147,7 +147,7 @@ void lsn_tracker::core::ask(std::unique_lock<std::mutex>& lock, replay_watcher& 
   pace_.asked(now);
   bool whole = next_look() <= now || (last && waiting.any_above(last->timeline));
   if (whole)
-    look_at_ = now + options.role_interval;
+    look_at_ = now + options.role_interval * 11 / 10;
   lock.unlock();
   auto seen = watcher.ask(xids, whole);
   if (seen) {

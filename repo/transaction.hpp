@@ -20,8 +20,10 @@ struct transaction_options {
   std::optional<std::chrono::steady_clock::time_point> deadline{};
   /// Refuses to write (BEGIN READ ONLY); has no position.
   bool read_only = false;
-  /// Statements that ride with BEGIN, in its round trip; empty for none.
-  std::string with_begin{};
+  /// A statement that rides with BEGIN, in its round trip.
+  std::optional<kept_statement> with_begin{};
+  /// What pg_stat_activity shows meanwhile; empty: what the connection has.
+  std::string application_name{};
   /// Makes it a savepoint of the connection's own transaction, which nobody commits (sandbox.hpp).
   bool sandbox = false;
 };
@@ -37,6 +39,7 @@ public:
   /// Lets `statement` ride with the commit, in its round trip: before the guard, after those that
   /// were given before. An error of it is one of the commit.
   void before_commit(std::string_view statement);
+  void before_commit(const kept_statement& statement);
 
   /// Commits and returns the position, in one round trip: a guard that fails in an aborted
   /// transaction, COMMIT, and the flush position read after it. A `synchronous_commit` of off is
@@ -54,7 +57,8 @@ public:
   /// Ends a read-only transaction. Errors: as `finish`, and never unknown.
   caf::error finish_reading();
 
-  /// Puts `sql` in the place of the statement after COMMIT, which must give the same columns.
+  /// Puts `sql`, a plain one, in the place of the statement after COMMIT, which must give the same
+  /// columns.
   void test_replace_position_query(std::string sql) { position_query_ = std::move(sql); }
 
 private:

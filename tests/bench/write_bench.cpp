@@ -73,7 +73,10 @@ json report(const table& all, const std::optional<idle_figures>& idle) {
                          {"at_most", it.bound},
                          {"measured", *it.measured},
                          {"reached", *it.measured <= it.bound}});
-  json result{{"rows", rows}, {"targets", reached}, {"failures", failures().load()}};
+  json result{{"rows", rows},
+              {"targets", reached},
+              {"parts", all.parts()},
+              {"failures", failures().load()}};
   if (idle)
     result["idle"] = {{"queries_per_s", idle->queries_per_s},
                       {"cpu_percent", idle->cpu_percent},
@@ -97,6 +100,8 @@ void print(const json& report) {
               << std::setw(32) << it["what"].get<std::string>() << std::right
               << std::setprecision(3) << it["measured"].get<double>() << " (at most "
               << it["at_most"].get<double>() << ")\n";
+  for (const auto& [name, parts] : report["parts"].items())
+    std::cout << name << " by fly, medians in us: " << parts.dump() << '\n';
   std::cout << "failures: " << report["failures"] << '\n';
 }
 

@@ -189,6 +189,8 @@ void visible_round(lab& on, int callers, const amount& how, table& into) {
              auto placed = rpc_and_wait(on.far(), place_order, on.item());
              if (!placed || !placed->visible())
                ++failures();
+             else
+               into.add_parts(name, placed->timing());
            }));
   on.primary().sql(watch_function);
   into.add(name, "poll50", run_poll50(on, callers, for_each(how.slow_calls, callers)));

@@ -186,6 +186,22 @@ std::vector<table::row> table::rows() const {
   return result;
 }
 
+void table::add_parts(const std::string& name, const repo::write_timing& timing) {
+  std::lock_guard guard{mutex_};
+  auto& mine = parts_[name];
+  mine["to_primary_and_back"].push_back(microseconds{timing.to_primary}.count());
+  mine["in_transaction"].push_back(microseconds{timing.in_transaction}.count());
+  mine["until_visible"].push_back(microseconds{timing.until_visible}.count());
+}
+
+std::map<std::string, std::map<std::string, double>> table::parts() const {
+  std::map<std::string, std::map<std::string, double>> result;
+  for (const auto& [name, all] : parts_)
+    for (const auto& [part, values] : all)
+      result[name][part] = percentile(values, 0.5);
+  return result;
+}
+
 std::atomic<int>& failures() {
   static std::atomic<int> count = 0;
   return count;

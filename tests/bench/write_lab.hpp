@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -117,9 +118,17 @@ public:
   std::optional<double> ratio(const std::string& name, const std::string& system,
                               const std::string& to, double sample::*of = &sample::p50_us) const;
 
+  /// Adds where the time of one of fly's visible writes went. Safe from any thread.
+  void add_parts(const std::string& name, const repo::write_timing& timing);
+
+  /// Medians of these in microseconds, by case and part.
+  std::map<std::string, std::map<std::string, double>> parts() const;
+
 private:
   std::vector<std::pair<std::string, std::string>> order_;
   std::map<std::pair<std::string, std::string>, std::vector<sample>> all_;
+  std::mutex mutex_;
+  std::map<std::string, std::map<std::string, std::vector<double>>> parts_; // guarded by mutex_
 };
 
 /// How much is run in a round.

@@ -14,6 +14,7 @@ fly_add_test_program(repo
     repo/lease_test.cpp
     repo/lsn_test.cpp
     repo/lsn_tracker_test.cpp
+    repo/operations_test.cpp
     repo/options_test.cpp
     repo/pooler_test.cpp
     repo/position_test.cpp
