@@ -1,5 +1,6 @@
 #include "fly/repo/connection.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include <libpq-fe.h>
@@ -7,8 +8,9 @@
 
 namespace fly::repo {
 
-connection::connection(pq_link link, const server_identity& identity)
-    : identity_(identity), link_(std::move(link)), pqxx_(compat::adopt(link_.raw())) {
+connection::connection(pq_link link, const server_identity& identity, bool pooled)
+    : identity_(identity), keeps_(!pooled), link_(std::move(link)),
+      pqxx_(compat::adopt(link_.raw())) {
   link_.disown();
 }
 
@@ -20,7 +22,31 @@ caf::expected<std::unique_ptr<connection>> connection::open(const link_options& 
   auto identity = identify(*link, deadline);
   if (!identity)
     return std::move(identity.error());
-  return std::unique_ptr<connection>{new connection{std::move(*link), *identity}};
+  return std::unique_ptr<connection>{new connection{std::move(*link), *identity, options.pooled}};
+}
+
+std::string connection::keep(const kept_statement& what) {
+  if (!keeps_ || kept_.contains(what.name))
+    return {};
+  to_keep_.push_back(what.name);
+  return prepare_text(what) + "; ";
+}
+
+std::string connection::run(const kept_statement& what) const {
+  return keeps_ ? execute_text(what) : plain_text(what);
+}
+
+void connection::took_kept() {
+  // In the order in which they were sent; a session keeps them also where the transaction fails.
+  auto count = std::count(report().tags.begin(), report().tags.end(), "PREPARE");
+  for (std::size_t i = 0; i < to_keep_.size() && static_cast<std::ptrdiff_t>(i) < count; ++i)
+    kept_.insert(to_keep_[i]);
+  to_keep_.clear();
+}
+
+void connection::forget_kept() {
+  keeps_ = false; // those that are still there would be in the way of new ones
+  kept_.clear();
 }
 
 void connection::cut() noexcept {

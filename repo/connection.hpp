@@ -1,9 +1,14 @@
 #pragma once
 
 #include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include <caf/expected.hpp>
 
+#include "fly/repo/kept_statement.hpp"
 #include "fly/repo/pq_link.hpp"
 #include "fly/repo/pqxx_compat.hpp"
 #include "fly/repo/server_identity.hpp"
@@ -31,6 +36,19 @@ public:
   /// Returns what the server has said since the last `report().clear()`.
   server_report& report() noexcept { return link_.report(); }
 
+  /// Returns what makes the session keep the plan of `what`, with its ";": empty where it does so
+  /// already, and behind a pooler. Say `took_kept` after the round trip.
+  std::string keep(const kept_statement& what);
+
+  /// Returns what runs `what` once it is kept; behind a pooler the plain text.
+  std::string run(const kept_statement& what) const;
+
+  /// Takes from `report()` what the session keeps now.
+  void took_kept();
+
+  /// Makes it plan all anew: somebody has dropped what it kept (DEALLOCATE).
+  void forget_kept();
+
   /// Returns whether it is up and outside a transaction, so that somebody else may use it.
   bool reusable() const { return link_.idle(); }
 
@@ -46,9 +64,12 @@ public:
   void cut() noexcept;
 
 private:
-  connection(pq_link link, const server_identity& identity);
+  connection(pq_link link, const server_identity& identity, bool pooled);
 
   server_identity identity_;
+  bool keeps_;                                       // not behind a pooler
+  std::set<std::string_view> kept_;                  // names
+  std::vector<std::string_view> to_keep_;            // names; sent, and not yet known to be kept
   pq_link link_;                                     // before pqxx_, which closes it
   std::unique_ptr<compat::adopted_connection> pqxx_; // owns libpq's connection
 };

@@ -18,11 +18,14 @@ namespace {
 /// Ends overdue sessions, also while the keeper itself waits for a server that does not answer.
 caf::behavior cutter(caf::event_based_actor* self, const std::shared_ptr<database_core>& core) {
   constexpr std::chrono::milliseconds look_interval{25};
+  constexpr std::chrono::milliseconds idle_interval{100}; // nothing is lent
   self->send(self, caf::tick_atom::value);
   return {
-      [self, core, look_interval](caf::tick_atom) {
+      [self, core, look_interval, idle_interval](caf::tick_atom) {
         core->pool().cut_overdue(clock::now());
-        self->delayed_send(self, look_interval, caf::tick_atom::value);
+        auto counts = core->pool().counts();
+        self->delayed_send(self, counts.open > counts.idle ? look_interval : idle_interval,
+                           caf::tick_atom::value);
       },
   };
 }
@@ -31,14 +34,16 @@ caf::behavior cutter(caf::event_based_actor* self, const std::shared_ptr<databas
 caf::behavior leader(caf::event_based_actor* self, const std::shared_ptr<database_core>& core,
                      std::uint64_t me) {
   constexpr std::chrono::milliseconds look_interval{50};
+  constexpr std::chrono::milliseconds idle_interval{200}; // there is nothing to lead
   self->send(self, caf::tick_atom::value);
   return {
-      [self, core, me, look_interval](caf::tick_atom) {
+      [self, core, me, look_interval, idle_interval](caf::tick_atom) {
         if (!core->seat()->is(me))
           return self->quit();
         if (core->name().empty())
           core->leading().look();
-        self->delayed_send(self, look_interval, caf::tick_atom::value);
+        bool may_lead = core->roles().report().role == database_role::primary;
+        self->delayed_send(self, may_lead ? look_interval : idle_interval, caf::tick_atom::value);
       },
   };
 }

@@ -24,10 +24,25 @@ caf::expected<std::string> local_url(const cluster::node& node, const options& s
   return database_url_for(settings.database_url, node.my_region(), node.settings().primary_region);
 }
 
-link_options link_of(const options& settings, const caf::expected<std::string>& url) {
+/// What pg_stat_activity shows of this node: of which cluster, and which machine.
+std::string application_name(const cluster::node& node, const options& settings) {
+  auto app = settings.application_name;
+  if (app.empty())
+    app = node.settings().app.empty() ? "fly" : node.settings().app;
+  return app + " " + node.self().id;
+}
+
+link_options link_of(const cluster::node& node, const options& settings,
+                     const caf::expected<std::string>& url) {
   return {.url = url ? *url : std::string{},
-          .application_name = settings.application_name.empty() ? "fly" : settings.application_name,
-          .pooled = settings.pooler == options::pooler_mode::transaction};
+          .application_name = application_name(node, settings),
+          .pooled = settings.pooler == options::pooler_mode::transaction,
+          .read_only = settings.read_only};
+}
+
+link_options named(link_options link, const char* part) {
+  link.application_name += part;
+  return link;
 }
 
 /// Room in a frame for what stands around a result.
@@ -68,17 +83,21 @@ database_core::database_core(cluster::node& node, const options& settings,
 database_core::database_core(cluster::node& node, const options& settings,
                              caf::expected<std::string> url)
     : node_(node), name_(settings.name), unusable_(url ? caf::error{} : url.error()),
-      link_(link_of(settings, url)), connect_timeout_(settings.connect_timeout),
-      manage_schema_(settings.manage_schema), sweeper_(settings.key_lifetime),
+      link_(link_of(node, settings, url)),
+      names_writes_(link_.url.find("application_name=") == std::string::npos),
+      connect_timeout_(settings.connect_timeout), manage_schema_(settings.manage_schema),
+      sweeper_(settings.key_lifetime),
       roles_(std::make_shared<role_board>(settings.fresh_interval,
                                           [this](const role_report& report) { announce(report); })),
       leading_(std::make_shared<leadership>(
           node,
-          leadership_options{
-              .link = link_, .connect_timeout = settings.connect_timeout, .lasts = settings.lease},
+          leadership_options{.link = named(link_, " lease"),
+                             .connect_timeout = settings.connect_timeout,
+                             .lasts = settings.lease},
           [roles = roles_] { roles->tell_again(); })),
       tracker_(std::make_shared<lsn_tracker>(
-          tracker_options{.watcher = {.link = link_, .connect_timeout = settings.connect_timeout},
+          tracker_options{.watcher = {.link = named(link_, " tracker"),
+                                      .connect_timeout = settings.connect_timeout},
                           .waiters_max = settings.waiters_max,
                           .role_interval = settings.role_interval},
           roles_)),
@@ -132,6 +151,7 @@ caf::error database_core::left_behind() const {
 }
 
 caf::expected<rpc::bytes> database_core::run_write(const rpc::call_context& context,
+                                                   const std::string& name,
                                                    const transaction_runner::write_body& body,
                                                    bool on_leader, const keyed_write* once) {
   auto pass = gate_.enter();
@@ -156,7 +176,7 @@ caf::expected<rpc::bytes> database_core::run_write(const rpc::call_context& cont
           tx.before_commit(fence_of(turn));
         return value;
       },
-      context.parts, once);
+      context.parts, once, names_writes_ ? link_.application_name + " " + name : std::string{});
   if (!outcome) {
     if (on_leader && outcome.error() == errc::not_leader)
       leading_->deposed(turn);

@@ -41,11 +41,11 @@ public:
   /// `refused` is an error, it is what `unusable` says.
   database_core(cluster::node& node, const options& settings, const caf::error& refused = {});
 
-  /// Runs a write for the caller of `context` and returns the encoded answer (write_reply.hpp);
-  /// with `once`, once for its key. One of the leader runs only while this node holds the lease,
-  /// and is committed only if it has held it without a break. Errors: as
+  /// Runs the write `name` for the caller of `context` and returns the encoded answer
+  /// (write_reply.hpp); with `once`, once for its key. One of the leader runs only while this node
+  /// holds the lease, and is committed only if it has held it without a break. Errors: as
   /// `transaction_runner::run_write`; errc::not_primary, errc::not_leader.
-  caf::expected<rpc::bytes> run_write(const rpc::call_context& context,
+  caf::expected<rpc::bytes> run_write(const rpc::call_context& context, const std::string& name,
                                       const transaction_runner::write_body& body, bool on_leader,
                                       const keyed_write* once = nullptr);
 
@@ -90,6 +90,7 @@ private:
   const std::string name_;
   caf::error unusable_;
   link_options link_;
+  bool names_writes_; // the URL has no application_name of its own
   std::chrono::milliseconds connect_timeout_;
   bool manage_schema_;
   key_sweeper sweeper_;                        // keep() alone

@@ -17,17 +17,6 @@ namespace fly::repo {
 
 namespace {
 
-/// An SQL literal that means the same whatever standard_conforming_strings says.
-std::string literal(std::string_view text) {
-  std::string result = "E'";
-  for (char each : text) {
-    if (each == '\'' || each == '\\')
-      result += each;
-    result += each;
-  }
-  return result + "'";
-}
-
 /// The table has signed numbers.
 std::string signed_text(std::uint64_t number) {
   return std::to_string(static_cast<std::int64_t>(number));
@@ -81,22 +70,27 @@ keyed_write keyed_call(std::string key, std::string function, std::uint64_t sign
   return {std::move(key), std::move(function), signature, first};
 }
 
-std::string claim_statement(const keyed_write& what) {
-  return "INSERT INTO fly.ledger (key, function, signature, arguments) VALUES (" +
-         literal(what.key) + ", " + literal(what.function) + ", " + signed_text(what.signature) +
-         ", " + signed_text(what.arguments) + ") ON CONFLICT (key) DO NOTHING";
+kept_statement claim_statement(const keyed_write& what) {
+  return {"fly_claim",
+          "text, text, bigint, bigint",
+          "INSERT INTO fly.ledger (key, function, signature, arguments) VALUES ($1, $2, $3, $4) "
+          "ON CONFLICT (key) DO NOTHING",
+          {literal(what.key), literal(what.function), signed_text(what.signature),
+           signed_text(what.arguments)}};
 }
 
 bool was_claimed(const server_report& report) {
   return std::find(report.tags.begin(), report.tags.end(), "INSERT 0 1") != report.tags.end();
 }
 
-std::string seal_statement(std::string_view key, std::span<const char> result) {
-  return "UPDATE fly.ledger SET result = decode('" + to_hex(std::as_bytes(result)) +
-         "', 'hex'), xid = pg_current_xact_id()::text::bigint, timeline = ('x' || "
-         "substr(pg_walfile_name(pg_current_wal_flush_lsn()), 1, 8))::bit(32)::bigint WHERE key "
-         "= " +
-         literal(key);
+kept_statement seal_statement(std::string_view key, std::span<const char> result) {
+  return {"fly_seal",
+          "text, text",
+          "UPDATE fly.ledger SET result = decode($1, 'hex'), xid = "
+          "pg_current_xact_id()::text::bigint, timeline = ('x' || "
+          "substr(pg_walfile_name(pg_current_wal_flush_lsn()), 1, 8))::bit(32)::bigint WHERE key "
+          "= $2",
+          {"'" + to_hex(std::as_bytes(result)) + "'", literal(key)}};
 }
 
 caf::expected<std::optional<ledger_entry>>

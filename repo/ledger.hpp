@@ -11,6 +11,7 @@
 #include <caf/error.hpp>
 #include <caf/expected.hpp>
 
+#include "fly/repo/kept_statement.hpp"
 #include "fly/repo/position.hpp"
 #include "fly/repo/pq_link.hpp"
 #include "fly/repo/server_error.hpp"
@@ -61,14 +62,14 @@ keyed_write keyed_call(std::string key, std::string function, std::uint64_t sign
 
 /// Returns the statement that claims the key, to ride with BEGIN. It waits for a copy that is
 /// running.
-std::string claim_statement(const keyed_write& what);
+kept_statement claim_statement(const keyed_write& what);
 
 /// Returns whether the claim of which `report` tells was granted; otherwise the ledger has an
 /// entry.
 bool was_claimed(const server_report& report);
 
 /// Returns the statement that writes down the result, to ride with the commit.
-std::string seal_statement(std::string_view key, std::span<const char> result);
+kept_statement seal_statement(std::string_view key, std::span<const char> result);
 
 /// Reads the entry of `key` inside `tx`, on a primary; nothing where there is none. The position is
 /// one of `system`. Errors: errc::malformed_result. Throws what libpqxx throws.

@@ -12,6 +12,7 @@
 #include "fly/actors/backoff.hpp"
 #include "fly/actors/child_spec.hpp"
 #include "fly/actors/pending.hpp"
+#include "fly/repo/ask_pace.hpp"
 #include "fly/repo/position.hpp"
 #include "fly/repo/replay_watcher.hpp"
 #include "fly/repo/waiters.hpp"
@@ -27,9 +28,8 @@ struct tracker_options {
   std::size_t waiters_max = 100'000;
   /// Transaction ids asked for in one query.
   std::size_t xids_max = 128;
-  /// Time between two questions while somebody waits: at first, and at most.
-  std::chrono::microseconds ask_first{200};
-  std::chrono::microseconds ask_max{5000};
+  /// When it asks while somebody waits.
+  ask_pace_options pace{};
   /// Time between two looks at the server's role, whoever waits.
   std::chrono::milliseconds role_interval{1000};
   /// Time between two attempts to reach a database that is down.
@@ -38,7 +38,8 @@ struct tracker_options {
 };
 
 /// Answers when the local database is as far as a position: one poller for all who wait, on a
-/// connection of its own. Asks fast while somebody waits, and once a second for the role otherwise.
+/// connection of its own. Asks fast while somebody waits, and once a second for the role otherwise,
+/// but where a fresh look of another has just told of it.
 /// Waits are kept beside the actor that drives them, so that one that was killed and started again
 /// loses no caller. Safe from any thread.
 class lsn_tracker {

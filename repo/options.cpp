@@ -55,11 +55,16 @@ options options::from_env(const cluster::options& where, const cluster::environm
   result.lease = milliseconds{lease};
   if (auto text = lookup("FLY_POOLER"))
     result.take_pooler(*text, "FLY_POOLER=" + *text);
-  if (auto text = lookup("FLY_SCHEMA")) {
-    result.manage_schema = *text != "off";
+  auto read_switch = [&](const char* name, bool& value) {
+    auto text = lookup(name);
+    if (!text)
+      return;
+    value = *text == "on" || (value && *text != "off");
     if (*text != "off" && *text != "on")
-      result.unusable_.push_back("FLY_SCHEMA=" + *text);
-  }
+      result.unusable_.push_back(std::string{name} + "=" + *text);
+  };
+  read_switch("FLY_SCHEMA", result.manage_schema);
+  read_switch("FLY_READ_ONLY", result.read_only);
   return result;
 }
 
@@ -89,6 +94,8 @@ void options::describe(po::options_description& flags) {
            ->default_value(static_cast<std::uint32_t>(key_lifetime.count()))
            ->notifier([this](std::uint32_t value) { key_lifetime = std::chrono::seconds{value}; }),
        "how long the key of a write is remembered (FLY_KEY_LIFETIME)") //
+      ("read-only", po::bool_switch()->notifier([this](bool on) { read_only |= on; }),
+       "read alone, as on a replica: for development on one server (FLY_READ_ONLY)") //
       ("no-schema", po::bool_switch()->notifier([this](bool off) { manage_schema &= !off; }),
        "do not create fly's own tables (FLY_SCHEMA=off)");
 }
@@ -114,6 +121,10 @@ caf::error options::validate() const {
     return out_of_range("key-lifetime", key_lifetime.count(), "60 to 31,536,000 s");
   if (lease < milliseconds{500} || lease > milliseconds{60'000})
     return out_of_range("lease", lease.count(), "500 to 60,000 ms");
+  if (read_only && pooler == pooler_mode::transaction)
+    return make_error(errc::invalid_argument,
+                      "option read-only cannot be used with pooler=transaction: the sessions are "
+                      "others' as well");
   if (name.size() > 40 ||
       name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_-") != name.npos)
     return make_error(errc::invalid_argument,

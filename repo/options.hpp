@@ -52,7 +52,7 @@ struct options {
     none,        ///< Nothing: a connection is a session.
     transaction, ///< A pooler that gives each transaction a session (pgbouncer).
   };
-  /// FLY_POOLER=transaction; --pooler=transaction. What it changes: docs/operating.md.
+  /// FLY_POOLER=transaction; --pooler=transaction. What it changes: docs/operations.md.
   pooler_mode pooler = pooler_mode::none;
   /// Tells several databases of one endpoint apart: empty for one of them, 1 to 40 of a-z, 0-9, _
   /// and - for each other one, the same on all nodes. The nameless one says who is primary and who
@@ -62,12 +62,16 @@ struct options {
   /// The transaction of a test, in which all work of the database is done and never committed: made
   /// by `sandbox`. Null: none.
   std::shared_ptr<connection_pool> sandbox{};
-  /// Shown in pg_stat_activity, unless the URL names another. Empty: the cluster's `app`, or "fly".
+  /// Makes the database one that this node only reads, as a replica would be, though it is
+  /// writable: for development, where two nodes share one server. FLY_READ_ONLY=on; --read-only.
+  bool read_only = false;
+  /// Shown in pg_stat_activity, unless the URL names another: this, the machine, and the write that
+  /// runs. Empty: the cluster's `app`, or "fly".
   std::string application_name;
 
   /// Returns the defaults changed by the environment: DATABASE_URL, FLY_CONNECTIONS_MAX,
-  /// FLY_SCHEMA, FLY_KEY_LIFETIME, FLY_LEASE, FLY_POOLER. A value that cannot be used is kept and
-  /// named by `validate()`.
+  /// FLY_SCHEMA, FLY_KEY_LIFETIME, FLY_LEASE, FLY_POOLER, FLY_READ_ONLY. A value that cannot be
+  /// used is kept and named by `validate()`.
   static options from_env(const cluster::options& where,
                           const cluster::environment& lookup = cluster::process_environment);
 

@@ -66,6 +66,17 @@ caf::error unavailable(std::string text) {
   return make_error(errc::database_unavailable, std::move(text));
 }
 
+link_rows to_rows(const PGresult* result) {
+  link_rows rows(static_cast<std::size_t>(PQntuples(result)));
+  for (std::size_t row = 0; row < rows.size(); ++row)
+    for (int column = 0; column < PQnfields(result); ++column) {
+      auto& field = rows[row].emplace_back();
+      if (PQgetisnull(result, static_cast<int>(row), column) == 0)
+        field = PQgetvalue(result, static_cast<int>(row), column);
+    }
+  return rows;
+}
+
 /// Waits for the socket. Returns false at the deadline.
 bool wait_for(int socket, short events, clock::time_point deadline) {
   for (;;) {
@@ -93,6 +104,8 @@ pq_link::pq_link(pq_link&&) noexcept = default;
 pq_link& pq_link::operator=(pq_link&& other) noexcept {
   raw_ = std::move(other.raw_); // closed before the report that its events write to
   report_ = std::move(other.report_);
+  pooled_ = other.pooled_;
+  kept_ = std::move(other.kept_);
   return *this;
 }
 pq_link::~pq_link() = default;
@@ -107,6 +120,7 @@ caf::expected<pq_link> pq_link::open(const link_options& options, time_point dea
   const char* values[] = {options.url.c_str(), options.application_name.c_str(), "database",
                           nullptr};
   pq_link link{PQconnectStartParams(keys, values, 1), std::make_unique<server_report>()};
+  link.pooled_ = options.pooled;
   if (link.raw() == nullptr)
     return unavailable("no memory for a connection");
   PQsetNoticeProcessor(link.raw(), drop_notice, nullptr);
@@ -122,6 +136,11 @@ caf::expected<pq_link> pq_link::open(const link_options& options, time_point dea
   if (state == PGRES_POLLING_FAILED)
     return unavailable(PQerrorMessage(link.raw()));
   PQregisterEventProc(link.raw(), on_event, "fly", link.report_.get());
+  if (options.read_only) {
+    auto set = link.query("SET default_transaction_read_only = on", deadline);
+    if (!set)
+      return std::move(set.error());
+  }
   return link;
 }
 
@@ -148,14 +167,62 @@ caf::expected<link_rows> pq_link::query(const std::string& sql, time_point deadl
     return to_error(*report_->last);
   if (!connected() || !last)
     return unavailable(PQerrorMessage(raw()));
-  link_rows rows(static_cast<std::size_t>(PQntuples(last.get())));
-  for (std::size_t row = 0; row < rows.size(); ++row)
-    for (int column = 0; column < PQnfields(last.get()); ++column) {
-      auto& field = rows[row].emplace_back();
-      if (PQgetisnull(last.get(), static_cast<int>(row), column) == 0)
-        field = PQgetvalue(last.get(), static_cast<int>(row), column);
+  return to_rows(last.get());
+}
+
+/// Sends one statement of a pipeline; where the session does not have it yet, to be kept.
+bool pq_link::send(const link_statement& statement) {
+  std::vector<const char*> values;
+  for (const auto& it : statement.parameters)
+    values.push_back(it.c_str());
+  auto count = static_cast<int>(values.size());
+  if (pooled_)
+    return PQsendQueryParams(raw(), statement.sql.c_str(), count, nullptr, values.data(), nullptr,
+                             nullptr, 0) == 1;
+  if (kept_.insert(statement.name).second &&
+      PQsendPrepare(raw(), statement.name.c_str(), statement.sql.c_str(), count, nullptr) != 1)
+    return false;
+  return PQsendQueryPrepared(raw(), statement.name.c_str(), count, values.data(), nullptr, nullptr,
+                             0) == 1;
+}
+
+/// Takes the results of a pipeline, up to its end. Those without rows are left out.
+caf::error pq_link::receive(std::vector<link_rows>& into, time_point deadline) {
+  for (;;) {
+    while (PQisBusy(raw()) == 1) {
+      if (!wait_for(PQsocket(raw()), POLLIN, deadline))
+        return unavailable("no answer in time");
+      if (PQconsumeInput(raw()) != 1)
+        return unavailable(PQerrorMessage(raw()));
     }
-  return rows;
+    result_ptr next{PQgetResult(raw()), &PQclear};
+    auto status = next ? PQresultStatus(next.get()) : PGRES_EMPTY_QUERY;
+    if (status == PGRES_PIPELINE_SYNC)
+      return {};
+    if (status == PGRES_TUPLES_OK)
+      into.push_back(to_rows(next.get()));
+    if (!connected())
+      return unavailable(PQerrorMessage(raw()));
+  }
+}
+
+caf::expected<std::vector<link_rows>> pq_link::run(std::span<const link_statement> statements,
+                                                   time_point deadline) {
+  report_->clear();
+  bool sent = PQenterPipelineMode(raw()) == 1;
+  for (const auto& it : statements)
+    sent = sent && send(it);
+  if (!sent || PQpipelineSync(raw()) != 1)
+    return unavailable(PQerrorMessage(raw()));
+  std::vector<link_rows> result;
+  auto reason = receive(result, deadline);
+  if (report_->last) // what the server said, also where it then ended the session
+    return to_error(*report_->last);
+  if (reason)
+    return reason;
+  if (PQexitPipelineMode(raw()) != 1 || result.size() != statements.size())
+    return unavailable("the server's answers are not those to the questions");
+  return result;
 }
 
 std::string pq_link::quote(std::string_view text) const {

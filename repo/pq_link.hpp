@@ -3,6 +3,8 @@
 #include <chrono>
 #include <memory>
 #include <optional>
+#include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,10 +29,22 @@ struct link_options {
   /// Whether a pooler in transaction mode stands between: a new connection may be an old session,
   /// and there is no way to a WAL sender.
   bool pooled = false;
+  /// Whether its transactions can only read unless they say otherwise
+  /// (default_transaction_read_only).
+  bool read_only = false;
 };
 
 /// The rows of a result, each a field or NULL.
 using link_rows = std::vector<std::vector<std::optional<std::string>>>;
+
+/// One statement of `pq_link::run`. A value.
+struct link_statement {
+  /// Of the statement that the session keeps, the same for the same `sql`.
+  std::string name;
+  std::string sql;
+  /// $1 and on, as text.
+  std::vector<std::string> parameters{};
+};
 
 /// A connection to PostgreSQL whose every step has a deadline, on libpq's asynchronous side: a
 /// server that is frozen costs the deadline and no more. For our own short queries, and the root of
@@ -51,6 +65,14 @@ public:
   /// most; after any error but errc::sql_failed the link is of no more use.
   /// Errors: errc::sql_failed as `to_error`; errc::database_unavailable.
   caf::expected<link_rows> query(const std::string& sql, time_point deadline);
+
+  /// Runs statements in one round trip and one transaction, each with a snapshot of its own, and
+  /// returns the rows of each. The session parses and plans each once and keeps it, but behind a
+  /// pooler, where it may be another session the next time. Blocks until `deadline` at most; after
+  /// any error the link is of no more use.
+  /// Errors: as `query`.
+  caf::expected<std::vector<link_rows>> run(std::span<const link_statement> statements,
+                                            time_point deadline);
 
   /// Returns `text` as a literal of SQL; what is not in the connection's encoding as ''.
   std::string quote(std::string_view text) const;
@@ -88,8 +110,13 @@ private:
 
   pq_link(pg_conn* raw, std::unique_ptr<server_report> report);
 
+  bool send(const link_statement& statement);
+  caf::error receive(std::vector<link_rows>& into, time_point deadline);
+
   std::unique_ptr<server_report> report_; // before raw_: libpq's events write to it
   std::unique_ptr<pg_conn, finish> raw_;
+  bool pooled_ = false;
+  std::set<std::string> kept_; // statements that the session has; one for each name
 };
 
 } // namespace fly::repo

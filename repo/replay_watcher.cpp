@@ -19,16 +19,9 @@ using clock = std::chrono::steady_clock;
 // tell: in recovery pg_current_snapshot() lists no running transactions, so that
 // pg_visible_in_snapshot holds for one that still runs as soon as a later one is replayed (tried on
 // PostgreSQL 15). pg_xact_status fails for ids that the server has not seen, hence the CASE.
-std::string visible_among(const std::vector<std::uint64_t>& xids) {
-  if (xids.empty())
-    return "''";
-  std::string list;
-  for (auto xid : xids)
-    list += (list.empty() ? "" : ",") + std::to_string(xid);
-  return "(SELECT string_agg(x::text, ' ') FROM unnest('{" + list +
-         "}'::text[]::xid8[]) AS x WHERE CASE WHEN x < pg_snapshot_xmax(pg_current_snapshot()) "
-         "THEN pg_xact_status(x) = 'committed' END)";
-}
+constexpr auto visible_among = R"((SELECT coalesce(string_agg(x::text, ' '), '')
+FROM unnest($1::xid8[]) AS x WHERE CASE WHEN x < pg_snapshot_xmax(pg_current_snapshot())
+THEN pg_xact_status(x) = 'committed' END))";
 
 // Where nobody can tell of timelines: whether somebody can now. A schema that one may not use is an
 // error to to_regclass.
@@ -38,19 +31,40 @@ THEN coalesce(has_table_privilege(to_regclass('fly.timeline'), 'SELECT'), false)
 
 // Two statements: the LSN is read before the snapshot in which the timelines are seen. A server
 // that is found on its timeline T with an LSN of T has then told of T, too.
-std::string question(const std::vector<std::uint64_t>& xids, std::uint64_t system, bool has_table) {
-  auto newest = has_table ? "(SELECT coalesce(max(timeline), 0) FROM fly.timeline WHERE system = " +
-                                std::to_string(system) + ")"
-                          : std::string{can_tell_of_timelines};
-  return "SELECT set_config('fly.reached', coalesce(CASE WHEN pg_is_in_recovery() "
-         "THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END, '0/0')::text, false); "
-         "SELECT r.recovering, (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::int8, "
-         "current_setting('fly.reached'), CASE WHEN r.recovering "
-         "THEN (SELECT received_tli FROM pg_stat_wal_receiver)::int8 "
-         "ELSE ('x' || substr(pg_walfile_name(pg_current_wal_flush_lsn()), 1, 8))::bit(32)::int8 "
-         "END, " +
-         newest + ", " + visible_among(xids) +
-         " FROM (SELECT pg_is_in_recovery() AS recovering) AS r";
+constexpr auto reached = R"(SELECT coalesce(CASE WHEN pg_is_in_recovery()
+THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END, '0/0'))";
+
+constexpr auto seen_before = R"(SELECT r.recovering,
+(extract(epoch FROM pg_postmaster_start_time()) * 1000000)::int8,
+CASE WHEN r.recovering THEN (SELECT received_tli FROM pg_stat_wal_receiver)::int8
+ELSE ('x' || substr(pg_walfile_name(pg_current_wal_flush_lsn()), 1, 8))::bit(32)::int8 END, )";
+constexpr auto seen_after = " FROM (SELECT pg_is_in_recovery() AS recovering) AS r";
+
+/// What is asked: kept by the session, since these are asked again and again.
+std::vector<link_statement> questions(const std::vector<std::uint64_t>& xids, std::uint64_t system,
+                                      bool has_table, bool whole) {
+  std::string list;
+  for (auto xid : xids)
+    list += (list.empty() ? "" : ",") + std::to_string(xid);
+  std::vector<link_statement> result;
+  if (whole)
+    result.push_back(identity_statement());
+  result.push_back({"fly_reached", reached});
+  auto& seen = result.emplace_back(link_statement{.name = {}, .sql = seen_before});
+  seen.parameters.push_back("{" + list + "}");
+  if (has_table) {
+    seen.name = "fly_seen";
+    seen.sql +=
+        "(SELECT coalesce(max(timeline), 0) FROM fly.timeline WHERE system = $2::numeric), ";
+    seen.parameters.push_back(std::to_string(system));
+  } else {
+    seen.name = "fly_seen_without_table";
+    seen.sql += can_tell_of_timelines;
+    seen.sql += ", ";
+  }
+  seen.sql += visible_among;
+  seen.sql += seen_after;
+  return result;
 }
 
 std::vector<std::uint64_t> read_numbers(std::string_view text) {
@@ -91,16 +105,22 @@ caf::error replay_watcher::identify_again() {
   auto identity = identify(*link_, clock::now() + options_.query_timeout);
   if (!identity)
     return std::move(identity.error());
-  bool same = same_server(*identity, server_);
+  identified(*identity);
+  return {};
+}
+
+/// Takes what the server said it is. Returns whether it is the one from before.
+bool replay_watcher::identified(const server_identity& identity) {
+  bool same = same_server(identity, server_);
   if (!same) {
     has_history_ = false;
     history_ = {};
     seen_switch_ = {};
-  } else if (identity->in_recovery) {
-    identity->timeline = std::max(identity->timeline, server_.timeline); // never back
   }
-  server_ = *identity;
-  return {};
+  auto before = std::exchange(server_, identity);
+  if (same && server_.in_recovery)
+    server_.timeline = std::max(server_.timeline, before.timeline); // never back
+  return same;
 }
 
 caf::error replay_watcher::read_history() {
@@ -152,29 +172,35 @@ caf::expected<replay_watcher::look> replay_watcher::ask(const std::vector<std::u
 
 caf::expected<replay_watcher::look>
 replay_watcher::ask_on_link(const std::vector<std::uint64_t>& xids, bool whole) {
-  if (whole)
-    if (auto reason = identify_again())
-      return reason;
-  auto rows = link_->query(question(xids, server_.system, has_history_),
-                           clock::now() + options_.query_timeout);
-  if (!rows)
-    return std::move(rows.error());
-  const auto* row = rows->size() == 1 && rows->front().size() == 6 ? &rows->front() : nullptr;
-  auto where = row == nullptr ? std::nullopt : lsn::parse((*row)[2].value_or(""));
+  auto before = server_;
+  auto asked = questions(xids, server_.system, has_history_, whole);
+  auto answers = link_->run(asked, clock::now() + options_.query_timeout);
+  if (!answers)
+    return std::move(answers.error());
+  if (whole) {
+    auto identity = read_identity(answers->front());
+    if (!identity)
+      return std::move(identity.error());
+    if (!identified(*identity)) // a pooler has another server behind it
+      return ask_on_link(xids, false);
+  }
+  const auto& at = (*answers)[answers->size() - 2];
+  const auto& told = answers->back();
+  const auto* row = told.size() == 1 && told.front().size() == 5 ? &told.front() : nullptr;
+  bool readable = row != nullptr && at.size() == 1 && at.front().size() == 1;
+  auto where = readable ? lsn::parse(at.front().front().value_or("")) : std::nullopt;
   if (!where)
     return make_error(errc::database_unavailable, "the database does not tell how far it is");
   bool recovering = (*row)[0] == "t";
-  if (recovering != server_.in_recovery || read_number((*row)[1]) != server_.started_us) {
-    auto before = server_;
+  if (recovering != server_.in_recovery || read_number((*row)[1]) != server_.started_us)
     if (auto reason = identify_again()) // promoted, or a pooler has another server behind it
       return reason;
-    if (same_server(before, server_) && before.in_recovery && !server_.in_recovery)
-      if (auto reason = note_switch(before.timeline))
-        return reason;
-  }
-  auto timeline = static_cast<std::uint32_t>(read_number((*row)[3]));
+  if (same_server(before, server_) && before.in_recovery && !server_.in_recovery)
+    if (auto reason = note_switch(before.timeline))
+      return reason;
+  auto timeline = static_cast<std::uint32_t>(read_number((*row)[2]));
   server_.timeline = recovering ? std::max(server_.timeline, timeline) : timeline;
-  auto newest = static_cast<std::uint32_t>(read_number((*row)[4]));
+  auto newest = static_cast<std::uint32_t>(read_number((*row)[3]));
   if (has_history_ ? newest != history_.newest() : newest == 1) {
     if (auto reason = read_history())
       return reason;
@@ -188,7 +214,7 @@ replay_watcher::ask_on_link(const std::vector<std::uint64_t>& xids, bool whole) 
                        .lsn = *where,
                        .in_recovery = recovering,
                        .history = history_,
-                       .visible_xids = read_numbers((*row)[5].value_or(""))},
+                       .visible_xids = read_numbers((*row)[4].value_or(""))},
               .fresh = std::exchange(fresh_, false)};
 }
 

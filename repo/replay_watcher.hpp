@@ -35,9 +35,9 @@ public:
 
   explicit replay_watcher(replay_watcher_options options) : options_(std::move(options)) {}
 
-  /// Asks how far the server is and which of `xids` are visible there, with one query. `whole` asks
-  /// for its identity anew, with one more; without it only what cannot change under a connection is
-  /// taken as known. Connects where needed, and once more where the old connection broke. Blocks
+  /// Asks how far the server is and which of `xids` are visible there, in one round trip. `whole`
+  /// asks for its identity anew, in the same; without it only what cannot change under a connection
+  /// is taken as known. Connects where needed, and once more where the old connection broke. Blocks
   /// for the connect timeout and two query timeouts at most.
   /// Errors: errc::database_unavailable; errc::sql_failed where the role may not ask.
   caf::expected<look> ask(const std::vector<std::uint64_t>& xids, bool whole);
@@ -49,6 +49,7 @@ private:
   caf::expected<look> ask_on_link(const std::vector<std::uint64_t>& xids, bool whole);
   caf::error connect();
   caf::error identify_again();
+  bool identified(const server_identity& identity);
   caf::error read_history();
   caf::error note_switch(std::uint32_t parent);
 

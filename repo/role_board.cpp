@@ -9,7 +9,8 @@ role_board::role_board(std::chrono::milliseconds fresh_interval, listener tell)
 
 void role_board::saw_fresh(const server_identity& server) {
   std::lock_guard guard{mutex_};
-  roles_.saw_fresh(server, clock::now());
+  fresh_at_ = clock::now();
+  roles_.saw_fresh(server, fresh_at_);
   tell();
 }
 
@@ -39,6 +40,11 @@ void role_board::tell_again() {
 role_board::clock::time_point role_board::fresh_due() const {
   std::lock_guard guard{mutex_};
   return roles_.fresh_due();
+}
+
+role_board::clock::time_point role_board::fresh_at() const {
+  std::lock_guard guard{mutex_};
+  return fresh_at_;
 }
 
 role_report role_board::report() const {

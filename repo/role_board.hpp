@@ -30,6 +30,10 @@ public:
   void tell_again();
 
   clock::time_point fresh_due() const;
+
+  /// Returns when it was last seen by a fresh connection.
+  clock::time_point fresh_at() const;
+
   role_report report() const;
 
   /// Tells nobody from now on; returns after the last call into the listener has.
@@ -39,10 +43,11 @@ private:
   void tell(bool in_any_case = false); // with the mutex held
 
   mutable std::mutex mutex_;
-  role_watcher roles_;          // guarded by mutex_
-  listener tell_;               // guarded by mutex_
-  role_report told_;            // guarded by mutex_
-  clock::time_point told_at_{}; // guarded by mutex_
+  role_watcher roles_;           // guarded by mutex_
+  listener tell_;                // guarded by mutex_
+  clock::time_point fresh_at_{}; // guarded by mutex_
+  role_report told_;             // guarded by mutex_
+  clock::time_point told_at_{};  // guarded by mutex_
 };
 
 } // namespace fly::repo

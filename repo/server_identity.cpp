@@ -55,15 +55,23 @@ bool same_server(const server_identity& a, const server_identity& b) noexcept {
   return a.system == b.system && a.started_us == b.started_us && a.address == b.address;
 }
 
-caf::expected<server_identity> identify(pq_link& link, pq_link::time_point deadline, bool pooled) {
+link_statement identity_statement(bool pooled) {
   std::string question = question_before;
   question += pooled ? catalog_says_read_only : "false";
-  auto rows = link.query(question + question_after, deadline);
+  return {pooled ? "fly_identity_pooled" : "fly_identity", question + question_after};
+}
+
+caf::expected<server_identity> identify(pq_link& link, pq_link::time_point deadline, bool pooled) {
+  auto rows = link.query(identity_statement(pooled).sql, deadline);
   if (!rows)
     return std::move(rows.error());
+  return read_identity(*rows);
+}
+
+caf::expected<server_identity> read_identity(const link_rows& rows) {
   server_identity result;
   std::int64_t lag = -1;
-  const auto* row = rows->size() == 1 ? &rows->front() : nullptr;
+  const auto* row = rows.size() == 1 ? &rows.front() : nullptr;
   bool good = row != nullptr && row->size() == 8 && read((*row)[0], result.system) &&
               read((*row)[1], result.started_us) && read((*row)[5], result.timeline);
   auto where = good ? lsn::parse((*row)[6].value_or("")) : std::nullopt;

@@ -46,4 +46,8 @@ bool same_server(const server_identity& a, const server_identity& b) noexcept;
 caf::expected<server_identity> identify(pq_link& link, pq_link::time_point deadline,
                                         bool pooled = false);
 
+/// The statement that `identify` runs, and what its rows say.
+link_statement identity_statement(bool pooled = false);
+caf::expected<server_identity> read_identity(const link_rows& rows);
+
 } // namespace fly::repo

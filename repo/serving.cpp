@@ -39,7 +39,7 @@ rpc::raw_handler in_transaction(std::shared_ptr<database_core> core, std::string
         }
         auto run = [&] {
           return core->run_write(
-              context, [&](pqxx::transaction_base& tx) { return handler(tx, arguments); },
+              context, name, [&](pqxx::transaction_base& tx) { return handler(tx, arguments); },
               options.on_leader, once ? &*once : nullptr);
         };
         auto answer = run();

@@ -15,10 +15,10 @@ namespace {
 // The guard. It fails in an aborted transaction (25P02) and on a server in recovery (55000, by
 // pg_current_wal_flush_lsn), raises synchronous_commit, and carries the transaction id over the
 // COMMIT, because libpqxx gives back the last statement's result only.
-constexpr auto guard = R"(SELECT pg_current_wal_flush_lsn(),
+const kept_statement guard{"fly_guard", "", R"(SELECT pg_current_wal_flush_lsn(),
 set_config('synchronous_commit', CASE current_setting('synchronous_commit')
   WHEN 'off' THEN 'local' ELSE current_setting('synchronous_commit') END, true),
-set_config('fly.xid', coalesce(pg_current_xact_id_if_assigned()::text, ''), false); )";
+set_config('fly.xid', coalesce(pg_current_xact_id_if_assigned()::text, ''), false))"};
 
 // The end of a write in a sandbox: what COMMIT would check is checked now, and stays deferred.
 constexpr auto end_in_sandbox = R"(SAVEPOINT fly_check; SET CONSTRAINTS ALL IMMEDIATE;
@@ -27,13 +27,14 @@ constexpr auto undo_in_sandbox = "ROLLBACK TO SAVEPOINT fly; RELEASE SAVEPOINT f
 
 // Read after the commit: within the transaction the commit record is not yet in the log. The flush
 // position, because the insert position can name a place that no replica reaches (DESIGN 5).
-constexpr auto after_commit = R"(SELECT f.lsn, substr(pg_walfile_name(f.lsn), 1, 8),
-current_setting('fly.xid') FROM (SELECT pg_current_wal_flush_lsn() AS lsn) AS f)";
+const kept_statement after_commit{"fly_after_commit", "",
+                                  R"(SELECT f.lsn, substr(pg_walfile_name(f.lsn), 1, 8),
+current_setting('fly.xid') FROM (SELECT pg_current_wal_flush_lsn() AS lsn) AS f)"};
 
-std::string begin_text(const connection& on, const transaction_options& options) {
+std::string begin_text(connection& on, const transaction_options& options) {
   std::string result = options.read_only ? "BEGIN READ ONLY" : "BEGIN";
   // What the server is asked with BEGIN must be before the snapshot of what is read.
-  if (!options.behind_commit.empty())
+  if (!options.question.empty())
     result += " ISOLATION LEVEL READ COMMITTED";
   if (options.sandbox) {
     result = on.in_transaction() ? "SAVEPOINT fly" : "BEGIN; SAVEPOINT fly";
@@ -46,8 +47,12 @@ std::string begin_text(const connection& on, const transaction_options& options)
     auto bounded = std::clamp<std::int64_t>(left.count(), 1, 86'400'000);
     result += "; SET LOCAL statement_timeout = " + std::to_string(bounded);
   }
-  if (!options.with_begin.empty())
-    result += "; " + options.with_begin;
+  if (!options.application_name.empty())
+    result += "; SET LOCAL application_name = " + literal(options.application_name);
+  if (!options.question.empty())
+    result += "; " + options.question;
+  if (options.with_begin)
+    result += "; " + on.keep(*options.with_begin) + on.run(*options.with_begin);
   return result;
 }
 
@@ -63,11 +68,12 @@ caf::error unknown(const std::string& why, error_details details = {}) {
 } // namespace
 
 transaction::transaction(connection& on, transaction_options options)
-    : compat::named{"fly"}, compat::base_transaction{on.pqxx(), (on.report().clear(),
-                                                                 begin_text(on, options))},
+    : compat::named{"fly"}, compat::base_transaction{on.pqxx(),
+                                                     (on.took_kept(), on.report().clear(),
+                                                      begin_text(on, options))},
       on_(on), read_only_(options.read_only), sandbox_(options.sandbox),
-      behind_commit_(options.read_only ? std::move(options.behind_commit) : std::string{}),
-      position_query_(after_commit) {
+      question_(options.read_only ? std::move(options.question) : std::string{}) {
+  on_.took_kept();
   if (sandbox_)
     abort_with(undo_in_sandbox);
 }
@@ -77,22 +83,33 @@ void transaction::before_commit(std::string_view statement) {
   before_commit_ += "; ";
 }
 
+void transaction::before_commit(const kept_statement& statement) {
+  before_commit(on_.keep(statement) + on_.run(statement));
+}
+
 void transaction::do_commit() {
   commit_sent_ = true;
   if (read_only_) {
-    ended_ = direct_exec(sandbox_ ? undo_in_sandbox : ("COMMIT; " + behind_commit_).c_str());
+    ended_ = direct_exec(sandbox_ ? undo_in_sandbox : ("COMMIT; " + question_).c_str());
     return;
   }
   // What aborted the transaction before stays known beside what the commit itself says.
   auto before = std::exchange(on_.report(), server_report{});
   try {
-    auto rows = direct_exec(
-        (before_commit_ + guard + (sandbox_ ? end_in_sandbox : "COMMIT; ") + position_query_)
-            .c_str());
+    // What is to be kept is said before the commit: after it nothing but the question may fail.
+    auto keep = on_.keep(guard) + on_.keep(after_commit);
+    auto position = position_query_.empty() ? on_.run(after_commit) : position_query_;
+    auto end = sandbox_ ? end_in_sandbox : "COMMIT; ";
+    auto rows =
+        direct_exec((before_commit_ + keep + on_.run(guard) + "; " + end + position).c_str());
+    on_.took_kept();
     position_ = read_position(on_.identity().system, rows);
     if (!position_)
       failure_ = unknown("the position cannot be read", {{"committed", "yes"}});
   } catch (...) {
+    on_.took_kept();
+    if (on_.report().last && on_.report().last->sqlstate == "26000")
+      on_.forget_kept();
     if (!on_.report().cause)
       on_.report().cause = std::move(before.cause);
     failure_ = error_of_commit();
@@ -131,7 +148,9 @@ caf::error transaction::error_of_commit() const {
   const auto& sqlstate = report.last->sqlstate;
   if (sqlstate == "25P02")
     return swallowed_error();
-  if (sqlstate == "55000" && report.tags.empty())
+  bool by_guard = std::all_of(report.tags.begin(), report.tags.end(),
+                              [](const auto& tag) { return tag == "PREPARE"; });
+  if (sqlstate == "55000" && by_guard)
     return make_error(errc::not_primary, report.last->message, std::move(details));
   return to_write_error(*report.last);
 }

@@ -20,11 +20,13 @@ struct transaction_options {
   std::optional<std::chrono::steady_clock::time_point> deadline{};
   /// Refuses to write (BEGIN READ ONLY); has no position.
   bool read_only = false;
-  /// Statements that ride with BEGIN, in its round trip; empty for none.
-  std::string with_begin{};
-  /// Statements that ride behind the COMMIT of one that reads only, which is READ COMMITTED then;
-  /// empty for none.
-  std::string behind_commit{};
+  /// A statement that rides with BEGIN, in its round trip.
+  std::optional<kept_statement> with_begin{};
+  /// Statements that ride with the BEGIN and behind the COMMIT of one that reads only, which is
+  /// READ COMMITTED then; empty for none.
+  std::string question{};
+  /// What pg_stat_activity shows meanwhile; empty: what the connection has.
+  std::string application_name{};
   /// Makes it a savepoint of the connection's own transaction, which nobody commits (sandbox.hpp).
   bool sandbox = false;
 };
@@ -37,13 +39,14 @@ public:
   /// Begins, in one round trip. `on` outlives it. Throws what libpqxx throws.
   explicit transaction(connection& on, transaction_options options = {});
 
-  /// What the last statement of the options' `with_begin` and `behind_commit` gave.
+  /// What the last statement that rode with BEGIN, and the `question` behind COMMIT, gave.
   using compat::base_transaction::begun;
   const pqxx::result& ended() const noexcept { return ended_; }
 
   /// Lets `statement` ride with the commit, in its round trip: before the guard, after those that
   /// were given before. An error of it is one of the commit.
   void before_commit(std::string_view statement);
+  void before_commit(const kept_statement& statement);
 
   /// Commits and returns the position, in one round trip: a guard that fails in an aborted
   /// transaction, COMMIT, and the flush position read after it. A `synchronous_commit` of off is
@@ -61,7 +64,8 @@ public:
   /// Ends a read-only transaction. Errors: as `finish`, and never unknown.
   caf::error finish_reading();
 
-  /// Puts `sql` in the place of the statement after COMMIT, which must give the same columns.
+  /// Puts `sql`, a plain one, in the place of the statement after COMMIT, which must give the same
+  /// columns.
   void test_replace_position_query(std::string sql) { position_query_ = std::move(sql); }
 
 private:
@@ -74,7 +78,7 @@ private:
   connection& on_;
   bool read_only_;
   bool sandbox_;
-  std::string behind_commit_;
+  std::string question_; // behind the COMMIT
   pqxx::result ended_;
   std::string before_commit_; // each statement with its ";"
   std::string position_query_;

@@ -87,7 +87,7 @@ transaction_runner::begin(const transaction_options& options, rpc::call_parts* p
         return result;
       }
       auto asking = options;
-      asking.with_begin = asking.behind_commit = check->question(on.identity());
+      asking.question = check->question(on.identity());
       result->tx.emplace(on, std::move(asking));
       if (auto reason = check->before(result->tx->begun(), on.identity()))
         return reason;
@@ -104,9 +104,10 @@ transaction_runner::begin(const transaction_options& options, rpc::call_parts* p
 /// Begins, and claims the key; where somebody else was a moment faster, again.
 caf::expected<std::unique_ptr<transaction_runner::begun>>
 transaction_runner::begin_write(time_point deadline, const keyed_write* once,
-                                rpc::call_parts* parts) {
+                                const std::string& name, rpc::call_parts* parts) {
   for (;;) {
-    transaction_options options{.deadline = deadline, .sandbox = pool_.keeps_transactions()};
+    transaction_options options{
+        .deadline = deadline, .application_name = name, .sandbox = pool_.keeps_transactions()};
     if (once != nullptr)
       options.with_begin = claim_statement(*once);
     auto on = begin(options, parts);
@@ -144,11 +145,10 @@ caf::expected<std::optional<write_outcome>> recall(connection& on, transaction& 
 
 } // namespace
 
-caf::expected<write_outcome> transaction_runner::run_write(time_point deadline,
-                                                           const write_body& body,
-                                                           rpc::call_parts* parts,
-                                                           const keyed_write* once) {
-  auto on = begin_write(deadline, once, parts);
+caf::expected<write_outcome>
+transaction_runner::run_write(time_point deadline, const write_body& body, rpc::call_parts* parts,
+                              const keyed_write* once, const std::string& name) {
+  auto on = begin_write(deadline, once, name, parts);
   while (on && once != nullptr && !was_claimed((*on)->lease->report())) {
     auto first = recall(*(*on)->lease, *(*on)->tx, *once);
     if (!first)
@@ -159,7 +159,7 @@ caf::expected<write_outcome> transaction_runner::run_write(time_point deadline,
       return std::move(**first);
     }
     on->reset(); // gives the connection back first
-    on = begin_write(deadline, once, parts);
+    on = begin_write(deadline, once, name, parts);
   }
   if (!on)
     return std::move(on.error());

@@ -78,10 +78,11 @@ public:
   /// committed. Where `parts` is given it learns how long the wait for a connection ("queue") and
   /// the commit took, also of what fails. With `once` it happens once for its key: a second copy
   /// waits for the first, and gets its result. Errors besides: those of `check_entry` and
-  /// `claim_error`.
+  /// `claim_error`. Where `name` is given, pg_stat_activity shows it meanwhile.
   caf::expected<write_outcome> run_write(time_point deadline, const write_body& body,
                                          rpc::call_parts* parts = nullptr,
-                                         const keyed_write* once = nullptr);
+                                         const keyed_write* once = nullptr,
+                                         const std::string& name = {});
 
   /// Runs `body` in a read-only transaction. Errors: as `run_write`, none unknown; that of
   /// `check->before`.
@@ -96,6 +97,7 @@ private:
                                               rpc::call_parts* parts = nullptr,
                                               const checked_read* check = nullptr);
   caf::expected<std::unique_ptr<begun>> begin_write(time_point deadline, const keyed_write* once,
+                                                    const std::string& name,
                                                     rpc::call_parts* parts);
   caf::expected<write_outcome> run_write_on(begun& on, const write_body& body,
                                             rpc::call_parts* parts, const keyed_write* once);

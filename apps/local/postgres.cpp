@@ -267,18 +267,6 @@ void postgres::end() {
   ::close(guardian_pipe_);
 }
 
-postgres_server& postgres::add_replica(const postgres_server& from) {
-  auto folder = folder_ / ("server" + std::to_string(servers_.size()));
-  run_postgres_program({program("pg_basebackup"), "-D", folder.string(), "-U", "postgres", "-h",
-                        "127.0.0.1", "-p", std::to_string(from.port()), "-c", "fast", "--no-sync"},
-                       folder.string() + ".log");
-  servers_.emplace_back(new postgres_server{folder, settings_});
-  servers_.back()->follow(from.port());
-  give_to_postgres(folder);
-  servers_.back()->start();
-  return *servers_.back();
-}
-
 void postgres::wait_caught_up(postgres_server& replica, postgres_server& from) {
   auto in_postgres = [](const postgres_server& server) {
     auto url = server.url("postgres");

@@ -121,6 +121,9 @@ public:
   /// Adds a replica of `from` by pg_basebackup and starts it.
   postgres_server& add_replica(const postgres_server& from);
 
+  /// Makes `replica` anew from a backup of `from`, at its port; stops it first where it runs.
+  void rebuild(postgres_server& replica, const postgres_server& from);
+
   /// Waits until `replica` has replayed all that `from` has committed so far. Throws after 20 s.
   void wait_caught_up(postgres_server& replica, postgres_server& from);
   void wait_caught_up() {
@@ -139,6 +142,7 @@ private:
   postgres(const std::filesystem::path& data, postgres_options options);
 
   void copy(const std::filesystem::path& data, const postgres_options& options);
+  void back_up(const postgres_server& from, const std::filesystem::path& folder) const;
   void end();
 
   std::filesystem::path folder_;

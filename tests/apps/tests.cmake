@@ -36,6 +36,16 @@ fly_configure_target(fly_leader_writes)
 add_test(NAME "bench/leader writes" COMMAND fly_leader_writes --quick)
 set_tests_properties("bench/leader writes" PROPERTIES TIMEOUT 120 RUN_SERIAL ON LABELS bench)
 
+add_executable(fly_write_bench
+  bench/write_bench.cpp
+  bench/write_cases.cpp
+  bench/write_idle.cpp
+  bench/write_lab.cpp)
+target_link_libraries(fly_write_bench PRIVATE fly::repo fly_test_support nlohmann_json::nlohmann_json)
+fly_configure_target(fly_write_bench)
+add_test(NAME "bench/write" COMMAND fly_write_bench --smoke)
+set_tests_properties("bench/write" PROPERTIES TIMEOUT 120 RUN_SERIAL ON LABELS bench)
+
 if(NOT FLY_SANITIZE)
   add_test(NAME "apps/demo" COMMAND "${PROJECT_SOURCE_DIR}/apps/demo" --once)
   set_tests_properties("apps/demo" PROPERTIES TIMEOUT 300 RUN_SERIAL ON LABELS apps)

@@ -154,3 +154,63 @@ TEST_CASE("the lease and the pooler come from the environment or flags, within b
   parse(flagged, {"--pooler=session"});
   CHECK(names(flagged, "--pooler=session"));
 }
+
+TEST_CASE("a node that only reads is made by the environment or a flag, not behind a pooler") {
+  CHECK_FALSE(good().read_only);
+  auto with = [](const char* value) {
+    return from({{"DATABASE_URL", "postgres://h/a"}, {"FLY_READ_ONLY", value}});
+  };
+  CHECK(with("on").read_only);
+  CHECK_FALSE(with("off").read_only);
+  CHECK(names(with("yes"), "FLY_READ_ONLY=yes"));
+  auto settings = with("on");
+  parse(settings, {});
+  CHECK(settings.read_only);
+  CHECK_FALSE(settings.validate());
+  settings = with("off");
+  parse(settings, {"--read-only"});
+  CHECK(settings.read_only);
+
+  settings.pooler = options::pooler_mode::transaction;
+  CHECK(names(settings, "read-only"));
+}
+
+TEST_CASE("each bad option is named, with what it may be") {
+  auto with = [](auto change) {
+    auto settings = good();
+    change(settings);
+    return settings;
+  };
+
+  CHECK(names(with([](options& o) { o.database_url.clear(); }), "DATABASE_URL"));
+  CHECK(names(with([](options& o) { o.connections_max = 0; }), "connections-max is 0"));
+  CHECK(names(with([](options& o) { o.connections_max = 1001; }), "1 to 1,000"));
+  CHECK(names(with([](options& o) { o.connect_timeout = 9ms; }), "connect-timeout is 9"));
+  CHECK(names(with([](options& o) { o.role_interval = 61s; }), "role-interval is 61000"));
+  CHECK(names(with([](options& o) { o.fresh_interval = 0ms; }), "fresh_interval is 0"));
+  CHECK(names(with([](options& o) { o.key_lifetime = 59s; }), "key-lifetime is 59"));
+  CHECK(names(with([](options& o) { o.key_lifetime = 24h * 366; }), "31,536,000"));
+  CHECK(names(with([](options& o) { o.lease = 1ms; }), "lease is 1"));
+  CHECK(names(with([](options& o) { o.name = "Stats"; }), "name is Stats"));
+  CHECK(names(with([](options& o) { o.name = std::string(41, 'a'); }), "40"));
+  CHECK(names(with([](options& o) { o.waiters_max = 0; }), "waiters_max is 0"));
+  auto schema = from({{"DATABASE_URL", "postgres://h/a"}, {"FLY_SCHEMA", "no"}});
+  CHECK(names(schema, "FLY_SCHEMA=no"));
+  CHECK_FALSE(with([](options& o) { o.name = std::string(40, 'a'); }).validate());
+}
+
+TEST_CASE("a flag that is no number, or none at all, is named by the parser") {
+  for (const char* wrong : {"--connections-max=many", "--lease=3s", "--role-interval=1s",
+                            "--connect-timeout=", "--key-lifetime=99999999999", "--no-such=1"}) {
+    CAPTURE(wrong);
+    auto settings = good();
+    std::string said;
+    try {
+      parse(settings, {wrong});
+    } catch (const po::error& reason) {
+      said = reason.what();
+    }
+    std::string flag{wrong, std::string_view{wrong}.find('=')};
+    CHECK(said.find(flag) != std::string::npos);
+  }
+}

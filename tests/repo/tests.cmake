@@ -1,5 +1,6 @@
 fly_add_test_program(repo
   SOURCES
+    repo/ask_pace_test.cpp
     repo/commit_test.cpp
     repo/connection_pool_test.cpp
     repo/cut_off_test.cpp
@@ -14,6 +15,7 @@ fly_add_test_program(repo
     repo/level_test.cpp
     repo/lsn_test.cpp
     repo/lsn_tracker_test.cpp
+    repo/operations_test.cpp
     repo/options_test.cpp
     repo/pooler_test.cpp
     repo/position_test.cpp

@@ -160,3 +160,43 @@ TEST_CASE_FIXTURE(one_server, "a read that swallowed an error is told so") {
   }
   CHECK(link->reusable());
 }
+
+TEST_CASE_FIXTURE(one_server, "guard and position are planned once for each session") {
+  REQUIRE(run([](auto& tx) { tx.exec("INSERT INTO t VALUES (1)"); }));
+  std::string plans;
+  REQUIRE(run([&](auto& tx) {
+    plans = tx.exec("SELECT string_agg(name || ' ' || (generic_plans + custom_plans), ', ' ORDER "
+                    "BY name) FROM pg_prepared_statements")[0][0]
+                .c_str();
+  }));
+
+  CHECK(plans == "fly_after_commit 1, fly_guard 1");
+}
+
+TEST_CASE_FIXTURE(one_server,
+                  "a function that drops what fly keeps loses its own write, and no later one") {
+  REQUIRE(run([](auto& tx) { tx.exec("INSERT INTO t VALUES (1)"); }));
+
+  auto where = run([](auto& tx) {
+    tx.exec("INSERT INTO t VALUES (2)");
+    tx.exec("DEALLOCATE ALL");
+  });
+
+  REQUIRE_FALSE(where);
+  CHECK(where.error() == errc::sql_failed);
+  CHECK(fly::details_of(where.error())["sqlstate"] == "26000");
+  CHECK(count() == "1");
+  CHECK(run([](auto& tx) { tx.exec("INSERT INTO t VALUES (3)"); }));
+  CHECK(count() == "2");
+}
+
+TEST_CASE("a kept statement has one text to keep it, one to run it, and one for anywhere") {
+  fly::repo::kept_statement what{"fly_x", "text, bigint", "SELECT $2, $1", {"E'a $2'", "7"}};
+
+  CHECK(fly::repo::prepare_text(what) == "PREPARE fly_x(text, bigint) AS SELECT $2, $1");
+  CHECK(fly::repo::execute_text(what) == "EXECUTE fly_x(E'a $2', 7)");
+  CHECK(fly::repo::plain_text(what) == "SELECT 7, E'a $2'");
+  CHECK(fly::repo::prepare_text({"fly_y", "", "SELECT 1"}) == "PREPARE fly_y AS SELECT 1");
+  CHECK(fly::repo::execute_text({"fly_y", "", "SELECT 1"}) == "EXECUTE fly_y");
+  CHECK(fly::repo::literal("it's \\ $1") == "E'it''s \\\\ $1'");
+}

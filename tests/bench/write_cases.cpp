@@ -1,0 +1,199 @@
+// The cases write/N and visible/N.
+#include <condition_variable>
+#include <functional>
+#include <list>
+#include <mutex>
+#include <stdexcept>
+#include <thread>
+
+#include <pqxx/pqxx>
+
+#include "fly/actors/error.hpp"
+#include "fly/repo/exec.hpp"
+#include "fly/repo/lsn.hpp"
+#include "tests/bench/write_lab.hpp"
+
+namespace fly::bench {
+
+namespace {
+
+/// One connection for each caller, up before the clock runs.
+std::vector<std::unique_ptr<pqxx::connection>> connect(const std::string& url, int callers) {
+  std::vector<std::unique_ptr<pqxx::connection>> result;
+  for (int i = 0; i < callers; ++i)
+    result.push_back(std::make_unique<pqxx::connection>(url));
+  return result;
+}
+
+template <class Outcome>
+void count(const Outcome& outcome) {
+  if (!outcome)
+    ++failures();
+}
+
+repo::lsn lsn_of(const pqxx::result& rows) {
+  return repo::lsn::parse(rows[0][0].c_str()).value_or(repo::lsn{});
+}
+
+/// Who waits for the replica, answered by one thread with one connection. `ask` says how far the
+/// replica is; it may take its time.
+class shared_poller {
+public:
+  explicit shared_poller(std::function<repo::lsn()> ask)
+      : ask_(std::move(ask)), thread_([this] { run(); }) {}
+
+  ~shared_poller() {
+    {
+      std::lock_guard guard{mutex_};
+      ending_ = true;
+    }
+    came_.notify_all();
+    thread_.join();
+  }
+
+  void wait_for(repo::lsn where) {
+    waiter mine{where};
+    std::unique_lock lock{mutex_};
+    auto at = waiting_.insert(waiting_.end(), &mine);
+    came_.notify_one();
+    if (!mine.there.wait_for(lock, std::chrono::seconds{5}, [&] { return mine.over; })) {
+      waiting_.erase(at);
+      ++failures();
+    }
+  }
+
+private:
+  struct waiter {
+    repo::lsn where;
+    bool over = false;
+    std::condition_variable there{};
+  };
+
+  void run() {
+    std::unique_lock lock{mutex_};
+    while (!ending_) {
+      if (waiting_.empty()) {
+        came_.wait(lock);
+        continue;
+      }
+      lock.unlock();
+      auto reached = ask_();
+      lock.lock();
+      for (auto it = waiting_.begin(); it != waiting_.end();) {
+        if (reached < (*it)->where) {
+          ++it;
+          continue;
+        }
+        (*it)->over = true;
+        (*it)->there.notify_one();
+        it = waiting_.erase(it);
+      }
+    }
+  }
+
+  std::function<repo::lsn()> ask_;
+  std::mutex mutex_;
+  std::condition_variable came_;
+  std::list<waiter*> waiting_; // guarded by mutex_
+  bool ending_ = false;        // guarded by mutex_
+  std::thread thread_;
+};
+
+/// As early as the servers allow: the commit tells its position in its own round trip, and one
+/// poller asks the replica without a pause.
+sample run_limit(lab& on, int callers, int calls) {
+  auto sessions = connect(on.primary().url(), callers);
+  pqxx::connection replica{on.replica().url()};
+  replica.prepare("reached", "SELECT pg_last_wal_replay_lsn()");
+  pqxx::nontransaction asking{replica};
+  shared_poller poller{[&] { return lsn_of(asking.exec_prepared("reached")); }};
+  return run_callers(callers, calls, [&](int caller) {
+    pqxx::nontransaction tx{*sessions[static_cast<std::size_t>(caller)]};
+    tx.exec("BEGIN");
+    repo::exec(tx, insert_order, on.item());
+    poller.wait_for(lsn_of(tx.exec("COMMIT; SELECT pg_current_wal_flush_lsn()")));
+  });
+}
+
+/// fly_postgres's way: the insert position after the commit, and a function on the replica that
+/// looks, and sleeps for 50 ms where nothing has moved. One connection for all who wait, as there.
+constexpr auto watch_function = R"(
+CREATE OR REPLACE FUNCTION watch_for_lsn_change(since pg_lsn) RETURNS pg_lsn AS $$
+DECLARE
+  reached pg_lsn;
+  ends timestamptz := clock_timestamp() + interval '2 s';
+BEGIN
+  LOOP
+    reached := pg_last_wal_replay_lsn();
+    IF reached > since OR clock_timestamp() > ends THEN
+      RETURN reached;
+    END IF;
+    PERFORM pg_sleep(0.05);
+  END LOOP;
+END $$ LANGUAGE plpgsql)";
+
+sample run_poll50(lab& on, int callers, int calls) {
+  auto sessions = connect(on.primary().url(), callers);
+  pqxx::connection replica{on.replica().url()};
+  pqxx::nontransaction asking{replica};
+  repo::lsn known;
+  shared_poller poller{[&] {
+    known = lsn_of(repo::exec(asking, "SELECT watch_for_lsn_change($1::pg_lsn)", to_string(known)));
+    return known;
+  }};
+  return run_callers(callers, calls, [&](int caller) {
+    auto& session = *sessions[static_cast<std::size_t>(caller)];
+    {
+      pqxx::work tx{session};
+      repo::exec(tx, insert_order, on.item());
+      tx.commit();
+    }
+    pqxx::nontransaction after{session};
+    poller.wait_for(lsn_of(after.exec("SELECT pg_current_wal_insert_lsn()")));
+  });
+}
+
+sample run_direct(lab& on, int callers, int calls) {
+  auto sessions = connect(on.primary().url(), callers);
+  return run_callers(callers, calls, [&](int caller) {
+    pqxx::work tx{*sessions[static_cast<std::size_t>(caller)]};
+    repo::exec(tx, insert_order, on.item());
+    tx.commit();
+  });
+}
+
+int for_each(int calls, int callers) {
+  return std::max(calls / callers, 2);
+}
+
+} // namespace
+
+void write_round(lab& on, int callers, const amount& how, table& into) {
+  auto name = "write/" + std::to_string(callers);
+  auto calls = for_each(how.calls, callers);
+  auto& db = on.far();
+  auto fly = [&](const repo::bound_database& with, const auto& what) {
+    return run_callers(callers, calls, [&](int) { count(rpc_primary(with, what, on.item())); });
+  };
+  into.add(name, "libpqxx", run_direct(on, callers, calls));
+  into.add(name, "fly", fly(db, place_order));
+  into.add(name, "fly+key", fly(db.once(), place_order));
+  into.add(name, "fly+leader", fly(db, place_as_leader));
+}
+
+void visible_round(lab& on, int callers, const amount& how, table& into) {
+  auto name = "visible/" + std::to_string(callers);
+  auto calls = for_each(how.calls, callers);
+  into.add(name, "limit", run_limit(on, callers, calls));
+  into.add(name, "fly", run_callers(callers, calls, [&](int) {
+             auto placed = rpc_and_wait(on.far(), place_order, on.item());
+             if (!placed || !placed->visible())
+               ++failures();
+             else
+               into.add_parts(name, placed->timing());
+           }));
+  on.primary().sql(watch_function);
+  into.add(name, "poll50", run_poll50(on, callers, for_each(how.slow_calls, callers)));
+}
+
+} // namespace fly::bench
