@@ -13,6 +13,10 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr int place_bits = 32;
+
+/// How many places an empty table keeps.
+constexpr std::size_t kept_places_max = 1024;
+
 constexpr actors::backoff_options pauses{10ms, 500ms, 2.0};
 
 } // namespace
@@ -134,6 +138,10 @@ std::vector<call> call_table::lose(route_key via) {
 }
 
 std::vector<call> call_table::expire(time_point now) {
+  if (size_ == 0 && calls_.size() > kept_places_max) {
+    std::vector<call>{}.swap(calls_); // what was asked in a flood must not be looked at for ever
+    std::vector<std::uint32_t>{}.swap(free_);
+  }
   return take_if([now](const call& each) { return each.deadline <= now; });
 }
 

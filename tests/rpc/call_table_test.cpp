@@ -145,6 +145,24 @@ TEST_CASE("calls expire at their deadline and not before") {
   CHECK(table.expire(zero + 1h).size() == 1);
 }
 
+TEST_CASE("an id is never used again, also where its place is, or where a flood has passed") {
+  call_table table{10'000};
+  std::set<std::uint64_t> ids;
+  for (int round = 0; round < 3; ++round) {
+    std::vector<std::uint64_t> now;
+    for (int i = 0; i < 3'000; ++i)
+      now.push_back(add(table));
+    for (auto id : now) {
+      CHECK(ids.insert(id).second);
+      CHECK(table.take(id));
+    }
+    if (round > 0)
+      CHECK(table.expire(zero).empty()); // forgets the places
+    for (auto id : now)
+      CHECK(table.find(id) == nullptr);
+  }
+}
+
 TEST_CASE("a changed cluster wakes every waiting call") {
   call_table table{8};
   auto waiting = add(table);
