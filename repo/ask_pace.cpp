@@ -21,13 +21,18 @@ void ask_pace::asked(time_point now) {
 }
 
 void ask_pace::ended(time_point since) {
-  if (since >= asked_before_) { // the first question was not too early; the next may be earlier
+  // Steps of a size that does not depend on how late a wait was, down twice as large as up: a third
+  // of the first questions find it, however long the others take.
+  if (since >= asked_before_) {
     guess_ -= guess_ / 16;
     return;
   }
   std::chrono::nanoseconds not_yet = asked_before_ - since;
   if (not_yet > guess_)
-    guess_ = std::min<std::chrono::nanoseconds>(guess_ + (not_yet - guess_) / 8, options_.gap_max);
+    guess_ = std::min<std::chrono::nanoseconds>(
+        guess_ + std::min<std::chrono::nanoseconds>(guess_ / 32 + std::chrono::microseconds{2},
+                                                    not_yet - guess_),
+        options_.gap_max);
 }
 
 void ask_pace::answered(time_point now, bool ended_some) {

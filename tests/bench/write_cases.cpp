@@ -36,11 +36,11 @@ repo::lsn lsn_of(const pqxx::result& rows) {
 }
 
 /// Who waits for the replica, answered by one thread with one connection. `ask` says how far the
-/// replica is; it may take its time.
+/// replica is; it may take its time. `always` also asks while nobody waits.
 class shared_poller {
 public:
-  explicit shared_poller(std::function<repo::lsn()> ask)
-      : ask_(std::move(ask)), thread_([this] { run(); }) {}
+  explicit shared_poller(std::function<repo::lsn()> ask, bool always = false)
+      : ask_(std::move(ask)), always_(always), thread_([this] { run(); }) {}
 
   ~shared_poller() {
     {
@@ -72,7 +72,7 @@ private:
   void run() {
     std::unique_lock lock{mutex_};
     while (!ending_) {
-      if (waiting_.empty()) {
+      if (waiting_.empty() && !always_) {
         came_.wait(lock);
         continue;
       }
@@ -92,6 +92,7 @@ private:
   }
 
   std::function<repo::lsn()> ask_;
+  bool always_;
   std::mutex mutex_;
   std::condition_variable came_;
   std::list<waiter*> waiting_; // guarded by mutex_
@@ -116,12 +117,13 @@ sample run_limit(lab& on, int callers, int calls) {
 }
 
 /// fly_postgres's way: the insert position after the commit, and a function on the replica that
-/// looks, and sleeps for 50 ms where nothing has moved. One connection for all who wait, as there.
+/// looks, and sleeps for 50 ms where nothing has moved. One connection for all who wait, and it
+/// asks for ever, as there.
 constexpr auto watch_function = R"(
 CREATE OR REPLACE FUNCTION watch_for_lsn_change(since pg_lsn) RETURNS pg_lsn AS $$
 DECLARE
   reached pg_lsn;
-  ends timestamptz := clock_timestamp() + interval '2 s';
+  ends timestamptz := clock_timestamp() + interval '200 ms';
 BEGIN
   LOOP
     reached := pg_last_wal_replay_lsn();
@@ -138,9 +140,11 @@ sample run_poll50(lab& on, int callers, int calls) {
   pqxx::nontransaction asking{replica};
   repo::lsn known;
   shared_poller poller{[&] {
-    known = lsn_of(repo::exec(asking, "SELECT watch_for_lsn_change($1::pg_lsn)", to_string(known)));
-    return known;
-  }};
+                         known = lsn_of(repo::exec(
+                             asking, "SELECT watch_for_lsn_change($1::pg_lsn)", to_string(known)));
+                         return known;
+                       },
+                       true};
   return run_callers(callers, calls, [&](int caller) {
     auto& session = *sessions[static_cast<std::size_t>(caller)];
     {
