@@ -88,7 +88,8 @@ caf::error channel::add(frame_kind kind, std::span<const std::byte> head,
 
 /// Returns whether the next bytes of the connection are those that are sent now, as they are.
 bool channel::is_idle() const noexcept {
-  return line_ && !filter_ && !held_ && !sending_ && !by_owner_ && outbox_.empty() && batch_.empty();
+  return line_ && !filter_ && !held_ && !sending_ && !by_owner_ && outbox_.empty() &&
+         batch_.empty();
 }
 
 /// Sends what waits where this thread may. Returns whether the owner has to.

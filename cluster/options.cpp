@@ -1,5 +1,7 @@
 #include "fly/cluster/options.hpp"
 
+#include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <cstdlib>
 #include <fstream>
@@ -42,6 +44,13 @@ caf::error check_time(const std::string& option, std::chrono::milliseconds value
   return bad(option, std::to_string(value.count()) + " ms is not between " +
                          std::to_string(min.count()) + " and " + std::to_string(max.count()) +
                          " ms");
+}
+
+bool is_dns_name(const std::string& text) {
+  constexpr std::size_t bytes_max = 253;
+  return text.size() <= bytes_max && std::all_of(text.begin(), text.end(), [](unsigned char c) {
+           return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.';
+         });
 }
 
 std::vector<std::string> split(const std::string& text) {
@@ -147,6 +156,8 @@ caf::error options::validate() const {
   for (const auto& peer : peers)
     if (auto parsed = parse_socket_address(peer, default_port); !parsed)
       return bad("peer", text_of(parsed.error()));
+  if (!is_dns_name(dns_name))
+    return bad("dns-name", "'" + dns_name + "' is no name of DNS");
   if (!dns_server.empty()) {
     auto parsed = parse_socket_address(dns_server, 53);
     if (!parsed)

@@ -210,6 +210,8 @@ TEST_CASE("each bad option is named") {
   names("advertise", [](options& o) { o.advertise = "proxy.example"; });
   names("advertise", [](options& o) { o.advertise = "10.0.0.7:x"; });
   names("peer", [](options& o) { o.peers = {"ok", "not ok"}; });
+  names("dns-name", [](options& o) { o.dns_name = "shop internal"; });
+  names("dns-name", [](options& o) { o.dns_name = std::string(254, 'x'); });
   names("dns-server", [](options& o) { o.dns_server = "name:53"; });
   names("dns-server", [](options& o) { o.dns_server = "127.0.0.1:x"; });
   names("silence-max", [](options& o) { o.silence_max = 99ms; });
