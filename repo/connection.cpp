@@ -8,7 +8,8 @@
 namespace fly::repo {
 
 connection::connection(pq_link link, const server_identity& identity)
-    : identity_(identity), link_(std::move(link)), pqxx_(compat::adopt(link_.raw())) {
+    : identity_(identity), canceller_(cancel_handle_of(link.raw())), link_(std::move(link)),
+      pqxx_(compat::adopt(link_.raw())) {
   link_.disown();
 }
 

@@ -7,6 +7,7 @@
 #include "fly/repo/pq_link.hpp"
 #include "fly/repo/pqxx_compat.hpp"
 #include "fly/repo/server_identity.hpp"
+#include "fly/repo/statement_canceller.hpp"
 
 namespace fly::repo {
 
@@ -45,10 +46,14 @@ public:
   /// broken connection. Safe from any thread while the connection exists.
   void cut() noexcept;
 
+  /// Returns what cancels its statements from another thread.
+  const cancel_handle& canceller() const noexcept { return canceller_; }
+
 private:
   connection(pq_link link, const server_identity& identity);
 
   server_identity identity_;
+  cancel_handle canceller_;
   pq_link link_;                                     // before pqxx_, which closes it
   std::unique_ptr<compat::adopted_connection> pqxx_; // owns libpq's connection
 };

@@ -16,6 +16,7 @@
 #include "fly/repo/level_reader.hpp"
 #include "fly/repo/serving.hpp"
 #include "fly/repo/wait_at.hpp"
+#include "fly/rpc/current_call.hpp"
 
 namespace fly::repo {
 
@@ -142,7 +143,7 @@ actors::starter<caf::unit_t> waiting_for(const std::shared_ptr<database_core>& c
 
 caf::error database::wait_for(const position& where, std::chrono::milliseconds timeout) const {
   auto deadline = bound_database{*this, {.timeout = timeout}}.deadline();
-  auto outcome = actors::ask<caf::unit_t>(deadline, waiting_for(core_, where, deadline));
+  auto outcome = rpc::ask_cancellable<caf::unit_t>(deadline, waiting_for(core_, where, deadline));
   return outcome ? caf::error{} : outcome.error();
 }
 
@@ -169,7 +170,8 @@ actors::starter<caf::unit_t> waiting_at(const rpc::endpoint& rpc,
 caf::error database::wait_for(const position& where, const place& at,
                               std::chrono::milliseconds timeout) const {
   auto deadline = bound_database{*this, {.timeout = timeout}}.deadline();
-  auto outcome = actors::ask<caf::unit_t>(deadline, waiting_at(rpc_, core_, at, where, deadline));
+  auto outcome =
+      rpc::ask_cancellable<caf::unit_t>(deadline, waiting_at(rpc_, core_, at, where, deadline));
   return outcome ? caf::error{} : outcome.error();
 }
 

@@ -15,6 +15,7 @@
 #include "fly/repo/remote_read.hpp"
 #include "fly/repo/statement.hpp"
 #include "fly/repo/transaction.hpp"
+#include "fly/rpc/current_call.hpp"
 #include "fly/rpc/explain.hpp"
 
 namespace fly::repo {
@@ -32,14 +33,16 @@ rpc::raw_handler in_transaction(std::shared_ptr<database_core> core, std::string
         if (!key)
           return std::move(key.error());
         std::optional<keyed_write> once;
+        auto keyed = context;
         if (!key->empty()) {
           if (auto wrong = check_key(*key))
             return wrong;
           once = keyed_call(std::move(*key), name, fingerprint, arguments);
+          keyed.key = once->key;
         }
         auto run = [&] {
           return core->run_write(
-              context, [&](pqxx::transaction_base& tx) { return handler(tx, arguments); },
+              keyed, [&](pqxx::transaction_base& tx) { return handler(tx, keyed, arguments); },
               options.on_leader, once ? &*once : nullptr);
         };
         auto answer = run();
@@ -99,9 +102,10 @@ caf::expected<bool> wait_until_there(const database_core& core, const std::strin
   if (!where)
     return std::move(where.error());
   auto deadline = clock::now() + longest;
-  auto outcome = actors::ask<caf::unit_t>(deadline, [&](actors::completion<caf::unit_t> done) {
-    return core.tracker()->wait_for(*where, deadline, std::move(done));
-  });
+  auto outcome =
+      rpc::ask_cancellable<caf::unit_t>(deadline, [&](actors::completion<caf::unit_t> done) {
+        return core.tracker()->wait_for(*where, deadline, std::move(done));
+      });
   if (!outcome)
     return outcome.error();
   return true;

@@ -52,7 +52,10 @@ struct checked_read {
 };
 
 /// Runs functions in transactions on connections of a pool: in one that writes, or one that reads.
-/// Safe from any thread; blocks.
+/// Where the current call (rpc/current_call.hpp) is cancelled, its running statement is, too
+/// (PQcancel), and nothing is committed any more; a cancel that comes while the commit is under way
+/// leaves what the server says of it. The connection is closed then. Not in a sandbox. Safe from
+/// any thread; blocks.
 class transaction_runner {
 public:
   using time_point = std::chrono::steady_clock::time_point;
@@ -91,6 +94,7 @@ public:
 private:
   struct begun;
 
+  void watch(begun& on) const;
   caf::expected<connection_pool::lease> take(const transaction_options& options);
   caf::expected<std::unique_ptr<begun>> begin(const transaction_options& options,
                                               rpc::call_parts* parts = nullptr,

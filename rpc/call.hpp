@@ -5,6 +5,7 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include <caf/expected.hpp>
@@ -15,6 +16,8 @@
 #include "fly/rpc/function.hpp"
 
 namespace fly::rpc {
+
+class ticket;
 
 /// What a caller may say of one call.
 struct call_options {
@@ -48,15 +51,24 @@ struct target {
   friend bool operator==(const target&, const target&) = default;
 };
 
-/// What the serving side knows of one call.
+/// What the serving side knows of one call. Valid while the handler runs.
 struct call_context {
-  /// When the caller gives up; by this process's clock.
+  /// When the caller gives up at the latest; by this process's clock.
   std::chrono::steady_clock::time_point deadline;
-  /// Who called; this node itself for a local run. Valid while the handler runs.
+  /// Who called; this node itself for a local run.
   const cluster::member& caller;
   /// Takes parts of the handler's time that have a name of their own, while the handler runs; null
   /// unless the caller wants to know.
   call_parts* parts = nullptr;
+  /// What the caller's end turns (ticket.hpp); null for a call that cannot be cancelled: one that
+  /// runs on the I/O thread.
+  ticket* permit = nullptr;
+  /// Under which a write happens once; empty for none, and for functions.
+  std::string_view key{};
+
+  /// Returns whether nobody waits for the answer any more: the caller gave up, died or was cut off,
+  /// or the deadline has passed. A long handler asks now and then. Safe from any thread.
+  bool cancelled() const noexcept;
 };
 
 /// Takes the encoded result of a call, exactly once, on any thread: it must not block.

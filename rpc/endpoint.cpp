@@ -10,6 +10,7 @@
 #include "fly/actors/error.hpp"
 #include "fly/actors/supervisor.hpp"
 #include "fly/cluster/node.hpp"
+#include "fly/rpc/current_call.hpp"
 #include "fly/rpc/endpoint_core.hpp"
 #include "fly/rpc/explain.hpp"
 #include "fly/rpc/verbs.hpp"
@@ -122,8 +123,7 @@ actors::worker_pool& endpoint::workers() const noexcept {
 }
 
 clock::time_point bound_endpoint::deadline() const noexcept {
-  using namespace std::chrono_literals;
-  return clock::now() + std::clamp<std::chrono::milliseconds>(options_.timeout, 1ms, 24h);
+  return deadline_within(options_.timeout);
 }
 
 actors::child_spec child(endpoint& rpc) {
@@ -150,8 +150,8 @@ actors::starter<bytes> starter_of(const bound_endpoint& rpc, const target& whom,
 caf::expected<bytes> ask_raw(const bound_endpoint& rpc, const target& whom, std::string_view name,
                              const signature& wanted, caf::expected<bytes> arguments) {
   auto deadline = rpc.deadline();
-  return actors::ask<bytes>(deadline,
-                            starter_of(rpc, whom, name, wanted, std::move(arguments), deadline));
+  return ask_cancellable<bytes>(
+      deadline, starter_of(rpc, whom, name, wanted, std::move(arguments), deadline));
 }
 
 actors::pending<bytes> ask_raw(caf::scheduled_actor* self, const bound_endpoint& rpc,

@@ -160,7 +160,8 @@ public:
   const endpoint& rpc() const noexcept { return *rpc_; }
   const call_options& options() const noexcept { return options_; }
 
-  /// Returns when a call that begins now ends at the latest.
+  /// Returns when a call that begins now ends at the latest: after its timeout, and within a
+  /// handler no later than the call that runs.
   std::chrono::steady_clock::time_point deadline() const noexcept;
 
 private:

@@ -4,12 +4,14 @@
 #include <exception>
 #include <typeinfo>
 #include <utility>
+#include <vector>
 
 #include <cxxabi.h>
 
 #include "fly/actors/copy_bytes.hpp"
 #include "fly/actors/error.hpp"
 #include "fly/cluster/channel.hpp"
+#include "fly/rpc/current_call.hpp"
 #include "fly/rpc/message.hpp"
 
 namespace fly::rpc {
@@ -42,6 +44,7 @@ caf::error portable(const std::string& name, const caf::error& reason) {
 
 caf::expected<bytes> call_guarded(const std::string& name, const served_function& function,
                                   const call_context& context, std::span<const char> arguments) {
+  call_scope scope{context};
   try {
     auto outcome = function.handler(context, arguments);
     return outcome ? std::move(outcome) : portable(name, outcome.error());
@@ -110,6 +113,7 @@ caf::expected<server::function_ptr> server::check(std::string_view name, std::ui
 
 std::shared_ptr<ticket> server::run(request wanted, std::shared_ptr<const bytes> arguments) {
   auto permit = std::make_shared<ticket>();
+  wanted.context.permit = permit.get();
   if (wanted.parts)
     wanted.arrived = clock::now();
   wanted.respond =
@@ -209,6 +213,7 @@ caf::error server::on_call(const std::shared_ptr<cluster::channel>& from,
     execute(wanted, **function, arguments);
   } else {
     auto permit = std::make_shared<ticket>();
+    wanted.context.permit = permit.get();
     {
       std::lock_guard guard{mutex_};
       remote_.insert_or_assign({from.get(), message->id}, permit);
@@ -225,21 +230,29 @@ caf::error server::on_cancel(const std::shared_ptr<cluster::channel>& from,
   auto message = parse_cancel(payload);
   if (!message)
     return message.error();
-  std::lock_guard guard{mutex_};
-  if (auto found = remote_.find({from.get(), message->id}); found != remote_.end()) {
-    found->second->cancel();
-    remote_.erase(found);
+  std::shared_ptr<ticket> permit;
+  {
+    std::lock_guard guard{mutex_};
+    if (auto found = remote_.find({from.get(), message->id}); found != remote_.end())
+      permit = std::move(remote_.extract(found).mapped());
   }
+  if (permit)
+    permit->cancel();
   return {};
 }
 
 void server::on_link_down(const std::shared_ptr<cluster::channel>& which) {
-  std::lock_guard guard{mutex_};
-  auto first = remote_.lower_bound({which.get(), 0});
-  auto last = first;
-  for (; last != remote_.end() && last->first.first == which.get(); ++last)
-    last->second->cancel();
-  remote_.erase(first, last);
+  std::vector<std::shared_ptr<ticket>> permits;
+  {
+    std::lock_guard guard{mutex_};
+    auto first = remote_.lower_bound({which.get(), 0});
+    auto last = first;
+    for (; last != remote_.end() && last->first.first == which.get(); ++last)
+      permits.push_back(std::move(last->second));
+    remote_.erase(first, last);
+  }
+  for (const auto& each : permits)
+    each->cancel();
 }
 
 void server::close() {

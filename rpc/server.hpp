@@ -21,6 +21,7 @@
 #include "fly/rpc/call.hpp"
 #include "fly/rpc/call_observer.hpp"
 #include "fly/rpc/registry.hpp"
+#include "fly/rpc/ticket.hpp"
 
 namespace fly::rpc {
 
@@ -29,24 +30,6 @@ struct call_message;
 /// Stands in the details of an errc::overloaded that the server itself gave before the function was
 /// started; one that the function returned has none.
 inline constexpr const char* not_started_detail = "not_started";
-
-/// Decides, once, whether a queued call begins or is dropped. Safe from any thread.
-class ticket {
-public:
-  /// Returns whether the call may begin.
-  bool begin() noexcept { return change(state::begun); }
-  /// Returns whether the call will certainly never begin.
-  bool cancel() noexcept { return change(state::dropped); }
-
-private:
-  enum class state : std::uint8_t { queued, begun, dropped };
-  bool change(state to) noexcept {
-    auto expected = state::queued;
-    return state_.compare_exchange_strong(expected, to);
-  }
-
-  std::atomic<state> state_{state::queued};
-};
 
 /// One call to be run here.
 struct request {
@@ -89,7 +72,7 @@ public:
   caf::error on_cancel(const std::shared_ptr<cluster::channel>& from,
                        std::span<const std::byte> payload);
 
-  /// Drops the queued calls of a caller that is gone.
+  /// Drops the queued calls of a caller that is gone, and cancels those that run.
   void on_link_down(const std::shared_ptr<cluster::channel>& which);
 
   /// Tries again to send answers that full links did not take.

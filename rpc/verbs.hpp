@@ -16,7 +16,7 @@
 namespace fly::rpc {
 
 /// The answer that an actor awaits: call `.then` in the same handler. The actor does not block.
-/// Where it ends first, the call goes on and its answer is dropped. Only inside the actor.
+/// Where it ends first, the call is cancelled. Only inside the actor.
 template <class R>
 class [[nodiscard]] reply {
 public:

@@ -1,5 +1,6 @@
 fly_add_test_program(repo
   SOURCES
+    repo/cancel_test.cpp
     repo/commit_test.cpp
     repo/connection_pool_test.cpp
     repo/cut_off_test.cpp

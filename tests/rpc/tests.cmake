@@ -9,6 +9,7 @@ fly_add_test_program(rpc
     rpc/call_observer_test.cpp
     rpc/call_parts_test.cpp
     rpc/call_table_test.cpp
+    rpc/cancel_test.cpp
     rpc/client_test.cpp
     rpc/codec_test.cpp
     rpc/endpoint_test.cpp
@@ -20,6 +21,7 @@ fly_add_test_program(rpc
     rpc/routes_test.cpp
     rpc/server_test.cpp
     rpc/signature_test.cpp
+    rpc/ticket_test.cpp
     rpc/tools_test.cpp
     rpc/type_text_test.cpp
     rpc/verbs_test.cpp
