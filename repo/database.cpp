@@ -106,8 +106,10 @@ caf::error database::serve_raw(std::string name, const rpc::signature& signature
                       "the database " + core_->name() +
                           " has no leader: only the one without a name has");
   std::lock_guard guard{own_->mutex};
-  auto reason = rpc_.serve_raw(name, signature.text, {},
-                               in_transaction(core_, name, signature, options, std::move(handler)));
+  auto reason = rpc_.serve_raw(
+      name, signature.text,
+      {.running_max = options.running_max, .queue_max = options.queue_max, .allow = options.allow},
+      in_transaction(core_, name, signature, options, std::move(handler)));
   if (!reason)
     own_->served.push_back(std::move(name));
   return reason;

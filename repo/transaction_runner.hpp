@@ -77,11 +77,11 @@ public:
   /// Runs `body` in a transaction and commits. `deadline` bounds the wait for a connection and each
   /// statement. A refusal to write (SQLSTATE 25006) is written on the role board at once.
   /// Errors: those of `connection_pool::take`, `transaction::finish` and `error_of_exception`;
-  /// what `body` returns; errc::malformed_result, too large. Only errc::outcome_unknown may be
-  /// committed. Where `parts` is given it learns how long the wait for a connection ("queue") and
-  /// the commit took, also of what fails. With `once` it happens once for its key: a second copy
-  /// waits for the first, and gets its result. Errors besides: those of `check_entry` and
-  /// `claim_error`.
+  /// what `body` returns; errc::malformed_result, too large; errc::expired, the caller gave up
+  /// before the commit. Only errc::outcome_unknown may be committed. Where `parts` is given it
+  /// learns how long the wait for a connection ("queue") and the commit took, also of what fails.
+  /// With `once` it happens once for its key: a second copy waits for the first, and gets its
+  /// result. Errors besides: those of `check_entry` and `claim_error`.
   caf::expected<write_outcome> run_write(time_point deadline, const write_body& body,
                                          rpc::call_parts* parts = nullptr,
                                          const keyed_write* once = nullptr);

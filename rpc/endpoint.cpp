@@ -13,6 +13,7 @@
 #include "fly/rpc/current_call.hpp"
 #include "fly/rpc/endpoint_core.hpp"
 #include "fly/rpc/explain.hpp"
+#include "fly/rpc/traceparent.hpp"
 #include "fly/rpc/verbs.hpp"
 
 namespace fly::rpc {
@@ -54,7 +55,7 @@ endpoint::~endpoint() {
 }
 
 bound_endpoint endpoint::with(call_options options) const noexcept {
-  return {*this, options};
+  return {*this, std::move(options)};
 }
 
 caf::error endpoint::serve_raw(std::string name, std::string signature, serve_options options,
@@ -90,7 +91,18 @@ void call_end::operator()() const {
 
 call_end endpoint::start(const target& whom, std::string_view name, const signature& wanted,
                          bytes arguments, clock::time_point deadline, raw_reply reply,
-                         std::shared_ptr<call_trace> trace) const {
+                         std::shared_ptr<call_trace> trace, call_traits how) const {
+  if (const auto* outer = current_call(); outer != nullptr && how.trace.empty())
+    how.trace = outer->trace;
+  for (const auto& each : core_->options().on_call) {
+    outgoing_call call{whom, name, arguments, how, reply};
+    if (auto refused = each(call)) {
+      reply(std::move(refused));
+      return {core_, 0};
+    }
+  }
+  if (!is_traceparent(how.trace))
+    how.trace.clear();
   call begun;
   begun.whom = whom;
   begun.name = name;
@@ -100,6 +112,7 @@ call_end endpoint::start(const target& whom, std::string_view name, const signat
   begun.deadline = std::min(deadline, begun.begun + std::chrono::hours{24});
   begun.reply = core_->observers().of_caller(whom, name, std::move(reply));
   begun.trace = std::move(trace);
+  begun.traits = std::move(how);
   return {core_, core_->caller().start(std::move(begun))};
 }
 
@@ -139,13 +152,30 @@ actors::starter<bytes> starter_of(const bound_endpoint& rpc, const target& whom,
   return [&rpc, &whom, name, &wanted, deadline,
           arguments = std::move(arguments)](raw_reply reply) mutable -> actors::expire {
     if (arguments)
-      return rpc.rpc().start(whom, name, wanted, std::move(*arguments), deadline, std::move(reply));
+      return rpc.rpc().start(whom, name, wanted, std::move(*arguments), deadline, std::move(reply),
+                             {}, rpc.traits());
     reply(arguments.error());
     return [] {};
   };
 }
 
 } // namespace
+
+caf::error cast_raw(const bound_endpoint& rpc, const target& whom, std::string_view name,
+                    const signature& wanted, caf::expected<bytes> arguments) {
+  if (!arguments)
+    return arguments.error();
+  auto how = rpc.traits();
+  how.cast = true;
+  auto slot = std::make_shared<actors::answer_slot<bytes>>();
+  rpc.rpc().start(
+      whom, name, wanted, std::move(*arguments), rpc.deadline(),
+      [slot](caf::expected<bytes> outcome) { slot->fill(std::move(outcome)); }, {}, std::move(how));
+  if (!slot->wait_until(clock::now()))
+    return {}; // it waits for a member
+  auto outcome = slot->take();
+  return outcome ? caf::error{} : outcome.error();
+}
 
 caf::expected<bytes> ask_raw(const bound_endpoint& rpc, const target& whom, std::string_view name,
                              const signature& wanted, caf::expected<bytes> arguments) {

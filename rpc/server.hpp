@@ -17,6 +17,7 @@
 
 #include "fly/actors/pending.hpp"
 #include "fly/actors/worker_pool.hpp"
+#include "fly/rpc/admission.hpp"
 #include "fly/rpc/answers.hpp"
 #include "fly/rpc/call.hpp"
 #include "fly/rpc/call_observer.hpp"
@@ -46,6 +47,8 @@ struct request {
   std::chrono::steady_clock::time_point arrived{};
   /// What `context.caller` belongs to.
   std::shared_ptr<const void> keeps{};
+  /// What `context.trace` points to; null for none.
+  std::shared_ptr<const std::string> trace{};
 };
 
 /// Runs functions: looks the name up, queues the call for a worker (or runs it on the I/O thread,
@@ -106,6 +109,8 @@ private:
              std::shared_ptr<ticket> permit);
   void execute(const request& wanted, const served_function& function,
                std::span<const char> arguments) const;
+  void queue_remote(request wanted, function_ptr function, const call_message& message,
+                    const cluster::channel* from);
   raw_reply responder(const std::shared_ptr<cluster::channel>& from, std::uint64_t id,
                       const request& wanted);
   void forget(const call_key& key);
