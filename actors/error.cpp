@@ -15,7 +15,7 @@ namespace {
 
 constexpr auto category = caf::atom("fly");
 
-constexpr std::array<std::pair<errc, const char*>, 33> names{{
+constexpr std::array<std::pair<errc, const char*>, 34> names{{
     {errc::invalid_argument, "invalid_argument"},
     {errc::no_node_in_region, "no_node_in_region"},
     {errc::no_primary, "no_primary"},
@@ -40,6 +40,7 @@ constexpr std::array<std::pair<errc, const char*>, 33> names{{
     {errc::key_reused, "key_reused"},
     {errc::not_leader, "not_leader"},
     {errc::not_found, "not_found"},
+    {errc::not_allowed, "not_allowed"},
     {errc::not_visible, "not_visible"},
     {errc::already_served, "already_served"},
     {errc::restarts_exceeded, "restarts_exceeded"},

@@ -79,6 +79,8 @@ enum class errc : std::uint8_t {
   not_leader = 26,
   /// No row has the key that was given (`reload`, `update`, `delete_`, `must`): nothing changed.
   not_found = 27,
+  /// The function is not served for this caller; the text says whom it is for.
+  not_allowed = 28,
 
   // -- it ran
   // --------------------------------------------------------------------------------------

@@ -77,6 +77,31 @@ caf::expected<T> ask(std::chrono::steady_clock::time_point deadline, const start
 
 namespace detail {
 
+/// Ends an operation with its own life, unless it is over before.
+class ending {
+public:
+  ending() = default;
+  explicit ending(expire end) noexcept : end_(std::move(end)) {}
+  ending(ending&& other) noexcept : end_(std::exchange(other.end_, nullptr)) {}
+  ending& operator=(ending&& other) noexcept {
+    std::swap(end_, other.end_);
+    return *this;
+  }
+  ~ending() { now(); }
+
+  /// Ends the operation, the first time.
+  void now() {
+    if (auto end = std::exchange(end_, nullptr))
+      end();
+  }
+
+  /// Says that there is nothing to end any more.
+  void over() noexcept { end_ = nullptr; }
+
+private:
+  expire end_;
+};
+
 /// Waits inside an actor for `wake()` or `timeout`; the one place that knows how CAF carries a
 /// response.
 class response_wait {
@@ -99,7 +124,8 @@ private:
 
 /// An operation that an actor has started and whose answer it awaits: call `.then` in the same
 /// handler. The actor does not block; its other messages are handled meanwhile. Where the actor
-/// ends first, the operation goes on and its answer is dropped. Only inside the actor.
+/// ends first, or this is destroyed without `.then`, the operation is ended as at its deadline, and
+/// nobody hears of it. Only inside the actor.
 template <class T>
 class [[nodiscard]] pending {
 public:
@@ -108,10 +134,10 @@ public:
           const starter<T>& start)
       : wait_(self, deadline - std::chrono::steady_clock::now()),
         slot_(std::make_shared<answer_slot<T>>()) {
-    expire_ = start([slot = slot_, wake = wait_.waker()](caf::expected<T> value) {
+    end_ = detail::ending{start([slot = slot_, wake = wait_.waker()](caf::expected<T> value) {
       if (slot->fill(std::move(value)))
         wake();
-    });
+    })};
   }
 
   pending(pending&&) noexcept = default;
@@ -123,27 +149,37 @@ public:
   /// deadline at the latest. Where T is caf::unit_t, `on_value` may take nothing.
   template <class OnValue, class OnError>
   void then(OnValue on_value, OnError on_error) && {
-    auto deliver = [slot = slot_, on_value = std::move(on_value),
-                    on_error = std::move(on_error)]() mutable {
-      auto value = slot->take();
-      if (!value) {
-        caf::error reason = value.error(); // const where T is caf::unit_t
-        on_error(reason);
-      } else if constexpr (std::is_invocable_v<OnValue&>)
-        on_value();
-      else
-        on_value(*value);
+    struct awaited {
+      std::shared_ptr<answer_slot<T>> slot;
+      OnValue on_value;
+      OnError on_error;
+      detail::ending end; // the actor's own end destroys the handlers, and so this
+
+      void deliver() {
+        end.over();
+        auto value = slot->take();
+        if (!value) {
+          caf::error reason = value.error(); // const where T is caf::unit_t
+          on_error(reason);
+        } else if constexpr (std::is_invocable_v<OnValue&>)
+          on_value();
+        else
+          on_value(*value);
+      }
     };
-    wait_.then(deliver, [deliver, end = expire_]() mutable {
-      end();
-      deliver();
-    });
+    auto what = std::make_shared<awaited>(
+        awaited{std::move(slot_), std::move(on_value), std::move(on_error), std::move(end_)});
+    wait_.then([what] { what->deliver(); },
+               [what] {
+                 what->end.now();
+                 what->deliver();
+               });
   }
 
 private:
   detail::response_wait wait_;
   std::shared_ptr<answer_slot<T>> slot_;
-  expire expire_;
+  detail::ending end_;
 };
 
 } // namespace fly::actors

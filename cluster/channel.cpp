@@ -39,7 +39,11 @@ channel::channel(member peer, channel_limits limits, std::function<void()> wake,
                  std::shared_ptr<tls_filter> filter)
     : peer_(std::move(peer)), limits_(limits), wake_(std::move(wake)), filter_(std::move(filter)) {
   assert(wake_);
+  if (filter_ && filter_->is_up())
+    certificate_ = std::make_unique<const tls_names>(filter_->peer_names());
 }
+
+channel::~channel() = default;
 
 caf::error channel::send(frame_kind kind, std::span<const std::byte> head,
                          std::span<const std::byte> body, urgency when) {

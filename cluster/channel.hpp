@@ -18,6 +18,7 @@
 namespace fly::cluster {
 
 class tls_filter;
+struct tls_names;
 
 /// Bounds of a `channel`.
 struct channel_limits {
@@ -54,11 +55,16 @@ public:
   channel(member peer, channel_limits limits, std::function<void()> wake,
           std::shared_ptr<tls_filter> filter = {});
 
+  ~channel();
+
   channel(const channel&) = delete;
   channel& operator=(const channel&) = delete;
 
   /// Returns who is at the other end.
   const member& peer() const noexcept { return peer_; }
+
+  /// Returns the names in the other end's certificate; null where the link is not encrypted.
+  const tls_names* certificate() const noexcept { return certificate_.get(); }
 
   /// Sends one frame with the payload `head` + `body`. Safe from any thread, never blocks.
   /// Errors, and then nothing was sent: errc::overloaded while `unsent_bytes` is at its bound,
@@ -120,6 +126,7 @@ private:
   void wake_owner(lock& held);
 
   const member peer_;
+  std::unique_ptr<const tls_names> certificate_; // not changed once made
   const channel_limits limits_;
   const std::function<void()> wake_;
   const std::shared_ptr<tls_filter> filter_; // null where the link is not encrypted

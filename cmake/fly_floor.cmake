@@ -65,6 +65,7 @@ function(fly_add_test_program floor)
   add_executable(${target} ${program_SOURCES})
   target_link_libraries(${target} PRIVATE ${program_LINKS} fly_test_support)
   fly_configure_target(${target})
+  target_compile_options(${target} PRIVATE -O0) # they compile sooner; what they test is optimized
   foreach(source IN LISTS program_SOURCES)
     get_filename_component(stem "${source}" NAME_WE)
     string(REGEX REPLACE "_test$" "" room "${stem}")

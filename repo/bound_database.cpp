@@ -9,6 +9,7 @@
 #include "fly/repo/database_core.hpp"
 #include "fly/repo/ledger.hpp"
 #include "fly/repo/level_reader.hpp"
+#include "fly/rpc/current_call.hpp"
 
 namespace fly::repo {
 
@@ -16,7 +17,7 @@ using clock = std::chrono::steady_clock;
 using namespace std::chrono_literals;
 
 clock::time_point bound_database::deadline() const noexcept {
-  return clock::now() + std::clamp<std::chrono::milliseconds>(options_.timeout, 1ms, 24h);
+  return rpc::deadline_within(options_.timeout);
 }
 
 caf::error
@@ -114,7 +115,7 @@ caf::expected<raw_committed> bound_database::ask_raw(bool waits, std::string_vie
                  .shared = core.in_sandbox(),
                  .key = key};
   auto sent = checked(core.unusable(), key, std::move(arguments));
-  return actors::ask<raw_committed>(
+  return rpc::ask_cancellable<raw_committed>(
       how.deadline,
       noting(options_.session, core.tracker(), writing(how, name, wanted, std::move(sent))));
 }

@@ -9,8 +9,8 @@
 namespace fly::repo {
 
 connection::connection(pq_link link, const server_identity& identity, bool pooled)
-    : identity_(identity), keeps_(!pooled), link_(std::move(link)),
-      pqxx_(compat::adopt(link_.raw())) {
+    : identity_(identity), keeps_(!pooled), canceller_(cancel_handle_of(link.raw())),
+      link_(std::move(link)), pqxx_(compat::adopt(link_.raw())) {
   link_.disown();
 }
 

@@ -12,6 +12,7 @@
 #include "fly/repo/pq_link.hpp"
 #include "fly/repo/pqxx_compat.hpp"
 #include "fly/repo/server_identity.hpp"
+#include "fly/repo/statement_canceller.hpp"
 
 namespace fly::repo {
 
@@ -63,13 +64,17 @@ public:
   /// broken connection. Safe from any thread while the connection exists.
   void cut() noexcept;
 
+  /// Returns what cancels its statements from another thread.
+  const cancel_handle& canceller() const noexcept { return canceller_; }
+
 private:
   connection(pq_link link, const server_identity& identity, bool pooled);
 
   server_identity identity_;
-  bool keeps_;                                       // not behind a pooler
-  std::set<std::string_view> kept_;                  // names
-  std::vector<std::string_view> to_keep_;            // names; sent, and not yet known to be kept
+  bool keeps_;                            // not behind a pooler
+  std::set<std::string_view> kept_;       // names
+  std::vector<std::string_view> to_keep_; // names; sent, and not yet known to be kept
+  cancel_handle canceller_;
   pq_link link_;                                     // before pqxx_, which closes it
   std::unique_ptr<compat::adopted_connection> pqxx_; // owns libpq's connection
 };

@@ -19,6 +19,7 @@ struct connection_pool::core {
       : options(std::move(given)), retry(options.retry, std::random_device{}()) {}
 
   const pool_options options;
+  statement_canceller canceller;
   mutable std::mutex mutex;
   std::condition_variable returned;
   std::vector<std::unique_ptr<connection>> idle; // guarded by mutex; the last was used last
@@ -56,6 +57,8 @@ connection_pool::lease::~lease() {
   if (!held_)
     return;
   bool keep = !spoiled_ && pool_->usable(*held_);
+  if (spoiled_)
+    pool_->canceller.forget(held_->canceller());
   {
     std::lock_guard guard{pool_->mutex};
     pool_->lent.erase(held_.get());
@@ -65,6 +68,11 @@ connection_pool::lease::~lease() {
       --pool_->open;
   }
   pool_->returned.notify_one();
+}
+
+void connection_pool::lease::cancel() {
+  if (!pool_->options.keeps_transactions)
+    pool_->canceller.cancel(held_->canceller());
 }
 
 connection_pool::connection_pool(pool_options options)

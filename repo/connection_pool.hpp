@@ -58,6 +58,11 @@ public:
     /// Says that nobody should use it again.
     void spoil() noexcept { spoiled_ = true; }
 
+    /// Cancels its running statement, and those that follow, until it goes back; it must be spoiled
+    /// before that. Safe from any thread while the lease exists, once; never blocks. Nothing where
+    /// connections keep their transactions.
+    void cancel();
+
   private:
     friend class connection_pool;
     lease(std::shared_ptr<core> pool, std::unique_ptr<connection> held, bool reused)

@@ -16,6 +16,7 @@
 #include "fly/repo/level_reader.hpp"
 #include "fly/repo/serving.hpp"
 #include "fly/repo/wait_at.hpp"
+#include "fly/rpc/current_call.hpp"
 
 namespace fly::repo {
 
@@ -105,8 +106,10 @@ caf::error database::serve_raw(std::string name, const rpc::signature& signature
                       "the database " + core_->name() +
                           " has no leader: only the one without a name has");
   std::lock_guard guard{own_->mutex};
-  auto reason = rpc_.serve_raw(name, signature.text, {},
-                               in_transaction(core_, name, signature, options, std::move(handler)));
+  auto reason = rpc_.serve_raw(
+      name, signature.text,
+      {.running_max = options.running_max, .queue_max = options.queue_max, .allow = options.allow},
+      in_transaction(core_, name, signature, options, std::move(handler)));
   if (!reason)
     own_->served.push_back(std::move(name));
   return reason;
@@ -142,7 +145,7 @@ actors::starter<caf::unit_t> waiting_for(const std::shared_ptr<database_core>& c
 
 caf::error database::wait_for(const position& where, std::chrono::milliseconds timeout) const {
   auto deadline = bound_database{*this, {.timeout = timeout}}.deadline();
-  auto outcome = actors::ask<caf::unit_t>(deadline, waiting_for(core_, where, deadline));
+  auto outcome = rpc::ask_cancellable<caf::unit_t>(deadline, waiting_for(core_, where, deadline));
   return outcome ? caf::error{} : outcome.error();
 }
 
@@ -169,7 +172,8 @@ actors::starter<caf::unit_t> waiting_at(const rpc::endpoint& rpc,
 caf::error database::wait_for(const position& where, const place& at,
                               std::chrono::milliseconds timeout) const {
   auto deadline = bound_database{*this, {.timeout = timeout}}.deadline();
-  auto outcome = actors::ask<caf::unit_t>(deadline, waiting_at(rpc_, core_, at, where, deadline));
+  auto outcome =
+      rpc::ask_cancellable<caf::unit_t>(deadline, waiting_at(rpc_, core_, at, where, deadline));
   return outcome ? caf::error{} : outcome.error();
 }
 

@@ -46,6 +46,10 @@ struct serve_options {
   /// meanwhile cannot commit: errc::not_leader, nothing remains. Takes fly's own tables
   /// (docs/rights.md). Without it a write runs on any member of the primary group.
   bool on_leader = false;
+  /// As in rpc::serve_options: how many run and wait at a time on one member, and for whom.
+  std::size_t running_max = 0;
+  std::size_t queue_max = 1024;
+  std::vector<rpc::caller_rule> allow{};
 };
 
 /// What a database is doing, a moment ago.

@@ -7,6 +7,7 @@
 #include "fly/actors/error.hpp"
 #include "fly/actors/pending.hpp"
 #include "fly/repo/database_core.hpp"
+#include "fly/rpc/current_call.hpp"
 
 namespace fly::repo {
 
@@ -101,9 +102,10 @@ struct attempt {
 };
 
 caf::error wait_for(const database_core& core, const position& where, clock::time_point until) {
-  auto outcome = actors::ask<caf::unit_t>(until, [&](actors::completion<caf::unit_t> done) {
-    return core.tracker()->wait_for(where, until, std::move(done));
-  });
+  auto outcome =
+      rpc::ask_cancellable<caf::unit_t>(until, [&](actors::completion<caf::unit_t> done) {
+        return core.tracker()->wait_for(where, until, std::move(done));
+      });
   return outcome ? caf::error{} : outcome.error();
 }
 

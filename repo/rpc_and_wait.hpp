@@ -16,7 +16,7 @@
 namespace fly::repo {
 
 /// The write that an actor awaits: call `.then` in the same handler. The actor does not block.
-/// Where it ends first, the write goes on and its result is dropped. Only inside the actor.
+/// Where it ends first, the write is cancelled: it is committed or not. Only inside the actor.
 template <class R>
 class [[nodiscard]] pending_write {
 public:

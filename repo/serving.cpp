@@ -15,6 +15,7 @@
 #include "fly/repo/remote_read.hpp"
 #include "fly/repo/statement.hpp"
 #include "fly/repo/transaction.hpp"
+#include "fly/rpc/current_call.hpp"
 #include "fly/rpc/explain.hpp"
 
 namespace fly::repo {
@@ -24,32 +25,34 @@ using clock = std::chrono::steady_clock;
 rpc::raw_handler in_transaction(std::shared_ptr<database_core> core, std::string name,
                                 const rpc::signature& signature, serve_options options,
                                 raw_write_handler handler) {
-  return
-      [core = std::move(core), name = std::move(name), fingerprint = signature.fingerprint, options,
-       handler = std::move(handler)](const rpc::call_context& context,
-                                     std::span<const char> arguments) -> caf::expected<rpc::bytes> {
-        auto key = take_key(arguments);
-        if (!key)
-          return std::move(key.error());
-        std::optional<keyed_write> once;
-        if (!key->empty()) {
-          if (auto wrong = check_key(*key))
-            return wrong;
-          once = keyed_call(std::move(*key), name, fingerprint, arguments);
-        }
-        auto run = [&] {
-          return core->run_write(
-              context, name, [&](pqxx::transaction_base& tx) { return handler(tx, arguments); },
-              options.on_leader, once ? &*once : nullptr);
-        };
-        auto answer = run();
-        // The first write of a new database may come before its tables.
-        bool needs_tables = once || name == outcome_of_key.name;
-        if (!answer && needs_tables && is_without_tables(answer.error()) &&
-            core->wait_prepared(context.deadline))
-          return run();
-        return answer;
-      };
+  return [core = std::move(core), name = std::move(name), fingerprint = signature.fingerprint,
+          options, handler = std::move(handler)](
+             const rpc::call_context& context,
+             std::span<const char> arguments) -> caf::expected<rpc::bytes> {
+    auto key = take_key(arguments);
+    if (!key)
+      return std::move(key.error());
+    std::optional<keyed_write> once;
+    auto keyed = context;
+    if (!key->empty()) {
+      if (auto wrong = check_key(*key))
+        return wrong;
+      once = keyed_call(std::move(*key), name, fingerprint, arguments);
+      keyed.key = once->key;
+    }
+    auto run = [&] {
+      return core->run_write(
+          keyed, name, [&](pqxx::transaction_base& tx) { return handler(tx, keyed, arguments); },
+          options.on_leader, once ? &*once : nullptr);
+    };
+    auto answer = run();
+    // The first write of a new database may come before its tables.
+    bool needs_tables = once || name == outcome_of_key.name;
+    if (!answer && needs_tables && is_without_tables(answer.error()) &&
+        core->wait_prepared(context.deadline))
+      return run();
+    return answer;
+  };
 }
 
 namespace {
@@ -99,9 +102,10 @@ caf::expected<bool> wait_until_there(const database_core& core, const std::strin
   if (!where)
     return std::move(where.error());
   auto deadline = clock::now() + longest;
-  auto outcome = actors::ask<caf::unit_t>(deadline, [&](actors::completion<caf::unit_t> done) {
-    return core.tracker()->wait_for(*where, deadline, std::move(done));
-  });
+  auto outcome =
+      rpc::ask_cancellable<caf::unit_t>(deadline, [&](actors::completion<caf::unit_t> done) {
+        return core.tracker()->wait_for(*where, deadline, std::move(done));
+      });
   if (!outcome)
     return outcome.error();
   return true;

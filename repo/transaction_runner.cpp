@@ -10,6 +10,7 @@
 #include "fly/repo/ledger.hpp"
 #include "fly/repo/sql_error.hpp"
 #include "fly/repo/transaction.hpp"
+#include "fly/rpc/current_call.hpp"
 #include "fly/rpc/server.hpp"
 
 namespace fly::repo {
@@ -43,10 +44,36 @@ private:
 struct transaction_runner::begun {
   explicit begun(connection_pool::lease given) : lease(std::move(given)) {}
 
+  /// A cancel may be late, and must not meet the statements of somebody else.
+  ~begun() {
+    watch.reset();
+    if (cancelled)
+      lease.spoil();
+  }
+
   connection_pool::lease lease; // before the transaction on it
   clock::time_point at = clock::now();
   std::optional<transaction> tx;
+  std::atomic<bool> cancelled{false}; // the caller of the current call gave up
+  std::optional<rpc::cancel_watch> watch;
 };
+
+/// Lets the end of the current call cancel the statements of `on`.
+void transaction_runner::watch(begun& on) const {
+  if (const auto* call = rpc::current_call(); call != nullptr && !pool_.keeps_transactions())
+    on.watch.emplace(call, [&on] {
+      on.cancelled = true;
+      on.lease.cancel();
+    });
+}
+
+namespace {
+
+caf::error nobody_waits() {
+  return make_error(errc::expired, "the caller gave up before the commit: nothing remains");
+}
+
+} // namespace
 
 /// Takes a connection; for a read, one to the server that is known to have what was waited for.
 caf::expected<connection_pool::lease> transaction_runner::take(const transaction_options& options) {
@@ -81,6 +108,9 @@ transaction_runner::begin(const transaction_options& options, rpc::call_parts* p
       return std::move(lease.error());
     auto result = std::make_unique<begun>(std::move(*lease));
     auto& on = *result->lease;
+    watch(*result);
+    if (result->cancelled)
+      return nobody_waits();
     try {
       if (check == nullptr) {
         result->tx.emplace(on, options);
@@ -190,6 +220,8 @@ caf::expected<write_outcome> transaction_runner::run_write_on(begun& on, const w
                       "the result has " + std::to_string(result.value.size()) +
                           " bytes, more than " + std::to_string(result_bytes_max_) +
                           "; nothing is committed");
+  if (on.cancelled)
+    return nobody_waits();
   if (once != nullptr)
     on.tx->before_commit(seal_statement(once->key, result.value));
   auto where = [&] {

@@ -52,7 +52,10 @@ struct checked_read {
 };
 
 /// Runs functions in transactions on connections of a pool: in one that writes, or one that reads.
-/// Safe from any thread; blocks.
+/// Where the current call (rpc/current_call.hpp) is cancelled, its running statement is, too
+/// (PQcancel), and nothing is committed any more; a cancel that comes while the commit is under way
+/// leaves what the server says of it. The connection is closed then. Not in a sandbox. Safe from
+/// any thread; blocks.
 class transaction_runner {
 public:
   using time_point = std::chrono::steady_clock::time_point;
@@ -74,11 +77,12 @@ public:
   /// Runs `body` in a transaction and commits. `deadline` bounds the wait for a connection and each
   /// statement. A refusal to write (SQLSTATE 25006) is written on the role board at once.
   /// Errors: those of `connection_pool::take`, `transaction::finish` and `error_of_exception`;
-  /// what `body` returns; errc::malformed_result, too large. Only errc::outcome_unknown may be
-  /// committed. Where `parts` is given it learns how long the wait for a connection ("queue") and
-  /// the commit took, also of what fails. With `once` it happens once for its key: a second copy
-  /// waits for the first, and gets its result. Errors besides: those of `check_entry` and
-  /// `claim_error`. Where `name` is given, pg_stat_activity shows it meanwhile.
+  /// what `body` returns; errc::malformed_result, too large; errc::expired, the caller gave up
+  /// before the commit. Only errc::outcome_unknown may be committed. Where `parts` is given it
+  /// learns how long the wait for a connection ("queue") and the commit took, also of what fails.
+  /// With `once` it happens once for its key: a second copy waits for the first, and gets its
+  /// result. Errors besides: those of `check_entry` and `claim_error`. Where `name` is given,
+  /// pg_stat_activity shows it meanwhile.
   caf::expected<write_outcome> run_write(time_point deadline, const write_body& body,
                                          rpc::call_parts* parts = nullptr,
                                          const keyed_write* once = nullptr,
@@ -92,6 +96,7 @@ public:
 private:
   struct begun;
 
+  void watch(begun& on) const;
   caf::expected<connection_pool::lease> take(const transaction_options& options);
   caf::expected<std::unique_ptr<begun>> begin(const transaction_options& options,
                                               rpc::call_parts* parts = nullptr,

@@ -12,6 +12,7 @@
 
 #include "fly/repo/write_call.hpp"
 #include "fly/repo/write_reply.hpp"
+#include "fly/rpc/call.hpp"
 #include "fly/rpc/codec.hpp"
 
 namespace pqxx {
@@ -51,28 +52,33 @@ template <class F, class R, class... Args>
 consteval bool handles_write() {
   if constexpr (std::is_invocable_v<F&, pqxx::transaction_base&, Args...>)
     return write_outcome_of<R, std::invoke_result_t<F&, pqxx::transaction_base&, Args...>>;
+  else if constexpr (std::is_invocable_v<F&, pqxx::transaction_base&, const rpc::call_context&,
+                                         Args...>)
+    return write_outcome_of<
+        R, std::invoke_result_t<F&, pqxx::transaction_base&, const rpc::call_context&, Args...>>;
   else
     return false;
 }
 
 } // namespace detail
 
-/// What can serve `write<R(Args...)>`: takes a pqxx::transaction_base& and the arguments, and
-/// returns R or caf::expected<R>; for void also nothing or caf::error.
+/// What can serve `write<R(Args...)>`: takes a pqxx::transaction_base&, perhaps a
+/// `const rpc::call_context&`, and the arguments, and returns R or caf::expected<R>; for void also
+/// nothing or caf::error.
 template <class F, class R, class... Args>
 concept write_handler_of = detail::handles_write<F, R, Args...>();
 
 /// Runs a write on encoded arguments inside a transaction and returns its encoded result. Called
 /// from many threads at once; may throw.
-using raw_write_handler = std::function<caf::expected<rpc::bytes>(pqxx::transaction_base& tx,
-                                                                  std::span<const char> arguments)>;
+using raw_write_handler = std::function<caf::expected<rpc::bytes>(
+    pqxx::transaction_base& tx, const rpc::call_context& context, std::span<const char> arguments)>;
 
 /// Makes a handler of bytes from a typed one. Errors of the result: errc::malformed_arguments,
 /// errc::malformed_result, and those that `handler` returns.
 template <class R, class... Args, write_handler_of<R, Args...> F>
 raw_write_handler make_write_handler(F handler) {
   auto shared = std::make_shared<F>(std::move(handler)); // std::function wants copies
-  return [shared](pqxx::transaction_base& tx,
+  return [shared](pqxx::transaction_base& tx, const rpc::call_context& context,
                   std::span<const char> arguments) -> caf::expected<rpc::bytes> {
     std::tuple<Args...> values;
     auto decoded = std::apply(
@@ -80,7 +86,12 @@ raw_write_handler make_write_handler(F handler) {
         values);
     if (decoded)
       return decoded;
-    auto run = [&](Args&... each) -> decltype(auto) { return (*shared)(tx, std::move(each)...); };
+    auto run = [&](Args&... each) -> decltype(auto) {
+      if constexpr (std::is_invocable_v<F&, pqxx::transaction_base&, Args...>)
+        return (*shared)(tx, std::move(each)...);
+      else
+        return (*shared)(tx, context, std::move(each)...);
+    };
     if constexpr (std::is_void_v<R>) {
       if constexpr (std::is_void_v<decltype(std::apply(run, values))>)
         std::apply(run, values);

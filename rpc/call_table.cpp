@@ -149,12 +149,30 @@ std::vector<call> call_table::drain() {
   return take_if([](const call&) { return true; });
 }
 
-std::vector<std::uint64_t> call_table::due(time_point now) const {
+template <class Claim>
+std::vector<std::uint64_t> call_table::ids_of(Claim claim) const {
   std::vector<std::uint64_t> result;
   for (const auto& each : calls_)
-    if (each.id != 0 && each.state == call_state::waiting && each.due <= now)
+    if (each.id != 0 && claim(each))
       result.push_back(each.id);
   return result;
+}
+
+std::vector<std::uint64_t> call_table::due(time_point now) const {
+  return ids_of(
+      [now](const call& each) { return each.state == call_state::waiting && each.due <= now; });
+}
+
+std::vector<std::uint64_t> call_table::repeatable(route_key via) const {
+  return ids_of([via](const call& each) {
+    return each.traits.idempotent && each.state == call_state::sent && each.via == via;
+  });
+}
+
+std::vector<std::uint64_t> call_table::overdue(time_point now) const {
+  return ids_of([now](const call& each) {
+    return each.state == call_state::sent && each.attempt_until <= now;
+  });
 }
 
 std::vector<std::uint64_t> call_table::changed() {
@@ -199,6 +217,17 @@ caf::error no_answer(const call& ended, call_table::time_point now, const std::s
   }
   return make_error(errc::no_such_member,
                     "no member " + ended.whom.name + " for " + ended.name + seen);
+}
+
+void doubt(call& each, caf::error reason) {
+  each.reply = [reason = std::move(reason),
+                reply = std::move(each.reply)](caf::expected<bytes> outcome) {
+    if (outcome || effect_of(outcome.error()) != effect::nothing_ran)
+      return reply(std::move(outcome));
+    reply(make_error(code_of(reason),
+                     text_of(reason) + "; asked again: " + fly::to_string(outcome.error()),
+                     details_of(reason)));
+  };
 }
 
 caf::error lost_with_link(const call& ended, const std::string& why) {

@@ -42,6 +42,7 @@ struct call {
   raw_reply reply;
   /// Learns of the call's way; null where nobody wants to know.
   std::shared_ptr<call_trace> trace{};
+  call_traits traits{};
 
   call_state state = call_state::waiting;
   /// How often it was handed to a member; tells an attempt from the next one.
@@ -59,6 +60,9 @@ struct call {
   busy_mark busy;
   /// When the next attempt is due, while waiting; max(): when the cluster changes.
   std::chrono::steady_clock::time_point due = std::chrono::steady_clock::time_point::max();
+  /// Until when the member that has it is waited for, where another one may be asked, too.
+  std::chrono::steady_clock::time_point attempt_until =
+      std::chrono::steady_clock::time_point::max();
   /// Members that said "nothing ran" in this round.
   std::vector<std::string> refused;
   /// What the last of them said.
@@ -110,6 +114,12 @@ public:
   /// that sends them finds the link closed.
   std::vector<call> lose(route_key via);
 
+  /// Returns the calls that were sent to `via` and may be asked for again.
+  std::vector<std::uint64_t> repeatable(route_key via) const;
+
+  /// Returns the calls whose member was waited for long enough.
+  std::vector<std::uint64_t> overdue(time_point now) const;
+
   /// Takes out every call whose deadline is at or before `now`.
   std::vector<call> expire(time_point now);
 
@@ -129,6 +139,8 @@ public:
 private:
   template <class Claim>
   std::vector<call> take_if(Claim claim);
+  template <class Claim>
+  std::vector<std::uint64_t> ids_of(Claim claim) const;
   void free(std::size_t place);
 
   // An id is the call's place, and above it the number of its turn, by which the next call in the
@@ -143,6 +155,10 @@ private:
 /// Returns the error of a call that ends at `now` without an answer, by where it stands: nothing
 /// ran while it waited, unknown once it was sent. `regions` says who is seen.
 caf::error no_answer(const call& ended, call_table::time_point now, const std::string& regions);
+
+/// Lets `each` be asked for again though it may have run: an error of the next attempts that says
+/// "nothing ran" becomes `reason`, which does not.
+void doubt(call& each, caf::error reason);
 
 /// Returns the error of a call that was sent over a link that is gone; `why` may be empty.
 caf::error lost_with_link(const call& ended, const std::string& why);

@@ -1,11 +1,13 @@
 #include "fly/rpc/client.hpp"
 
+#include <algorithm>
 #include <random>
 #include <utility>
 
 #include "fly/actors/error.hpp"
 #include "fly/cluster/channel.hpp"
 #include "fly/cluster/wire.hpp"
+#include "fly/rpc/admission.hpp"
 #include "fly/rpc/message.hpp"
 
 namespace fly::rpc {
@@ -16,6 +18,20 @@ using clock = std::chrono::steady_clock;
 
 /// From how many calls under way at a member on the next one may wait for others to leave with it.
 constexpr std::uint32_t crowded_from = 16;
+
+/// How long one member is waited for, where another one may be asked, too.
+std::chrono::steady_clock::duration attempt_time(const call& each) {
+  if (each.traits.attempt_max.count() > 0)
+    return each.traits.attempt_max;
+  return (each.deadline - each.begun) / 3;
+}
+
+/// What is sent along: a member that does not know of it would take it for an argument.
+std::string_view trace_for(const call& each, const route& to) {
+  if (each.traits.trace.empty() || !to.offered->contains(trace_feature))
+    return {};
+  return each.traits.trace;
+}
 
 } // namespace
 
@@ -31,6 +47,7 @@ std::uint64_t client::start(call begun) {
     std::lock_guard guard{mutex_};
     if (!closed_)
       id = table_.add(begun);
+    budget_.called();
     if (id)
       what = choose(*id, table_.find(*id)->begun, over);
   }
@@ -72,16 +89,19 @@ std::optional<client::handoff> client::choose(std::uint64_t id, time_point now,
   auto* each = table_.find(id);
   if (each == nullptr || each->state != call_state::waiting)
     return std::nullopt;
-  const auto* to =
-      routes_->pick({each->whom, each->name, each->wanted.fingerprint, each->refused}, random());
+  const auto* to = routes_->pick(
+      {each->whom, each->name, each->wanted.fingerprint, each->refused, now}, random());
   if (to != nullptr)
     return prepare(*each, *to, now);
   if (each->refused.empty())
     each->due = time_point::max();
-  else if (each->refusal == errc::overloaded)
+  else if (each->refusal == errc::overloaded && !(each->traits.idempotent && budget_.take()))
     over = table_.take(id);
-  else
+  else {
     table_.rest(id, now, random());
+    if (each->refusal == errc::overloaded)
+      each->due = std::max(each->due, now + retry_after_of(each->refusal));
+  }
   return std::nullopt;
 }
 
@@ -91,8 +111,11 @@ client::handoff client::prepare(call& each, const route& to, time_point now) {
   result.id = each.id;
   result.attempt = table_.sending(each.id, via, to.who.id);
   result.arguments = each.arguments;
-  result.crowded = to.in_flight->load(std::memory_order_relaxed) >= crowded_from;
-  each.busy = busy_mark{to.in_flight};
+  result.crowded = to.load->calls.load(std::memory_order_relaxed) >= crowded_from;
+  result.cast = each.traits.cast;
+  each.busy = busy_mark{to.load};
+  if (each.traits.idempotent)
+    each.attempt_until = now + attempt_time(each);
   if (each.trace)
     each.trace->handed_at = now;
   auto primary_only = each.whom.kind == target::kind::primary;
@@ -105,7 +128,9 @@ client::handoff client::prepare(call& each, const route& to, time_point now) {
                                        primary_only,
                                        each.name,
                                        {},
-                                       each.trace != nullptr});
+                                       each.trace != nullptr,
+                                       each.traits.cast,
+                                       trace_for(each, to)});
     return result;
   }
   auto parts = each.trace ? std::make_shared<call_parts>() : nullptr;
@@ -116,6 +141,8 @@ client::handoff client::prepare(call& each, const route& to, time_point now) {
                                 nullptr,
                                 parts});
   result.here->keeps = routes_; // `to` is one of them
+  if (!each.traits.trace.empty())
+    result.here->trace = std::make_shared<const std::string>(each.traits.trace);
   return result;
 }
 
@@ -126,11 +153,15 @@ void client::run_here(handoff what) {
       self->answered(id, self.get(), std::move(outcome), parts ? *parts : call_parts{});
   };
   auto permit = local_.run(std::move(*what.here), what.arguments);
-  std::lock_guard guard{mutex_};
-  if (!table_.is_current(what.id, what.attempt))
-    return;
-  table_.find(what.id)->permit = std::move(permit);
-  table_.sent(what.id, what.attempt);
+  {
+    std::lock_guard guard{mutex_};
+    if (!table_.is_current(what.id, what.attempt))
+      return;
+    table_.find(what.id)->permit = std::move(permit);
+    table_.sent(what.id, what.attempt);
+  }
+  if (what.cast)
+    complete_cast(what);
 }
 
 /// Returns false where nothing was sent and another member is to be tried.
@@ -143,8 +174,10 @@ bool client::send(const handoff& what) {
       std::lock_guard guard{mutex_};
       table_.sent(what.id, what.attempt);
     }
+    if (what.cast)
+      complete_cast(what);
     // A link that closed while we were sending has not told us; one that closes later will.
-    if (!what.link->is_open())
+    else if (!what.link->is_open())
       lose(what);
     return true;
   }

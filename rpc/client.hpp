@@ -15,6 +15,7 @@
 #include <caf/expected.hpp>
 
 #include "fly/rpc/call_table.hpp"
+#include "fly/rpc/retry_budget.hpp"
 #include "fly/rpc/routes.hpp"
 #include "fly/rpc/server.hpp"
 
@@ -74,6 +75,8 @@ private:
     std::shared_ptr<const bytes> arguments;
     /// Whether others are under way there, so that it may leave with more of them.
     bool crowded = false;
+    /// Whether the call is over once somebody has it.
+    bool cast = false;
     /// For this node; null for another one.
     std::unique_ptr<request> here;
   };
@@ -86,6 +89,10 @@ private:
   bool send(const handoff& what);
   void lose(const handoff& what);
   void answered(std::uint64_t id, route_key via, caf::expected<bytes> outcome, call_parts parts);
+  bool goes_on(std::uint64_t id, const caf::error& reason);
+  bool ask_again(std::uint64_t id, caf::error reason, time_point now);
+  void withdraw_overdue(time_point now);
+  void complete_cast(const handoff& what);
   void give_up(call ended, time_point now, const std::string& regions);
   std::uint64_t random() noexcept;
 
@@ -93,6 +100,7 @@ private:
   std::atomic<std::uint64_t> random_;
   mutable std::mutex mutex_;
   call_table table_;                     // guarded by mutex_
+  retry_budget budget_;                  // guarded by mutex_
   std::shared_ptr<const routes> routes_; // guarded by mutex_; never null
   bool rerouted_ = false;                // guarded by mutex_
   bool closed_ = false;                  // guarded by mutex_

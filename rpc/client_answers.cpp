@@ -5,6 +5,7 @@
 #include "fly/actors/error.hpp"
 #include "fly/cluster/channel.hpp"
 #include "fly/cluster/wire.hpp"
+#include "fly/rpc/admission.hpp"
 #include "fly/rpc/client.hpp"
 #include "fly/rpc/message.hpp"
 
@@ -45,7 +46,7 @@ void client::answered(std::uint64_t id, route_key via, caf::expected<bytes> outc
   std::optional<call> over;
   {
     std::lock_guard guard{mutex_};
-    if (!closed_ && !outcome && can_go_elsewhere(outcome.error())) {
+    if (!closed_ && !outcome && goes_on(id, outcome.error())) {
       if (!table_.refuse(id, via, outcome.error()))
         return;
     } else {
@@ -56,6 +57,8 @@ void client::answered(std::uint64_t id, route_key via, caf::expected<bytes> outc
   }
   if (!over)
     return attempt(id);
+  if (auto* member = over->busy.of())
+    member->health.answered();
   if (over->trace) {
     over->trace->answered_at = clock::now();
     over->trace->parts = std::move(parts);
@@ -64,6 +67,72 @@ void client::answered(std::uint64_t id, route_key via, caf::expected<bytes> outc
     over->reply(std::move(outcome));
   else
     over->reply(with_both_signatures(*over, outcome.error()));
+}
+
+/// Returns whether a call that was refused is to go to another member. The caller has the lock.
+bool client::goes_on(std::uint64_t id, const caf::error& reason) {
+  if (!can_go_elsewhere(reason))
+    return false;
+  if (reason != errc::overloaded)
+    return true;
+  auto* each = table_.find(id);
+  if (auto* member = each == nullptr ? nullptr : each->busy.of())
+    member->health.full(clock::now(), retry_after_of(reason));
+  return budget_.take(); // else the others would get the load of all that are full
+}
+
+/// Lets a sent call wait for its next attempt, where that may be. The caller has the lock.
+bool client::ask_again(std::uint64_t id, caf::error reason, time_point now) {
+  auto* each = table_.find(id);
+  if (closed_ || each->deadline <= now || !budget_.take())
+    return false;
+  doubt(*each, reason);
+  table_.refuse(id, each->via, std::move(reason));
+  auto refused = each->refused; // others first, where there are any
+  table_.rest(id, now, random());
+  each->refused = std::move(refused);
+  return true;
+}
+
+/// Takes calls away from members that leave them unanswered.
+void client::withdraw_overdue(time_point now) {
+  struct attempt {
+    std::uint64_t id;
+    std::shared_ptr<cluster::channel> link;
+    std::shared_ptr<ticket> permit;
+  };
+  std::vector<attempt> withdrawn;
+  {
+    std::lock_guard guard{mutex_};
+    for (auto id : table_.overdue(now)) {
+      auto* each = table_.find(id);
+      if (auto* member = each->busy.of())
+        member->health.failed(now);
+      attempt last{id, each->link, each->permit};
+      if (ask_again(id, no_answer(*each, now, {}), now))
+        withdrawn.push_back(std::move(last));
+      else
+        each->attempt_until = time_point::max();
+    }
+  }
+  for (const auto& each : withdrawn) {
+    if (each.link)
+      each.link->send(cancel_frame, cluster::bytes_of(head_of(cancel_message{each.id})));
+    else if (each.permit)
+      each.permit->cancel(); // calls what watches it: never under the lock
+  }
+}
+
+/// Ends a call that nobody waits for: somebody has it.
+void client::complete_cast(const handoff& what) {
+  std::optional<call> over;
+  {
+    std::lock_guard guard{mutex_};
+    if (table_.is_current(what.id, what.attempt))
+      over = table_.take(what.id);
+  }
+  if (over)
+    over->reply(bytes{});
 }
 
 caf::error client::on_answer(const std::shared_ptr<cluster::channel>& from,
@@ -86,6 +155,9 @@ void client::on_link_down(const std::shared_ptr<cluster::channel>& which,
   std::vector<call> over;
   {
     std::lock_guard guard{mutex_};
+    auto now = clock::now();
+    for (auto id : table_.repeatable(which.get()))
+      ask_again(id, lost_with_link(*table_.find(id), text_of(reason)), now);
     over = table_.lose(which.get());
   }
   for (auto& each : over)
@@ -93,6 +165,8 @@ void client::on_link_down(const std::shared_ptr<cluster::channel>& which,
 }
 
 void client::give_up(call ended, time_point now, const std::string& regions) {
+  if (auto* member = ended.busy.of(); member != nullptr && ended.deadline <= now)
+    member->health.failed(now);
   if (ended.state != call_state::waiting && withdraw(ended))
     ended.reply(make_error(errc::expired, "the deadline passed before " + ended.name +
                                               " was started: all workers are busy"));
@@ -114,6 +188,7 @@ void client::end(std::uint64_t id) {
 }
 
 void client::drive(time_point now) {
+  withdraw_overdue(now);
   std::vector<call> over;
   std::vector<std::uint64_t> due;
   std::string regions;

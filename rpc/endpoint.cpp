@@ -10,8 +10,10 @@
 #include "fly/actors/error.hpp"
 #include "fly/actors/supervisor.hpp"
 #include "fly/cluster/node.hpp"
+#include "fly/rpc/current_call.hpp"
 #include "fly/rpc/endpoint_core.hpp"
 #include "fly/rpc/explain.hpp"
+#include "fly/rpc/traceparent.hpp"
 #include "fly/rpc/verbs.hpp"
 
 namespace fly::rpc {
@@ -53,7 +55,7 @@ endpoint::~endpoint() {
 }
 
 bound_endpoint endpoint::with(call_options options) const noexcept {
-  return {*this, options};
+  return {*this, std::move(options)};
 }
 
 caf::error endpoint::serve_raw(std::string name, std::string signature, serve_options options,
@@ -89,7 +91,18 @@ void call_end::operator()() const {
 
 call_end endpoint::start(const target& whom, std::string_view name, const signature& wanted,
                          bytes arguments, clock::time_point deadline, raw_reply reply,
-                         std::shared_ptr<call_trace> trace) const {
+                         std::shared_ptr<call_trace> trace, call_traits how) const {
+  if (const auto* outer = current_call(); outer != nullptr && how.trace.empty())
+    how.trace = outer->trace;
+  for (const auto& each : core_->options().on_call) {
+    outgoing_call call{whom, name, arguments, how, reply};
+    if (auto refused = each(call)) {
+      reply(std::move(refused));
+      return {core_, 0};
+    }
+  }
+  if (!is_traceparent(how.trace))
+    how.trace.clear();
   call begun;
   begun.whom = whom;
   begun.name = name;
@@ -99,6 +112,7 @@ call_end endpoint::start(const target& whom, std::string_view name, const signat
   begun.deadline = std::min(deadline, begun.begun + std::chrono::hours{24});
   begun.reply = core_->observers().of_caller(whom, name, std::move(reply));
   begun.trace = std::move(trace);
+  begun.traits = std::move(how);
   return {core_, core_->caller().start(std::move(begun))};
 }
 
@@ -122,8 +136,7 @@ actors::worker_pool& endpoint::workers() const noexcept {
 }
 
 clock::time_point bound_endpoint::deadline() const noexcept {
-  using namespace std::chrono_literals;
-  return clock::now() + std::clamp<std::chrono::milliseconds>(options_.timeout, 1ms, 24h);
+  return deadline_within(options_.timeout);
 }
 
 actors::child_spec child(endpoint& rpc) {
@@ -139,7 +152,8 @@ actors::starter<bytes> starter_of(const bound_endpoint& rpc, const target& whom,
   return [&rpc, &whom, name, &wanted, deadline,
           arguments = std::move(arguments)](raw_reply reply) mutable -> actors::expire {
     if (arguments)
-      return rpc.rpc().start(whom, name, wanted, std::move(*arguments), deadline, std::move(reply));
+      return rpc.rpc().start(whom, name, wanted, std::move(*arguments), deadline, std::move(reply),
+                             {}, rpc.traits());
     reply(arguments.error());
     return [] {};
   };
@@ -147,11 +161,27 @@ actors::starter<bytes> starter_of(const bound_endpoint& rpc, const target& whom,
 
 } // namespace
 
+caf::error cast_raw(const bound_endpoint& rpc, const target& whom, std::string_view name,
+                    const signature& wanted, caf::expected<bytes> arguments) {
+  if (!arguments)
+    return arguments.error();
+  auto how = rpc.traits();
+  how.cast = true;
+  auto slot = std::make_shared<actors::answer_slot<bytes>>();
+  rpc.rpc().start(
+      whom, name, wanted, std::move(*arguments), rpc.deadline(),
+      [slot](caf::expected<bytes> outcome) { slot->fill(std::move(outcome)); }, {}, std::move(how));
+  if (!slot->wait_until(clock::now()))
+    return {}; // it waits for a member
+  auto outcome = slot->take();
+  return outcome ? caf::error{} : outcome.error();
+}
+
 caf::expected<bytes> ask_raw(const bound_endpoint& rpc, const target& whom, std::string_view name,
                              const signature& wanted, caf::expected<bytes> arguments) {
   auto deadline = rpc.deadline();
-  return actors::ask<bytes>(deadline,
-                            starter_of(rpc, whom, name, wanted, std::move(arguments), deadline));
+  return ask_cancellable<bytes>(
+      deadline, starter_of(rpc, whom, name, wanted, std::move(arguments), deadline));
 }
 
 actors::pending<bytes> ask_raw(caf::scheduled_actor* self, const bound_endpoint& rpc,

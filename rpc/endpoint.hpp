@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <caf/error.hpp>
 
@@ -19,6 +20,7 @@
 #include "fly/rpc/call_trace.hpp"
 #include "fly/rpc/function.hpp"
 #include "fly/rpc/handler.hpp"
+#include "fly/rpc/interceptor.hpp"
 #include "fly/rpc/signature.hpp"
 
 namespace fly::cluster {
@@ -57,6 +59,11 @@ struct endpoint_options {
   std::size_t calls_max = 65'536;
   /// Time between two looks of the RPC actor at what waits, 1 ms to 1 s.
   std::chrono::milliseconds tick{50};
+  /// What goes around every function that is served, and every call that is made, in this order,
+  /// the first one outermost. Functions that each endpoint serves by itself are left out: those of
+  /// docs/wire.md but for the database's and fly.explain.
+  std::vector<server_interceptor> on_serve{};
+  std::vector<caller_interceptor> on_call{};
 };
 
 /// What an endpoint is doing, a moment ago.
@@ -125,10 +132,11 @@ public:
   /// signature_mismatch, malformed_arguments, overloaded, expired, frame_too_large, shutting_down:
   /// nothing ran. function_failed, malformed_result: it ran. timeout, member_lost: unknown.
   /// And what the function itself returns. Where `trace` is given it learns of the call's way, and
-  /// the member is asked to time its side; it may be read once `reply` is called.
+  /// the member is asked to time its side; it may be read once `reply` is called. `how` says
+  /// whether it may run twice, whether an answer is wanted, and what trace it belongs to.
   call_end start(const target& whom, std::string_view name, const signature& wanted,
                  bytes arguments, std::chrono::steady_clock::time_point deadline, raw_reply reply,
-                 std::shared_ptr<call_trace> trace = {}) const;
+                 std::shared_ptr<call_trace> trace = {}, call_traits how = {}) const;
 
   /// Tells `observer` of each call that ends from now on, made here or asked for here, on any
   /// thread and outside of locks; there is one observer, and an empty one hears nothing. Calls that
@@ -155,12 +163,18 @@ private:
 class bound_endpoint {
 public:
   bound_endpoint(const endpoint& rpc, call_options options = {}) noexcept
-      : rpc_(&rpc), options_(options) {}
+      : rpc_(&rpc), options_(std::move(options)) {}
 
   const endpoint& rpc() const noexcept { return *rpc_; }
   const call_options& options() const noexcept { return options_; }
 
-  /// Returns when a call that begins now ends at the latest.
+  /// Returns what the options say of a call.
+  call_traits traits() const {
+    return {options_.idempotent, options_.attempt_max, false, options_.trace};
+  }
+
+  /// Returns when a call that begins now ends at the latest: after its timeout, and within a
+  /// handler no later than the call that runs.
   std::chrono::steady_clock::time_point deadline() const noexcept;
 
 private:

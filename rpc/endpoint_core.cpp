@@ -15,6 +15,7 @@
 #include "fly/cluster/channel.hpp"
 #include "fly/cluster/node.hpp"
 #include "fly/rpc/handler.hpp"
+#include "fly/rpc/interceptor.hpp"
 #include "fly/rpc/members.hpp"
 #include "fly/rpc/message.hpp"
 #include "fly/rpc/tools.hpp"
@@ -120,6 +121,10 @@ std::chrono::milliseconds endpoint_core::time_to_be_heard() const {
 }
 
 caf::error endpoint_core::serve(std::string name, served_function function) {
+  if (function.handler && !function.options.allow.empty())
+    function.handler = allowed(function.options.allow, std::move(function.handler));
+  if (function.handler && !options_.on_serve.empty())
+    function.handler = intercepted(name, options_.on_serve, std::move(function.handler));
   if (auto reason = server_.add(std::move(name), std::move(function)))
     return reason;
   announce();
@@ -188,8 +193,7 @@ void endpoint_core::refresh_routes() {
     each.suspect = view.state == cluster::presence::suspect;
     each.primary = primaries.contains(view.who.id);
     each.link = each.self ? nullptr : node_.channel_to(view.who.id);
-    each.in_flight = old != before.end() ? old->second->in_flight
-                                         : std::make_shared<std::atomic<std::uint32_t>>(0);
+    each.load = old != before.end() ? old->second->load : std::make_shared<member_load>();
     auto text = each.self ? announcement_of(server_.offer()) : std::move(view.services);
     if (old != before.end() && announced_[view.who.id] == text)
       each.offered = old->second->offered;

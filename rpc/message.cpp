@@ -6,6 +6,7 @@
 
 #include "fly/actors/error.hpp"
 #include "fly/cluster/wire.hpp"
+#include "fly/rpc/traceparent.hpp"
 
 namespace fly::rpc {
 
@@ -13,6 +14,8 @@ namespace {
 
 constexpr std::uint8_t flag_primary_only = 1;
 constexpr std::uint8_t flag_timed = 2;
+constexpr std::uint8_t flag_traced = 4;
+constexpr std::uint8_t flag_cast = 8;
 /// Stands in the place of an answer's status where parts come before it; never an errc's number.
 constexpr std::uint8_t parts_come_first = 255;
 
@@ -46,9 +49,12 @@ std::vector<char> head_of(const call_message& message) {
   out.number(message.id)
       .number(message.fingerprint)
       .number(static_cast<std::uint64_t>(budget.count()))
-      .number(static_cast<std::uint8_t>((message.primary_only ? flag_primary_only : 0) |
-                                        (message.timed ? flag_timed : 0)))
+      .number(static_cast<std::uint8_t>(
+          (message.primary_only ? flag_primary_only : 0) | (message.timed ? flag_timed : 0) |
+          (message.trace.empty() ? 0 : flag_traced) | (message.cast ? flag_cast : 0)))
       .text(message.name);
+  if (!message.trace.empty())
+    out.text(message.trace);
   return out.take();
 }
 
@@ -89,9 +95,14 @@ caf::expected<call_message> parse_call(std::span<const std::byte> payload) {
   auto flags = in.number<std::uint8_t>(); // unknown ones belong to later versions
   message.primary_only = (flags & flag_primary_only) != 0;
   message.timed = (flags & flag_timed) != 0;
+  message.cast = (flags & flag_cast) != 0;
   message.name = in.text();
+  if ((flags & flag_traced) != 0)
+    message.trace = in.text();
   if (!in.ok() || message.name.empty() || message.name.size() > name_bytes_max)
     return malformed("call");
+  if (!is_traceparent(message.trace))
+    message.trace = {};
   message.arguments = in.rest();
   return message;
 }

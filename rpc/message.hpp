@@ -29,6 +29,10 @@ inline constexpr std::chrono::microseconds budget_max = std::chrono::hours{24};
 /// Longest part of a call's time that is believed; longer ones are cut down to it.
 inline constexpr std::chrono::microseconds part_max = std::chrono::hours{24};
 
+/// Stands among the functions that a member announces, and says that it reads
+/// `call_message::trace`.
+inline constexpr std::string_view trace_feature = "fly.takes.traceparent";
+
 /// Asks to run a function. Read from a frame it borrows the frame's bytes.
 struct call_message {
   /// Chosen by the caller, unique on its connection.
@@ -44,6 +48,11 @@ struct call_message {
   std::span<const std::byte> arguments;
   /// Answer with the parts of the time, where the receiver knows how.
   bool timed = false;
+  /// Nobody waits for an answer; a receiver that does not know the flag sends one, which is
+  /// dropped.
+  bool cast = false;
+  /// A W3C traceparent, empty for none; only for receivers that announce `trace_feature`. Borrowed.
+  std::string_view trace{};
 };
 
 /// Answers a call: the encoded result, or the error.

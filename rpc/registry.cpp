@@ -83,6 +83,7 @@ rpc::offer registry::offer() const {
   for (const auto& [name, functions] : functions_)
     for (const auto& each : functions)
       result[name].push_back(each->signature.fingerprint);
+  result[std::string{trace_feature}].push_back(1);
   return result;
 }
 

@@ -17,11 +17,15 @@
 
 namespace fly::rpc {
 
+class function_gate;
+
 /// A function as it is served.
 struct served_function {
   rpc::signature signature;
   serve_options options;
   raw_handler handler;
+  /// Bounds its calls; null where only the endpoint does.
+  std::shared_ptr<function_gate> gate{};
 };
 
 /// What a member serves: name to fingerprints, in the order in which they were served.
@@ -54,7 +58,7 @@ public:
   /// Returns names and the texts of their signatures; of several, of the one served first.
   std::map<std::string, std::string> signatures() const;
 
-  /// Returns what is announced to the other members.
+  /// Returns what is announced to the other members: beside the functions `trace_feature`.
   rpc::offer offer() const;
 
 private:

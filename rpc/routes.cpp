@@ -29,13 +29,14 @@ bool serves(const route& each, const wish& wanted) {
 }
 
 /// Returns how well `each` fits, 0 for not at all: those that serve the name before all others,
-/// then this node, then those that are not suspect.
+/// then this node, then those that are neither suspect nor resting.
 unsigned fit(const route& each, const wish& wanted) {
   bool is_reachable = each.offered && (each.self || each.link);
   if (!is_reachable || !matches(each, wanted.whom) ||
       std::find(wanted.refused.begin(), wanted.refused.end(), each.who.id) != wanted.refused.end())
     return 0;
-  return 1U | (serves(each, wanted) ? 8U : 0U) | (each.self ? 4U : 0U) | (each.suspect ? 0U : 2U);
+  bool is_avoided = each.suspect || each.load->health.rests(wanted.now);
+  return 1U | (serves(each, wanted) ? 8U : 0U) | (each.self ? 4U : 0U) | (is_avoided ? 0U : 2U);
 }
 
 } // namespace
@@ -65,7 +66,7 @@ const route* routes::pick(const wish& wanted, std::uint64_t random) const {
   auto second = (first + 1 + (random >> 32) % (count - 1)) % count;
   const auto* one = nth(first);
   const auto* other = nth(second);
-  return other->in_flight->load() < one->in_flight->load() ? other : one;
+  return other->load->calls.load() < one->load->calls.load() ? other : one;
 }
 
 std::string routes::regions() const {

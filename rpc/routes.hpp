@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -10,6 +11,7 @@
 
 #include "fly/cluster/member.hpp"
 #include "fly/rpc/call.hpp"
+#include "fly/rpc/health.hpp"
 #include "fly/rpc/registry.hpp"
 
 namespace fly::cluster {
@@ -22,21 +24,22 @@ namespace fly::rpc {
 class busy_mark {
 public:
   busy_mark() = default;
-  explicit busy_mark(std::shared_ptr<std::atomic<std::uint32_t>> count) : count_(std::move(count)) {
-    ++*count_;
-  }
-  busy_mark(busy_mark&& other) noexcept : count_(std::exchange(other.count_, nullptr)) {}
+  explicit busy_mark(std::shared_ptr<member_load> load) : load_(std::move(load)) { ++load_->calls; }
+  busy_mark(busy_mark&& other) noexcept : load_(std::exchange(other.load_, nullptr)) {}
   busy_mark& operator=(busy_mark&& other) noexcept {
-    std::swap(count_, other.count_);
+    std::swap(load_, other.load_);
     return *this;
   }
   ~busy_mark() {
-    if (count_)
-      --*count_;
+    if (load_)
+      --load_->calls;
   }
 
+  /// Returns what is known of the member; null where nothing is counted.
+  member_load* of() const noexcept { return load_.get(); }
+
 private:
-  std::shared_ptr<std::atomic<std::uint32_t>> count_;
+  std::shared_ptr<member_load> load_;
 };
 
 /// A member that can be asked.
@@ -52,8 +55,8 @@ struct route {
   bool suspect = false;
   /// Whether it is this node: preferred.
   bool self = false;
-  /// Calls of this endpoint that are under way there; lives on over a new route to the same member.
-  std::shared_ptr<std::atomic<std::uint32_t>> in_flight;
+  /// How the calls of this endpoint fare there; lives on over a new route to the same member.
+  std::shared_ptr<member_load> load;
 };
 
 /// What is asked for.
@@ -63,6 +66,8 @@ struct wish {
   std::uint64_t fingerprint = 0;
   /// Ids of members that have refused already: not chosen.
   const std::vector<std::string>& refused;
+  /// Members that rest at this time are asked only where nobody else is there.
+  std::chrono::steady_clock::time_point now{};
 };
 
 /// Who can be asked, as of one moment; replaced as a whole when the cluster changes. A pure value.

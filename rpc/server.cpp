@@ -4,12 +4,14 @@
 #include <exception>
 #include <typeinfo>
 #include <utility>
+#include <vector>
 
 #include <cxxabi.h>
 
 #include "fly/actors/copy_bytes.hpp"
 #include "fly/actors/error.hpp"
 #include "fly/cluster/channel.hpp"
+#include "fly/rpc/current_call.hpp"
 #include "fly/rpc/message.hpp"
 
 namespace fly::rpc {
@@ -42,6 +44,7 @@ caf::error portable(const std::string& name, const caf::error& reason) {
 
 caf::expected<bytes> call_guarded(const std::string& name, const served_function& function,
                                   const call_context& context, std::span<const char> arguments) {
+  call_scope scope{context};
   try {
     auto outcome = function.handler(context, arguments);
     return outcome ? std::move(outcome) : portable(name, outcome.error());
@@ -79,6 +82,9 @@ server::server(actors::worker_pool& workers, std::function<bool()> is_primary)
     : workers_(workers), is_primary_(std::move(is_primary)) {}
 
 caf::error server::add(std::string name, served_function function) {
+  if (function.options.running_max > 0)
+    function.gate =
+        std::make_shared<function_gate>(function.options.running_max, function.options.queue_max);
   std::lock_guard guard{mutex_};
   return registry_.add(std::move(name), std::move(function));
 }
@@ -110,6 +116,10 @@ caf::expected<server::function_ptr> server::check(std::string_view name, std::ui
 
 std::shared_ptr<ticket> server::run(request wanted, std::shared_ptr<const bytes> arguments) {
   auto permit = std::make_shared<ticket>();
+  wanted.context.permit = permit.get();
+  wanted.context.own = true;
+  if (wanted.trace)
+    wanted.context.trace = *wanted.trace;
   if (wanted.parts)
     wanted.arrived = clock::now();
   wanted.respond =
@@ -124,22 +134,27 @@ std::shared_ptr<ticket> server::run(request wanted, std::shared_ptr<const bytes>
 void server::queue(request wanted, function_ptr function, std::shared_ptr<const bytes> arguments,
                    std::shared_ptr<ticket> permit) {
   auto respond = wanted.respond;
+  auto gate = function->gate;
   ++serving_;
-  auto refused = workers_.submit([this, wanted = std::move(wanted), function = std::move(function),
-                                  arguments = std::move(arguments), permit = std::move(permit)] {
+  auto work = [this, wanted = std::move(wanted), function = std::move(function),
+               arguments = std::move(arguments), permit = std::move(permit)] {
     if (closed_ && permit->cancel())
       wanted.respond(closing());
     else if (permit->begin())
       execute(wanted, *function, *arguments);
     --serving_;
-  });
-  if (!refused)
-    return;
-  --serving_;
-  if (refused == errc::overloaded) // by us and not by the function: another member can be asked
-    respond(make_error(errc::overloaded, text_of(refused), {{not_started_detail, "1"}}));
-  else
-    respond(refused);
+  };
+  auto refuse = [this, respond = std::move(respond)](const caf::error& reason) {
+    --serving_;
+    if (reason == errc::overloaded && details_of(reason).empty()) // of the pool
+      respond(no_place(text_of(reason), retry_after_default));
+    else
+      respond(reason);
+  };
+  if (gate)
+    gate->enter(workers_, {std::move(work), std::move(refuse)});
+  else if (auto refused = workers_.submit(std::move(work)))
+    refuse(refused);
 }
 
 void server::execute(const request& wanted, const served_function& function,
@@ -175,6 +190,7 @@ void server::run_at_once(const std::shared_ptr<cluster::channel>& from, const ca
   if (message.budget <= message.budget.zero())
     return answers_.send(to, too_late(to.name));
   call_context context{to.deadline, from->peer()};
+  context.certificate = from->certificate();
   answers_.send(to, call_guarded(to.name, function, context, characters(message.arguments)));
 }
 
@@ -185,7 +201,8 @@ caf::error server::on_call(const std::shared_ptr<cluster::channel>& from,
     return message.error();
   auto function = check(message->name, message->fingerprint, message->primary_only);
   bool at_once = function && (*function)->options.on_io_thread;
-  if (at_once && !message->timed && !observers_.is_set()) {
+  bool plain = !message->timed && !message->cast && message->trace.empty();
+  if (at_once && plain && !observers_.is_set()) {
     run_at_once(from, *message, **function);
     return {};
   }
@@ -195,29 +212,41 @@ caf::error server::on_call(const std::shared_ptr<cluster::channel>& from,
                  {clock::now() + message->budget, from->peer()},
                  nullptr};
   wanted.keeps = from;
+  wanted.context.certificate = from->certificate();
+  if (!message->trace.empty()) {
+    wanted.trace = std::make_shared<const std::string>(message->trace);
+    wanted.context.trace = *wanted.trace;
+  }
   if (message->timed) {
     wanted.parts = std::make_shared<call_parts>();
     wanted.context.parts = wanted.parts.get();
     wanted.arrived = clock::now();
   }
-  wanted.respond =
-      observers_.of_server(from->peer().region, wanted.name, responder(from, message->id, wanted));
-  auto arguments = characters(message->arguments);
-  if (!function) {
+  auto respond = message->cast ? raw_reply{[](const caf::expected<bytes>&) {}}
+                               : responder(from, message->id, wanted);
+  wanted.respond = observers_.of_server(from->peer().region, wanted.name, std::move(respond));
+  if (!function)
     wanted.respond(function.error());
-  } else if (at_once) {
-    execute(wanted, **function, arguments);
-  } else {
-    auto permit = std::make_shared<ticket>();
-    {
-      std::lock_guard guard{mutex_};
-      remote_.insert_or_assign({from.get(), message->id}, permit);
-    }
-    auto copy = std::make_shared<bytes>();
-    actors::append_bytes(*copy, arguments.data(), arguments.size());
-    queue(std::move(wanted), std::move(*function), std::move(copy), std::move(permit));
-  }
+  else if (at_once)
+    execute(wanted, **function, characters(message->arguments));
+  else
+    queue_remote(std::move(wanted), std::move(*function), *message, from.get());
   return {};
+}
+
+/// Queues a call of another member; one that waits for the answer can cancel it.
+void server::queue_remote(request wanted, function_ptr function, const call_message& message,
+                          const cluster::channel* from) {
+  auto permit = std::make_shared<ticket>();
+  wanted.context.permit = permit.get();
+  if (!message.cast) {
+    std::lock_guard guard{mutex_};
+    remote_.insert_or_assign({from, message.id}, permit);
+  }
+  auto copy = std::make_shared<bytes>();
+  auto arguments = characters(message.arguments);
+  actors::append_bytes(*copy, arguments.data(), arguments.size());
+  queue(std::move(wanted), std::move(function), std::move(copy), std::move(permit));
 }
 
 caf::error server::on_cancel(const std::shared_ptr<cluster::channel>& from,
@@ -225,21 +254,29 @@ caf::error server::on_cancel(const std::shared_ptr<cluster::channel>& from,
   auto message = parse_cancel(payload);
   if (!message)
     return message.error();
-  std::lock_guard guard{mutex_};
-  if (auto found = remote_.find({from.get(), message->id}); found != remote_.end()) {
-    found->second->cancel();
-    remote_.erase(found);
+  std::shared_ptr<ticket> permit;
+  {
+    std::lock_guard guard{mutex_};
+    if (auto found = remote_.find({from.get(), message->id}); found != remote_.end())
+      permit = std::move(remote_.extract(found).mapped());
   }
+  if (permit)
+    permit->cancel();
   return {};
 }
 
 void server::on_link_down(const std::shared_ptr<cluster::channel>& which) {
-  std::lock_guard guard{mutex_};
-  auto first = remote_.lower_bound({which.get(), 0});
-  auto last = first;
-  for (; last != remote_.end() && last->first.first == which.get(); ++last)
-    last->second->cancel();
-  remote_.erase(first, last);
+  std::vector<std::shared_ptr<ticket>> permits;
+  {
+    std::lock_guard guard{mutex_};
+    auto first = remote_.lower_bound({which.get(), 0});
+    auto last = first;
+    for (; last != remote_.end() && last->first.first == which.get(); ++last)
+      permits.push_back(std::move(last->second));
+    remote_.erase(first, last);
+  }
+  for (const auto& each : permits)
+    each->cancel();
 }
 
 void server::close() {

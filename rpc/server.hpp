@@ -17,10 +17,12 @@
 
 #include "fly/actors/pending.hpp"
 #include "fly/actors/worker_pool.hpp"
+#include "fly/rpc/admission.hpp"
 #include "fly/rpc/answers.hpp"
 #include "fly/rpc/call.hpp"
 #include "fly/rpc/call_observer.hpp"
 #include "fly/rpc/registry.hpp"
+#include "fly/rpc/ticket.hpp"
 
 namespace fly::rpc {
 
@@ -29,24 +31,6 @@ struct call_message;
 /// Stands in the details of an errc::overloaded that the server itself gave before the function was
 /// started; one that the function returned has none.
 inline constexpr const char* not_started_detail = "not_started";
-
-/// Decides, once, whether a queued call begins or is dropped. Safe from any thread.
-class ticket {
-public:
-  /// Returns whether the call may begin.
-  bool begin() noexcept { return change(state::begun); }
-  /// Returns whether the call will certainly never begin.
-  bool cancel() noexcept { return change(state::dropped); }
-
-private:
-  enum class state : std::uint8_t { queued, begun, dropped };
-  bool change(state to) noexcept {
-    auto expected = state::queued;
-    return state_.compare_exchange_strong(expected, to);
-  }
-
-  std::atomic<state> state_{state::queued};
-};
 
 /// One call to be run here.
 struct request {
@@ -63,6 +47,8 @@ struct request {
   std::chrono::steady_clock::time_point arrived{};
   /// What `context.caller` belongs to.
   std::shared_ptr<const void> keeps{};
+  /// What `context.trace` points to; null for none.
+  std::shared_ptr<const std::string> trace{};
 };
 
 /// Runs functions: looks the name up, queues the call for a worker (or runs it on the I/O thread,
@@ -89,7 +75,7 @@ public:
   caf::error on_cancel(const std::shared_ptr<cluster::channel>& from,
                        std::span<const std::byte> payload);
 
-  /// Drops the queued calls of a caller that is gone.
+  /// Drops the queued calls of a caller that is gone, and cancels those that run.
   void on_link_down(const std::shared_ptr<cluster::channel>& which);
 
   /// Tries again to send answers that full links did not take.
@@ -123,6 +109,8 @@ private:
              std::shared_ptr<ticket> permit);
   void execute(const request& wanted, const served_function& function,
                std::span<const char> arguments) const;
+  void queue_remote(request wanted, function_ptr function, const call_message& message,
+                    const cluster::channel* from);
   raw_reply responder(const std::shared_ptr<cluster::channel>& from, std::uint64_t id,
                       const request& wanted);
   void forget(const call_key& key);

@@ -16,7 +16,7 @@
 namespace fly::rpc {
 
 /// The answer that an actor awaits: call `.then` in the same handler. The actor does not block.
-/// Where it ends first, the call goes on and its answer is dropped. Only inside the actor.
+/// Where it ends first, the call is cancelled. Only inside the actor.
 template <class R>
 class [[nodiscard]] reply {
 public:
@@ -48,6 +48,10 @@ private:
 caf::expected<bytes> ask_raw(const bound_endpoint& rpc, const target& whom, std::string_view name,
                              const signature& wanted, caf::expected<bytes> arguments);
 
+/// Calls with encoded arguments and waits for nothing; see `rpc_cast`.
+caf::error cast_raw(const bound_endpoint& rpc, const target& whom, std::string_view name,
+                    const signature& wanted, caf::expected<bytes> arguments);
+
 /// Calls with encoded arguments in the name of `self`.
 actors::pending<bytes> ask_raw(caf::scheduled_actor* self, const bound_endpoint& rpc,
                                const target& whom, std::string_view name, const signature& wanted,
@@ -68,6 +72,12 @@ template <class R, class... Args>
 reply<R> ask(caf::scheduled_actor* self, const bound_endpoint& rpc, const target& whom,
              const function<R(Args...)>& f, const std::type_identity_t<Args>&... args) {
   return reply<R>{ask_raw(self, rpc, whom, f.name, signature_of<R(Args...)>(), encode(args...))};
+}
+
+template <class R, class... Args>
+caf::error cast(const bound_endpoint& rpc, const target& whom, const function<R(Args...)>& f,
+                const std::type_identity_t<Args>&... args) {
+  return cast_raw(rpc, whom, f.name, signature_of<R(Args...)>(), encode(args...));
 }
 
 template <class Wanted, class... Given>
@@ -141,6 +151,18 @@ rpc_member(caf::scheduled_actor* self, const rpc::bound_endpoint& rpc, std::stri
            const rpc::function<R(Args...)>& f, Given&&... args) {
   return rpc::detail::ask<R, Args...>(self, rpc, rpc::target::member(std::string{id}), f,
                                       std::forward<Given>(args)...);
+}
+
+/// Lets `f` run on a member of `whom` and wants no answer. Returns at once, also in an actor: an
+/// empty error once a member has been given the call, or while it waits for one, at most for
+/// `call_options::timeout`. It runs once or not at all; nobody hears of the latter, or of an error.
+/// Errors, nothing ran: errc::overloaded (the bounds are those of a call), frame_too_large,
+/// shutting_down, and what an interceptor says.
+template <class R, class... Args, class... Given>
+requires rpc::callable_with<R(Args...), Given...> caf::error
+rpc_cast(const rpc::bound_endpoint& rpc, const rpc::target& whom,
+         const rpc::function<R(Args...)>& f, Given&&... args) {
+  return rpc::detail::cast<R, Args...>(rpc, whom, f, std::forward<Given>(args)...);
 }
 
 } // namespace fly

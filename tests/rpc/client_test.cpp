@@ -33,7 +33,7 @@ struct bench {
       to.link = each->link;
       to.primary = true;
       to.offered = std::make_shared<const offer>();
-      to.in_flight = std::make_shared<std::atomic<std::uint32_t>>(0);
+      to.load = std::make_shared<member_load>();
       all.push_back(std::move(to));
     }
     client->reroute(std::make_shared<const routes>(std::move(all)));

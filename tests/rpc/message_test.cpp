@@ -112,6 +112,32 @@ TEST_CASE("a caller asks for the parts of the time by a flag, which costs others
   CHECK(head_of(timed).size() == head_of(plain).size());
 }
 
+TEST_CASE("a trace comes before the arguments by a flag, and one that is none is not told") {
+  const std::string trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+  auto sent = [](std::string_view what) {
+    call_message call{7, 8, std::chrono::microseconds{9}, true, "f", {}, false, true, what};
+    auto payload = head_of(call);
+    payload.push_back('x');
+    return payload;
+  };
+  auto payload = sent(trace);
+  auto read = parse_call(bytes_of(payload));
+  REQUIRE(read);
+  CHECK(read->trace == trace);
+  CHECK(read->cast);
+  CHECK(read->primary_only);
+  CHECK(read->name == "f");
+  CHECK(read->arguments.size() == 1);
+
+  auto wrong = sent("nonsense");
+  REQUIRE(parse_call(bytes_of(wrong)));
+  CHECK(parse_call(bytes_of(wrong))->trace.empty());
+  CHECK(parse_call(bytes_of(wrong))->arguments.size() == 1);
+
+  auto none = sent("");
+  CHECK(none.size() + 4 + trace.size() == payload.size());
+}
+
 TEST_CASE("the parts of the time come before a result and before an error") {
   auto payload = head_of(with_parts({}));
   payload.push_back('x');

@@ -20,7 +20,7 @@ route member_of(std::string region, std::string id, offer offered = {{"f", {1}}}
   result.who.region = std::move(region);
   result.link = std::make_shared<cluster::channel>(result.who, cluster::channel_limits{}, [] {});
   result.offered = std::make_shared<const offer>(std::move(offered));
-  result.in_flight = std::make_shared<std::atomic<std::uint32_t>>(0);
+  result.load = std::make_shared<member_load>();
   return result;
 }
 
@@ -110,17 +110,36 @@ TEST_CASE("a suspect is asked only where nobody else is there") {
   CHECK(chosen(routes{{suspect}}, target::region("ams")) == ids{"a"});
 }
 
+TEST_CASE("a member that rests is asked only where nobody else is there, and after its time") {
+  auto tired = member_of("ams", "a");
+  auto at = std::chrono::steady_clock::time_point{} + std::chrono::hours{1};
+  tired.load->health.full(at, std::chrono::seconds{1});
+  routes both{{tired, member_of("ams", "b")}};
+  routes alone{{tired}};
+  auto whom = target::region("ams");
+  auto picked = [&](const routes& from, std::chrono::steady_clock::time_point now) {
+    std::set<std::string> result;
+    for (std::uint64_t i = 0; i < 64; ++i)
+      result.insert(from.pick({whom, "f", 1, nobody, now}, i * 0x9e3779b97f4a7c15)->who.id);
+    return result;
+  };
+
+  CHECK(picked(both, at) == ids{"b"});
+  CHECK(picked(alone, at) == ids{"a"});
+  CHECK(picked(both, at + std::chrono::seconds{1}) == ids{"a", "b"});
+}
+
 TEST_CASE("of two members the one with fewer calls in flight is chosen") {
   routes from{{member_of("ams", "a"), member_of("ams", "b")}};
-  busy_mark one{from.all()[0].in_flight};
+  busy_mark one{from.all()[0].load};
 
   CHECK(chosen(from, target::region("ams")) == ids{"b"});
   {
-    busy_mark two{from.all()[1].in_flight};
-    busy_mark three{from.all()[1].in_flight};
+    busy_mark two{from.all()[1].load};
+    busy_mark three{from.all()[1].load};
     CHECK(chosen(from, target::region("ams")) == ids{"a"});
   }
-  CHECK(from.all()[1].in_flight->load() == 0);
+  CHECK(from.all()[1].load->calls.load() == 0);
 }
 
 TEST_CASE("the regions are listed with their members, observers not counted") {

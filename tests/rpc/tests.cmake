@@ -6,21 +6,30 @@ fly_configure_target(fly_rpc_peer)
 
 fly_add_test_program(rpc
   SOURCES
+    rpc/admission_test.cpp
     rpc/call_observer_test.cpp
     rpc/call_parts_test.cpp
     rpc/call_table_test.cpp
+    rpc/cancel_test.cpp
+    rpc/client_retries_test.cpp
     rpc/client_test.cpp
     rpc/codec_test.cpp
     rpc/endpoint_test.cpp
     rpc/explain_test.cpp
     rpc/failover_test.cpp
+    rpc/health_test.cpp
+    rpc/interceptor_test.cpp
     rpc/json_codec_test.cpp
     rpc/message_test.cpp
     rpc/registry_test.cpp
+    rpc/retry_budget_test.cpp
     rpc/routes_test.cpp
     rpc/server_test.cpp
+    rpc/shapes_test.cpp
     rpc/signature_test.cpp
+    rpc/ticket_test.cpp
     rpc/tools_test.cpp
+    rpc/traceparent_test.cpp
     rpc/type_text_test.cpp
     rpc/verbs_test.cpp
   LINKS fly::rpc)

@@ -1,0 +1,36 @@
+#include "fly/rpc/current_call.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "fly/rpc/call.hpp"
+
+namespace fly::rpc {
+
+namespace {
+
+// What a thread runs is a fact of the thread; handing it through every verb would put a parameter
+// into every signature.
+thread_local const call_context* current = nullptr;
+
+} // namespace
+
+const call_context* current_call() noexcept {
+  return current;
+}
+
+std::chrono::steady_clock::time_point deadline_within(std::chrono::milliseconds timeout) noexcept {
+  using namespace std::chrono_literals;
+  auto result =
+      std::chrono::steady_clock::now() + std::clamp<std::chrono::milliseconds>(timeout, 1ms, 24h);
+  return current == nullptr ? result : std::min(result, current->deadline);
+}
+
+call_scope::call_scope(const call_context& context) noexcept
+    : before_(std::exchange(current, &context)) {}
+
+call_scope::~call_scope() {
+  current = before_;
+}
+
+} // namespace fly::rpc

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <utility>
+
+#include <caf/expected.hpp>
+
+#include "fly/actors/pending.hpp"
+#include "fly/rpc/ticket.hpp"
+
+namespace fly::rpc {
+
+struct call_context;
+
+/// Returns the call whose handler runs on this thread; null outside of one. What is called in a
+/// handler's own thread inherits from it: a deadline that is not later, its end when the call is
+/// cancelled, its trace. Threads and actors that a handler starts have none.
+const call_context* current_call() noexcept;
+
+/// Makes `context` the current call of this thread while it lives; those nest.
+class call_scope {
+public:
+  explicit call_scope(const call_context& context) noexcept;
+  ~call_scope();
+
+  call_scope(const call_scope&) = delete;
+  call_scope& operator=(const call_scope&) = delete;
+
+private:
+  const call_context* before_;
+};
+
+/// Returns when something that begins now and may take `timeout`, 1 ms to a day, ends at the
+/// latest: no later than the current call.
+std::chrono::steady_clock::time_point deadline_within(std::chrono::milliseconds timeout) noexcept;
+
+/// As actors::ask, and ended early where the current call is cancelled.
+template <class T>
+caf::expected<T> ask_cancellable(std::chrono::steady_clock::time_point deadline,
+                                 const actors::starter<T>& start) {
+  const auto* outer = current_call();
+  if (outer == nullptr)
+    return actors::ask<T>(deadline, start);
+  std::optional<cancel_watch> watch;
+  return actors::ask<T>(deadline, [&](actors::completion<T> done) {
+    auto end = start(std::move(done));
+    watch.emplace(outer, end);
+    return end;
+  });
+}
+
+} // namespace fly::rpc

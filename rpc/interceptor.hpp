@@ -1,0 +1,51 @@
+#pragma once
+
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <caf/error.hpp>
+#include <caf/expected.hpp>
+
+#include "fly/rpc/call.hpp"
+
+namespace fly::rpc {
+
+/// A call that a function is about to run for. Valid during the interceptor's call.
+struct incoming_call {
+  std::string_view name;
+  const call_context& context;
+  std::span<const char> arguments; ///< Encoded (codec.hpp).
+};
+
+/// Goes around a served function: calls `next` once, or answers by itself, mostly with an error. On
+/// the function's thread, several at once; what it throws counts as thrown by the function.
+using server_interceptor = std::function<caf::expected<bytes>(
+    const incoming_call& call, const std::function<caf::expected<bytes>()>& next)>;
+
+/// A call that is about to be made. Valid during the interceptor's call.
+struct outgoing_call {
+  const target& whom;
+  std::string_view name;
+  const bytes& arguments; ///< Encoded (codec.hpp).
+  call_traits& traits;    ///< May be changed: its `trace`, say.
+  raw_reply& reply;       ///< May be replaced by one that looks at the outcome and passes it on.
+};
+
+/// Looks at a call before it is made. An error ends it: the caller gets that, nothing ran. On the
+/// caller's thread, several at once; must not block or throw.
+using caller_interceptor = std::function<caf::error(outgoing_call& call)>;
+
+/// Puts `all` around `handler`, the first outermost. Keeps both.
+raw_handler intercepted(std::string name, std::vector<server_interceptor> all, raw_handler handler);
+
+/// Lets only calls through to `handler` that `rules` allow. Errors of the others:
+/// errc::not_allowed.
+raw_handler allowed(std::vector<caller_rule> rules, raw_handler handler);
+
+/// Returns whether the caller of `context` fits in `rule`.
+bool fits(const caller_rule& rule, const call_context& context);
+
+} // namespace fly::rpc
