@@ -81,13 +81,18 @@ public:
   }
 
 private:
-  /// Every region sees three members and a primary, and writes are visible.
+  /// Every region sees three members, a primary and who leads, and writes are visible.
   bool ready() const {
     for (const char* region : {"syd", "lax", "ams"})
-      if (!has(curl(region, "8080/readyz").text, "\"members\":3") ||
+      if (!has(curl(region, "8080/readyz").text, "\"members\":3") || !leads(region) ||
           !has(write(region, "warm").text, "\"visible\":true"))
         return false;
     return true;
+  }
+
+  bool leads(const std::string& region) const {
+    auto status = nlohmann::json::parse(curl(region, "9100/status").text, nullptr, false);
+    return status.is_object() && status["leader"]["id"] == "machine-syd";
   }
 
   std::filesystem::path folder_;
