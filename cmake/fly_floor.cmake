@@ -2,7 +2,9 @@
 
 # Users and the house itself write one spelling of an include, "fly/rpc/client.hpp"; in the tree the
 # folders lie at the top, so the build folder holds links that give them that name.
-set(FLY_INCLUDE_DIR "${PROJECT_BINARY_DIR}/include")
+if(NOT FLY_INCLUDE_DIR)
+  set(FLY_INCLUDE_DIR "${PROJECT_BINARY_DIR}/include")
+endif()
 
 # Applies what all our own targets share: C++20, warnings, sanitizers. Nothing of it reaches users.
 function(fly_configure_target target)
@@ -30,8 +32,8 @@ function(fly_configure_target target)
 endfunction()
 
 # fly_add_floor(NAME HEADERS a.hpp ... SOURCES a.cpp ... DEPENDS fly::lower CAF::core ...)
-# Adds library fly_NAME (alias fly::NAME). Each header is checked to compile alone
-# (target fly_NAME_verify_interface_header_sets).
+# Adds library fly_NAME (alias fly::NAME). Each header compiles alone: a source whose first include is its own header
+# has shown that of it, and the target lone_headers compiles the others.
 function(fly_add_floor name)
   cmake_parse_arguments(PARSE_ARGV 1 floor "" "" "HEADERS;SOURCES;DEPENDS;PRIVATE_DEPENDS")
   file(MAKE_DIRECTORY "${FLY_INCLUDE_DIR}/fly")
@@ -44,9 +46,9 @@ function(fly_add_floor name)
   target_link_libraries(fly_${name} PUBLIC ${floor_DEPENDS} PRIVATE ${floor_PRIVATE_DEPENDS})
   set_target_properties(fly_${name} PROPERTIES
     EXPORT_NAME ${name}
+    DEFINE_SYMBOL "" # no source asks for it, and static and shared libraries are compiled alike
     POSITION_INDEPENDENT_CODE ON
     INSTALL_RPATH "$ORIGIN"
-    VERIFY_INTERFACE_HEADER_SETS ${PROJECT_IS_TOP_LEVEL}
     VERSION ${PROJECT_VERSION}
     SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
   # A floor that uses one above it, or forgets a library, must not link.
@@ -54,6 +56,35 @@ function(fly_add_floor name)
     target_link_options(fly_${name} PRIVATE -Wl,--no-undefined)
   endif()
   fly_configure_target(fly_${name})
+  if(FLY_BUILD_TESTS)
+    fly_add_lone_headers(${name} "${floor_HEADERS}" "${floor_SOURCES}")
+  endif()
+endfunction()
+
+function(fly_add_lone_headers name headers sources)
+  set(lone)
+  foreach(header IN LISTS headers)
+    string(REGEX REPLACE "hpp$" "cpp" source "${header}")
+    set(first)
+    if(source IN_LIST sources)
+      set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${source}")
+      file(STRINGS "${source}" first REGEX "^#include" LIMIT_COUNT 1)
+    endif()
+    if(NOT first STREQUAL "#include \"fly/${name}/${header}\"")
+      set(lone_source "${CMAKE_CURRENT_BINARY_DIR}/lone/${source}")
+      file(CONFIGURE OUTPUT "${lone_source}" CONTENT "#include \"fly/${name}/${header}\"\n")
+      list(APPEND lone "${lone_source}")
+    endif()
+  endforeach()
+  if(NOT TARGET lone_headers)
+    add_custom_target(lone_headers)
+  endif()
+  if(lone)
+    add_library(fly_${name}_lone_headers OBJECT EXCLUDE_FROM_ALL ${lone})
+    target_link_libraries(fly_${name}_lone_headers PRIVATE fly_${name})
+    fly_configure_target(fly_${name}_lone_headers)
+    add_dependencies(lone_headers fly_${name}_lone_headers)
+  endif()
 endfunction()
 
 # fly_add_test_program(FLOOR SOURCES FLOOR/a_test.cpp ... [LINKS fly::rpc ...] [SERIAL a_test.cpp ...] [TIMEOUT s])

@@ -59,7 +59,7 @@ fly_configure() {
 fly_build() {
   local folder=$1
   shift
-  cmake --build "$folder" --target "$@" >"$folder/build.log" 2>&1 || {
+  CCACHE_NOHASHDIR=1 cmake --build "$folder" --target "$@" >"$folder/build.log" 2>&1 || {
     grep -E 'error|warning|FAILED' -A 5 "$folder/build.log" | head -60 >&2
     say "the build failed; all of it is in $folder/build.log"
     return 1
