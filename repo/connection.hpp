@@ -47,6 +47,10 @@ public:
   /// Takes from `report()` what the session keeps now.
   void took_kept();
 
+  /// Returns what makes the server show the session as `name` in this transaction, empty for its
+  /// own name; empty where it does so already. Without a pooler the next one finds it as it is.
+  std::string show(const std::string& name) const;
+
   /// Makes it plan all anew: somebody has dropped what it kept (DEALLOCATE).
   void forget_kept();
 
@@ -71,6 +75,8 @@ private:
   connection(pq_link link, const server_identity& identity, bool pooled);
 
   server_identity identity_;
+  bool pooled_;
+  std::string own_name_;                  // application_name as it was opened
   bool keeps_;                            // not behind a pooler
   std::set<std::string_view> kept_;       // names
   std::vector<std::string_view> to_keep_; // names; sent, and not yet known to be kept

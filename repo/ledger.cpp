@@ -32,7 +32,7 @@ std::string sqlstate_of(const caf::error& reason) {
   return found == details.end() ? "" : found->second;
 }
 
-// The timeline in which the log is written now, and the columns of a position before the entry's
+// The columns of a position, of the timeline in which the log is written now, before the entry's
 // own. The transaction id counts on its own timeline only.
 constexpr auto read_statement = R"(SELECT now.lsn, now.timeline,
 CASE WHEN l.timeline = ('x' || now.timeline)::bit(32)::bigint THEN l.xid::text ELSE '' END,
@@ -98,7 +98,7 @@ read_entry(pqxx::transaction_base& tx, const std::string& key, std::uint64_t sys
   auto rows = exec(tx, read_statement, key);
   if (rows.empty())
     return std::optional<ledger_entry>{};
-  auto where = read_position(system, rows);
+  auto where = read_position(system, rows, rows[0][2].c_str());
   auto result = from_hex(rows[0][7].c_str());
   if (!where || !result)
     return make_error(errc::malformed_result, "the ledger's entry of " + key + " cannot be read");

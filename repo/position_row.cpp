@@ -18,12 +18,12 @@ std::optional<Number> parse_number(std::string_view text, int base) {
 
 } // namespace
 
-std::optional<position> read_position(std::uint64_t system, const pqxx::result& rows) {
-  if (rows.size() != 1 || rows.columns() < 3)
+std::optional<position> read_position(std::uint64_t system, const pqxx::result& rows,
+                                      std::string_view xid) {
+  if (rows.size() != 1 || rows.columns() < 2)
     return std::nullopt;
   auto where = lsn::parse(rows[0][0].c_str());
   auto timeline = parse_number<std::uint32_t>(rows[0][1].c_str(), 16);
-  std::string_view xid = rows[0][2].c_str();
   auto number = parse_number<std::uint64_t>(xid, 10);
   if (!where || !timeline || (!xid.empty() && !number))
     return std::nullopt;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string_view>
 
 #include <pqxx/result>
 
@@ -9,8 +10,10 @@
 
 namespace fly::repo {
 
-/// Reads a position of `system` from the first three columns of the only row: LSN, timeline as
-/// eight hexadecimal digits, transaction id or an empty text. Nothing where they are not that.
-std::optional<position> read_position(std::uint64_t system, const pqxx::result& rows);
+/// Reads a position of `system` from the first two columns of the only row, LSN and timeline as
+/// eight hexadecimal digits, and from `xid`, a transaction id or empty. Nothing where they are not
+/// that.
+std::optional<position> read_position(std::uint64_t system, const pqxx::result& rows,
+                                      std::string_view xid);
 
 } // namespace fly::repo

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <utility>
 
 #include <libpq-events.h>
@@ -49,6 +50,9 @@ int on_event(PGEventId event, void* info, void* pass_through) {
       report.cause = report.last;
     return 1;
   }
+  if (PQntuples(result) == 1 && PQnfields(result) > 0 &&
+      std::strcmp(PQfname(result, 0), transaction_id_column) == 0)
+    report.transaction_id = PQgetvalue(result, 0, 0);
   // Only the end of a transaction matters, and a long one must not fill the memory.
   constexpr std::size_t tags_max = 16;
   if (report.tags.size() == tags_max)

@@ -22,6 +22,9 @@ struct server_error {
   std::string context{};
 };
 
+/// The name of a column whose value is kept although libpqxx drops all results but the last.
+inline constexpr const char* transaction_id_column = "fly_xid";
+
 /// What a connection has heard since `clear()`: libpqxx keeps neither these fields nor the tags of
 /// all but the last statement. Filled by the thread that uses the connection.
 struct server_report {
@@ -31,6 +34,8 @@ struct server_report {
   std::optional<server_error> last;
   /// The last error but 25P02 (the transaction is aborted): what aborted it.
   std::optional<server_error> cause;
+  /// Of the last row that began with a column `transaction_id_column`; empty for NULL and none.
+  std::string transaction_id{};
 
   void clear() { *this = {}; }
 };

@@ -21,6 +21,13 @@ std::string visible_among(const std::vector<std::uint64_t>& xids) {
          "THEN pg_xact_status(x) = 'committed' END)";
 }
 
+// The replay position, with a "+" where a snapshot may have seen the record after it as well: the
+// server tells of a record a moment after it has applied it. Where it has received nothing more, or
+// stands still between two records, there is none. PostgreSQL 14 and later.
+constexpr auto replayed = R"((SELECT at::text || CASE
+WHEN still IS DISTINCT FROM 'paused' AND pg_last_wal_receive_lsn() > at THEN '+' ELSE '' END
+FROM (SELECT pg_get_wal_replay_pause_state() AS still, pg_last_wal_replay_lsn() AS at) AS r))";
+
 // Whether the timelines could be asked; a schema that one may not use is an error to to_regclass.
 constexpr auto can_tell = R"(-(CASE WHEN EXISTS (SELECT FROM pg_namespace
 WHERE nspname = 'fly' AND has_schema_privilege(oid, 'USAGE'))
@@ -61,7 +68,9 @@ std::string spot_question(std::uint64_t system, bool has_timelines,
                           std::to_string(system) + ")"
                     : std::string{can_tell};
   return "SELECT set_config('fly.reached', coalesce(CASE WHEN pg_is_in_recovery() "
-         "THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END, '0/0')::text, true); "
+         "THEN " +
+         std::string{replayed} +
+         " ELSE pg_current_wal_flush_lsn()::text END, '0/0'), true); "
          "SELECT r.recovering, current_setting('fly.reached'), CASE WHEN r.recovering "
          "THEN (SELECT received_tli FROM pg_stat_wal_receiver)::int8 "
          "ELSE ('x' || substr(pg_walfile_name(pg_current_wal_flush_lsn()), 1, 8))::bit(32)::int8 "
@@ -74,12 +83,14 @@ std::optional<spot> read_spot(const pqxx::result& rows, const server_identity& s
                               const progress* known) {
   if (rows.size() != 1 || rows.columns() != 5)
     return std::nullopt;
-  auto where = lsn::parse(rows[0][1].c_str());
+  std::string_view reached = rows[0][1].c_str();
+  bool next_begun = reached.ends_with('+');
+  auto where = lsn::parse(reached.substr(0, reached.size() - (next_begun ? 1 : 0)));
   auto timeline = number<std::uint32_t>(rows, 2);
   auto newest = number<std::int64_t>(rows, 3); // -1: could be asked, 0: nothing is known
   if (!where || !timeline || !newest)
     return std::nullopt;
-  spot result{.has_timelines = *newest != 0};
+  spot result{.has_timelines = *newest != 0, .next_begun = next_begun};
   auto& seen = result.seen;
   seen.system = server.system;
   seen.lsn = *where;

@@ -19,9 +19,15 @@ struct spot {
   progress seen{};
   /// Whether fly.timeline can be read there: with it the timeline of a replica is exact.
   bool has_timelines = false;
+  /// Whether a snapshot of a replica may hold the record after its replay position.
+  bool next_begun = false;
 
-  /// Returns how far that is.
-  position where() const { return {seen.system, seen.timeline, seen.lsn, std::nullopt}; }
+  /// Returns where all that a snapshot before the answer could hold is there: the place that was
+  /// told, or a byte more, which only a server reaches that has all of the record after it.
+  position where() const {
+    return {seen.system, seen.timeline, lsn{seen.lsn.bytes() + (next_begun ? 1U : 0U)},
+            std::nullopt};
+  }
 };
 
 /// Returns the statements, for one simple query inside or behind a transaction, that ask how far

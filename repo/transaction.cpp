@@ -13,12 +13,11 @@ namespace fly::repo {
 namespace {
 
 // The guard. It fails in an aborted transaction (25P02) and on a server in recovery (55000, by
-// pg_current_wal_flush_lsn), raises synchronous_commit, and carries the transaction id over the
-// COMMIT, because libpqxx gives back the last statement's result only.
-const kept_statement guard{"fly_guard", "", R"(SELECT pg_current_wal_flush_lsn(),
-set_config('synchronous_commit', CASE current_setting('synchronous_commit')
-  WHEN 'off' THEN 'local' ELSE current_setting('synchronous_commit') END, true),
-set_config('fly.xid', coalesce(pg_current_xact_id_if_assigned()::text, ''), false))"};
+// pg_current_wal_flush_lsn), raises synchronous_commit, and tells the transaction id, which the
+// server's report keeps (transaction_id_column).
+const kept_statement guard{"fly_guard", "", R"(SELECT pg_current_xact_id_if_assigned() AS fly_xid,
+pg_current_wal_flush_lsn(), CASE current_setting('synchronous_commit') WHEN 'off'
+  THEN set_config('synchronous_commit', 'local', true) END)"};
 
 // The end of a write in a sandbox: what COMMIT would check is checked now, and stays deferred.
 constexpr auto end_in_sandbox = R"(SAVEPOINT fly_check; SET CONSTRAINTS ALL IMMEDIATE;
@@ -28,8 +27,8 @@ constexpr auto undo_in_sandbox = "ROLLBACK TO SAVEPOINT fly; RELEASE SAVEPOINT f
 // Read after the commit: within the transaction the commit record is not yet in the log. The flush
 // position, because the insert position can name a place that no replica reaches (DESIGN 5).
 const kept_statement after_commit{"fly_after_commit", "",
-                                  R"(SELECT f.lsn, substr(pg_walfile_name(f.lsn), 1, 8),
-current_setting('fly.xid') FROM (SELECT pg_current_wal_flush_lsn() AS lsn) AS f)"};
+                                  R"(SELECT pg_current_wal_flush_lsn(),
+substr(pg_walfile_name(pg_current_wal_flush_lsn()), 1, 8))"};
 
 std::string begin_text(connection& on, const transaction_options& options) {
   std::string result = options.read_only ? "BEGIN READ ONLY" : "BEGIN";
@@ -47,8 +46,12 @@ std::string begin_text(connection& on, const transaction_options& options) {
     auto bounded = std::clamp<std::int64_t>(left.count(), 1, 86'400'000);
     result += "; SET LOCAL statement_timeout = " + std::to_string(bounded);
   }
-  if (!options.application_name.empty())
-    result += "; SET LOCAL application_name = " + literal(options.application_name);
+  if (options.sandbox) {
+    if (!options.application_name.empty())
+      result += "; SET LOCAL application_name = " + literal(options.application_name);
+  } else if (auto show = on.show(options.application_name); !show.empty()) {
+    result += "; " + show;
+  }
   if (!options.question.empty())
     result += "; " + options.question;
   if (options.with_begin)
@@ -103,7 +106,7 @@ void transaction::do_commit() {
     auto rows =
         direct_exec((before_commit_ + keep + on_.run(guard) + "; " + end + position).c_str());
     on_.took_kept();
-    position_ = read_position(on_.identity().system, rows);
+    position_ = read_position(on_.identity().system, rows, on_.report().transaction_id);
     if (!position_)
       failure_ = unknown("the position cannot be read", {{"committed", "yes"}});
   } catch (...) {

@@ -25,7 +25,7 @@ struct transaction_options {
   /// Statements that ride with the BEGIN and behind the COMMIT of one that reads only, which is
   /// READ COMMITTED then; empty for none.
   std::string question{};
-  /// What pg_stat_activity shows meanwhile; empty: what the connection has.
+  /// What pg_stat_activity shows meanwhile; empty: the connection's own name.
   std::string application_name{};
   /// Makes it a savepoint of the connection's own transaction, which nobody commits (sandbox.hpp).
   bool sandbox = false;

@@ -208,7 +208,12 @@ TEST_CASE_FIXTURE(far_shops, "operations: the server's views name node and write
                                  "application_name = left('" +
                                  shown + "', 63)");
   };
-  CHECK(count(base) == "t"); // idle again: of the node, not of the write
+  CHECK(count(base + " shop.who") == "t"); // until somebody else uses the session
+  auto read = syd.db->read([](pqxx::transaction_base& tx) {
+    return std::string{tx.exec("SHOW application_name")[0][0].c_str()};
+  });
+  REQUIRE(read);
+  CHECK(*read == base.substr(0, 63));
   CHECK(count(base + " tracker") == "t");
 }
 

@@ -108,6 +108,26 @@ TEST_CASE_FIXTURE(far_shops, "a session does not go back in time on another node
   CHECK(has(ams.db->with({.session = elsewhere}).exists<shop::order>("item = 'pen'")));
 }
 
+TEST_CASE_FIXTURE(far_shops, "a record that is just being replayed counts as read") {
+  place(syd, "pen");
+  servers.wait_caught_up(servers.replica(0), servers.primary());
+  // A snapshot that needs the row holds replay up inside the record that removes it.
+  pqxx::connection other{servers.replica(0).url()};
+  pqxx::nontransaction holder{other};
+  holder.exec("BEGIN ISOLATION LEVEL REPEATABLE READ");
+  holder.exec("SELECT * FROM orders");
+  servers.primary().sql("DELETE FROM orders");
+  servers.primary().sql("VACUUM orders");
+
+  repo::read_report report;
+  auto eventual = lax.db->with({.level = level::eventual, .report = &report});
+  CHECK(eventually([&] {
+    auto held = repo::lsn::parse(servers.replica(0).sql("SELECT pg_last_wal_replay_lsn()"));
+    return eventual.query("SELECT 1") && held && report.where &&
+           report.where->lsn.bytes() == held->bytes() + 1;
+  }));
+}
+
 TEST_CASE_FIXTURE(far_shops, "where the local replica is late a policy sends the read elsewhere") {
   servers.replica(0).pause_replay();
   repo::session user{place(lax, "pen")};
