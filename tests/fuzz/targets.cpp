@@ -25,6 +25,7 @@
 #include "fly/rpc/message.hpp"
 #include "fly/rpc/registry.hpp"
 #include "fly/rpc/signature.hpp"
+#include "tests/fuzz/actor_target.hpp"
 #include "tests/fuzz/tls_target.hpp"
 
 namespace fly::fuzz {
@@ -288,6 +289,8 @@ const std::vector<target>& targets() {
        {"postgresql://app:hunter2@top1.nearest.of.db.internal:5432/app?sslmode=disable",
         "postgres://app:hunter2@[fdaa::1]:5433/app"}},
       {"write", write, {reply(), std::string("\x03key", 4), "deadBEEF"}},
+      {"letters", letters, letter_seeds()},
+      {"parcel", parcel, parcel_seeds()},
       {"tls",
        tls,
        {std::string("\0\x16\x03\x01\0\x05\x01\0\0\x01\x03", 11), std::string(64, '\x01')}}};

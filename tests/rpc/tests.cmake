@@ -20,8 +20,14 @@ fly_add_test_program(rpc
     rpc/health_test.cpp
     rpc/interceptor_test.cpp
     rpc/json_codec_test.cpp
+    rpc/late_frames_test.cpp
+    rpc/letter_test.cpp
     rpc/message_test.cpp
+    rpc/parcel_test.cpp
     rpc/registry_test.cpp
+    rpc/remote_actor_frames_test.cpp
+    rpc/remote_actor_test.cpp
+    rpc/request_table_test.cpp
     rpc/retry_budget_test.cpp
     rpc/routes_test.cpp
     rpc/server_test.cpp
