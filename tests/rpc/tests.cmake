@@ -49,3 +49,11 @@ target_include_directories(fly_many_calls PRIVATE "${PROJECT_SOURCE_DIR}")
 fly_configure_target(fly_many_calls)
 add_test(NAME "rpc/many calls" COMMAND fly_many_calls --calls 20000)
 set_tests_properties("rpc/many calls" PROPERTIES TIMEOUT 120)
+
+# Strangers at the port; longer with `fly_hostile_port --seconds 10`.
+add_executable(fly_hostile_port rpc/hostile_port.cpp)
+target_link_libraries(fly_hostile_port PRIVATE fly::rpc Boost::program_options)
+target_include_directories(fly_hostile_port PRIVATE "${PROJECT_SOURCE_DIR}")
+fly_configure_target(fly_hostile_port)
+add_test(NAME "rpc/hostile port" COMMAND fly_hostile_port --seconds 0.5)
+set_tests_properties("rpc/hostile port" PROPERTIES TIMEOUT 180 SKIP_RETURN_CODE 77 RUN_SERIAL ON)
