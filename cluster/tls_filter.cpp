@@ -26,9 +26,9 @@ struct tls_filter::state {
   std::shared_ptr<const tls_context> trusted; // outlives the session
   tls_buffers buffers;                        // guarded by mutex; outlives the session
   openssl::session_ptr session;
-  std::array<char, record_bytes_max> record; // scratch of `open`
-  bool is_up = false;                        // guarded by mutex
-  bool is_over = false;                      // guarded by mutex
+  std::array<char, actors::copied_bytes_max> piece; // of a record, scratch of `open`
+  bool is_up = false;                               // guarded by mutex
+  bool is_over = false;                             // guarded by mutex
   mutable std::mutex mutex;
 
   caf::error shake();
@@ -110,9 +110,11 @@ caf::error tls_filter::open(std::span<const std::byte> cipher, std::vector<char>
   }
   for (;;) {
     ERR_clear_error();
-    auto got = SSL_read(all.session.get(), all.record.data(), static_cast<int>(all.record.size()));
+    auto got = SSL_read(all.session.get(), all.piece.data(), static_cast<int>(all.piece.size()));
     if (got > 0) {
-      actors::append_bytes(plain, all.record.data(), static_cast<std::size_t>(got));
+      actors::append_bytes(plain, all.piece.data(), static_cast<std::size_t>(got));
+      if (all.buffers.in.empty() && SSL_pending(all.session.get()) == 0)
+        return {}; // OpenSSL takes one record after the other: there is none left
       continue;
     }
     auto kind = SSL_get_error(all.session.get(), got);
