@@ -63,6 +63,8 @@ public:
   /// Returns who is at the other end.
   const member& peer() const noexcept { return peer_; }
 
+  const channel_limits& limits() const noexcept { return limits_; }
+
   /// Returns the names in the other end's certificate; null where the link is not encrypted.
   const tls_names* certificate() const noexcept { return certificate_.get(); }
 

@@ -10,6 +10,7 @@
 
 #include "fly/actors/copy_bytes.hpp"
 #include "fly/actors/error.hpp"
+#include "fly/cluster/tls_buffers.hpp"
 #include "fly/cluster/tls_parts.hpp"
 
 namespace fly::cluster {
@@ -19,28 +20,19 @@ namespace {
 constexpr std::size_t record_bytes_max = 16 * 1024;
 constexpr char exporter_label[] = "EXPORTER-fly-cluster-proof";
 
-/// Appends all that OpenSSL has written, and forgets it.
-void drain(BIO* from, std::vector<char>& out) {
-  char* data = nullptr;
-  auto size = BIO_get_mem_data(from, &data);
-  if (size > 0)
-    actors::append_bytes(out, data, static_cast<std::size_t>(size));
-  BIO_reset(from);
-}
-
 } // namespace
 
 struct tls_filter::state {
   std::shared_ptr<const tls_context> trusted; // outlives the session
+  tls_buffers buffers;                        // guarded by mutex; outlives the session
   openssl::session_ptr session;
-  BIO* in = nullptr;                         // of the session
-  BIO* out = nullptr;                        // of the session
-  std::array<char, record_bytes_max> record; // scratch of `open`
-  bool is_up = false;                        // guarded by mutex
-  bool is_over = false;                      // guarded by mutex
+  std::array<char, actors::copied_bytes_max> piece; // of a record, scratch of `open`
+  bool is_up = false;                               // guarded by mutex
+  bool is_over = false;                             // guarded by mutex
   mutable std::mutex mutex;
 
   caf::error shake();
+  void drain(std::vector<char>& to);
   caf::error failure(const std::string& reason);
 };
 
@@ -49,14 +41,12 @@ tls_filter::tls_filter(std::shared_ptr<const tls_context> trusted, side which)
   auto& all = *state_;
   all.trusted = std::move(trusted);
   all.session.reset(SSL_new(all.trusted->all().context.get()));
-  all.in = BIO_new(BIO_s_mem());
-  all.out = BIO_new(BIO_s_mem());
-  if (!all.session || all.in == nullptr || all.out == nullptr) {
-    BIO_free(all.in);
-    BIO_free(all.out);
+  auto* bio = make_bio(all.buffers);
+  if (!all.session || bio == nullptr) {
+    BIO_free(bio);
     throw std::bad_alloc{};
   }
-  SSL_set_bio(all.session.get(), all.in, all.out);
+  SSL_set_bio(all.session.get(), bio, bio); // takes it
   if (which == side::dialler)
     SSL_set_connect_state(all.session.get());
   else
@@ -97,14 +87,21 @@ caf::error tls_filter::state::shake() {
   return failure(openssl::take_error("the handshake failed"));
 }
 
+/// Appends all that OpenSSL has written, and forgets it.
+void tls_filter::state::drain(std::vector<char>& to) {
+  if (to.empty())
+    to.swap(buffers.out);
+  else
+    actors::append_bytes(to, buffers.out.data(), buffers.out.size());
+  buffers.out.clear();
+}
+
 caf::error tls_filter::open(std::span<const std::byte> cipher, std::vector<char>& plain) {
   auto& all = *state_;
   std::lock_guard guard{all.mutex};
   if (all.is_over)
     return make_error(errc::member_lost, "TLS: the connection is over");
-  if (!cipher.empty() && BIO_write(all.in, cipher.data(), static_cast<int>(cipher.size())) !=
-                             static_cast<int>(cipher.size()))
-    return all.failure("no memory");
+  all.buffers.in = cipher; // read to its end below, unless the connection is over
   if (!all.is_up) {
     if (auto reason = all.shake())
       return reason;
@@ -113,9 +110,11 @@ caf::error tls_filter::open(std::span<const std::byte> cipher, std::vector<char>
   }
   for (;;) {
     ERR_clear_error();
-    auto got = SSL_read(all.session.get(), all.record.data(), static_cast<int>(all.record.size()));
+    auto got = SSL_read(all.session.get(), all.piece.data(), static_cast<int>(all.piece.size()));
     if (got > 0) {
-      actors::append_bytes(plain, all.record.data(), static_cast<std::size_t>(got));
+      actors::append_bytes(plain, all.piece.data(), static_cast<std::size_t>(got));
+      if (all.buffers.in.empty() && SSL_pending(all.session.get()) == 0)
+        return {}; // OpenSSL takes one record after the other: there is none left
       continue;
     }
     auto kind = SSL_get_error(all.session.get(), got);
@@ -132,7 +131,7 @@ caf::error tls_filter::seal(std::span<const char> plain, std::vector<char>& out)
   std::lock_guard guard{all.mutex};
   if (!all.is_up && !all.is_over)
     if (auto reason = all.shake()) {
-      drain(all.out, out);
+      all.drain(out);
       return reason;
     }
   assert(plain.empty() || all.is_up);
@@ -146,7 +145,7 @@ caf::error tls_filter::seal(std::span<const char> plain, std::vector<char>& out)
       return all.failure(openssl::take_error("cannot encrypt"));
     plain = plain.subspan(static_cast<std::size_t>(put));
   }
-  drain(all.out, out);
+  all.drain(out);
   return {};
 }
 

@@ -11,6 +11,8 @@
 #include <vector>
 
 #include <caf/error.hpp>
+#include <caf/expected.hpp>
+#include <caf/fwd.hpp>
 
 #include "fly/actors/child_spec.hpp"
 #include "fly/actors/pending.hpp"
@@ -21,6 +23,7 @@
 #include "fly/rpc/function.hpp"
 #include "fly/rpc/handler.hpp"
 #include "fly/rpc/interceptor.hpp"
+#include "fly/rpc/remote_actor.hpp"
 #include "fly/rpc/signature.hpp"
 
 namespace fly::cluster {
@@ -125,6 +128,22 @@ public:
   /// Returns the names that are served here and their signatures; of several, the one served first.
   std::map<std::string, std::string> served() const;
 
+  /// Lets other members speak with `who` under `name` (1 to 200 printable characters): it is kept
+  /// alive until it ends by itself, which takes the name back, or until `unpublish`. What each
+  /// member may have in its mailbox has a bound (rpc::mailbox_share).
+  /// Errors: errc::already_served (`unpublish` first), invalid_argument (the name, no actor, one
+  /// that has ended, more than 4,096), shutting_down.
+  caf::error publish(std::string name, const caf::actor& who, publish_options options = {});
+
+  /// Publishes `name` no more: handles that members have of it end with errc::shutting_down. The
+  /// actor itself lives on. Does nothing for an unknown name.
+  void unpublish(std::string_view name);
+
+  /// As those of bound_endpoint, with default options.
+  caf::expected<caf::actor> actor(std::string_view member, std::string_view name) const;
+  actors::pending<caf::actor> actor(caf::scheduled_actor* self, std::string_view member,
+                                    std::string_view name) const;
+
   /// Starts a call and returns at once; `reply` is called exactly once, on any thread, also before
   /// this returns. All typed calls go through here. An empty `wanted` calls by name alone, without
   /// a check of the types. What is returned ends the call early, for a caller that gives up.
@@ -153,6 +172,7 @@ public:
 
 private:
   friend actors::child_spec child(endpoint& rpc);
+  friend class bound_endpoint;
 
   std::shared_ptr<endpoint_core> core_;     // shared with the RPC actor
   std::unique_ptr<actors::supervisor> own_; // of the RPC actor that stands by
@@ -172,6 +192,18 @@ public:
   call_traits traits() const {
     return {options_.idempotent, options_.attempt_max, false, options_.trace};
   }
+
+  /// Returns the actor that the member with the id `member` has published as `name`, as a handle
+  /// for CAF: messages, requests and monitors work as with an actor of this process (what does not
+  /// is in docs/remote-actors.md). The same one each time while it lives; the actor itself where
+  /// `member` is this node. Waits for a member that is not there. Blocks: never call from an actor.
+  /// Errors: errc::unknown_function (nothing of that name is published there, or the member has an
+  /// older version of fly), not_allowed, overloaded, and as `endpoint::start`.
+  caf::expected<caf::actor> actor(std::string_view member, std::string_view name) const;
+
+  /// The same in the name of the actor `self`: `.then(on_value, on_error)`.
+  actors::pending<caf::actor> actor(caf::scheduled_actor* self, std::string_view member,
+                                    std::string_view name) const;
 
   /// Returns when a call that begins now ends at the latest: after its timeout, and within a
   /// handler no later than the call that runs.

@@ -18,6 +18,7 @@
 #include "fly/rpc/interceptor.hpp"
 #include "fly/rpc/members.hpp"
 #include "fly/rpc/message.hpp"
+#include "fly/rpc/remote_actor.hpp"
 #include "fly/rpc/tools.hpp"
 
 namespace fly::rpc {
@@ -41,14 +42,29 @@ endpoint_core::endpoint_core(cluster::node& node, endpoint_options options)
     : node_(node), options_(within_bounds(options)), workers_(pool_of(options_)),
       server_(workers_, [&node] { return node.is_primary(); }),
       client_(std::make_shared<rpc::client>(options.calls_max, server_)),
+      exports_(std::make_shared<actor_exports>(node.system(), node.settings().log)),
+      imports_(std::make_shared<actor_imports>(node.system(), node.settings().log)),
       routes_(std::make_shared<const routes>()) {}
 
 /// Serves one of fly's own functions, which never block.
-template <class R, class F>
-void endpoint_core::serve_own(const function<R()>& f, F handler) {
-  server_.add(
-      std::string{f.name},
-      {signature_of<R()>(), {.on_io_thread = true}, make_raw_handler<R>(std::move(handler))});
+template <class R, class... Args, class F>
+void endpoint_core::serve_own(const function<R(Args...)>& f, F handler) {
+  server_.add(std::string{f.name}, {signature_of<R(Args...)>(),
+                                    {.on_io_thread = true},
+                                    make_raw_handler<R, Args...>(std::move(handler))});
+}
+
+/// Tells where published actors are.
+void endpoint_core::serve_places() {
+  serve_own(find_actor,
+            [&node = node_, all = exports_](const call_context& asker,
+                                            std::string name) -> caf::expected<actor_place> {
+              auto number = all->find(name, asker);
+              if (!number)
+                return number.error();
+              auto self = node.self();
+              return actor_place{self.id, self.incarnation, *number};
+            });
 }
 
 void endpoint_core::open() {
@@ -64,6 +80,7 @@ void endpoint_core::open() {
   serve_own(members, [&node = node_] { return report(node.views()); }); // cleared before it ends
   serve_own(leader, [&node = node_] { return report(node.primary()); });
   serve_own(primary, [&node = node_] { return report_primary(node.primary()); });
+  serve_places();
   node_.listen(shared_from_this()); // first: who hears the announcement calls at once
   announce();
 }
@@ -78,10 +95,13 @@ void endpoint_core::close() {
   auto heard = stop_offering();
   // A running function may wait for a call of its own: those end first.
   client_->close();
+  imports_->close();
+  exports_->close();
   workers_.stop();
   // Calls that were on their way are told that nothing ran, so that they go elsewhere.
   std::this_thread::sleep_until(heard);
   server_.flush(std::chrono::steady_clock::now());
+  exports_->flush();
   node_.unlisten(this);
   server_.clear();
 }
@@ -153,6 +173,14 @@ void endpoint_core::on_frame(const std::shared_ptr<cluster::channel>& from,
     reason = client_->on_answer(from, payload);
   else if (kind == cancel_frame)
     reason = server_.on_cancel(from, payload);
+  else if (kind == attach_frame)
+    reason = exports_->on_attach(from, payload);
+  else if (kind == letter_frame)
+    reason = exports_->on_letter(from, payload);
+  else if (kind == reply_frame)
+    reason = imports_->on_reply(from, payload);
+  else if (kind == ended_frame)
+    reason = imports_->on_ended(from, payload);
   if (reason) // other kinds belong to later versions, or to floors above
     node_.settings().log(cluster::log_level::warning, text_of(reason) + " from " + from->peer().id);
 }
@@ -161,6 +189,8 @@ void endpoint_core::on_link_down(const std::shared_ptr<cluster::channel>& which,
                                  const caf::error& reason) {
   server_.on_link_down(which);
   client_->on_link_down(which, reason);
+  exports_->on_link_down(which);
+  imports_->on_link_down(which, reason);
 }
 
 void endpoint_core::on_change() {
@@ -237,6 +267,7 @@ void endpoint_core::drive() {
   auto now = std::chrono::steady_clock::now();
   client_->drive(now);
   server_.flush(now);
+  exports_->flush();
   auto load = static_cast<std::uint32_t>(server_.serving());
   if (load_.exchange(load) != load)
     node_.announce_load(load);

@@ -17,6 +17,8 @@
 
 #include "fly/actors/worker_pool.hpp"
 #include "fly/cluster/listener.hpp"
+#include "fly/rpc/actor_exports.hpp"
+#include "fly/rpc/actor_imports.hpp"
 #include "fly/rpc/client.hpp"
 #include "fly/rpc/endpoint.hpp"
 #include "fly/rpc/routes.hpp"
@@ -32,7 +34,7 @@ public:
   endpoint_core(cluster::node& node, endpoint_options options);
 
   /// Begins to hear of the cluster, and serves "fly.describe", "fly.members", "fly.leader",
-  /// "fly.primary", "fly.clock".
+  /// "fly.primary", "fly.clock", "fly.actor".
   void open();
 
   /// Ends all calls, waits for running functions, and hears nothing any more. Blocks; idempotent.
@@ -66,10 +68,13 @@ public:
   rpc::client& caller() noexcept { return *client_; }
   observer_slot& observers() noexcept { return server_.observers(); }
   const rpc::server& server() const noexcept { return server_; }
+  actor_exports& exports() noexcept { return *exports_; }
+  actor_imports& imports() noexcept { return *imports_; }
 
 private:
-  template <class R, class F>
-  void serve_own(const function<R()>& f, F handler);
+  template <class R, class... Args, class F>
+  void serve_own(const function<R(Args...)>& f, F handler);
+  void serve_places();
   void announce();
   std::chrono::steady_clock::time_point stop_offering();
   void refresh_routes();
@@ -80,6 +85,8 @@ private:
   actors::worker_pool workers_;
   rpc::server server_;
   const std::shared_ptr<rpc::client> client_;
+  const std::shared_ptr<actor_exports> exports_; // stubs find their way back to both
+  const std::shared_ptr<actor_imports> imports_;
 
   std::mutex routes_mutex_; // held while routes are made: the latest ones win
   std::shared_ptr<const routes> routes_;

@@ -65,18 +65,25 @@ bool fits(const caller_rule& rule, const call_context& context) {
                      [&](const auto& each) { return same_name(each, rule.certificate); });
 }
 
+caf::error check_allowed(const std::vector<caller_rule>& rules, const call_context& context) {
+  bool may = context.own || rules.empty() ||
+             std::any_of(rules.begin(), rules.end(),
+                         [&](const auto& rule) { return fits(rule, context); });
+  if (may)
+    return {};
+  std::string whom;
+  for (const auto& rule : rules)
+    whom += (whom.empty() ? "" : ", or ") + text_of(rule);
+  return make_error(errc::not_allowed, context.caller.id + " in " + context.caller.region +
+                                           " may not call this: it is for " + whom);
+}
+
 raw_handler allowed(std::vector<caller_rule> rules, raw_handler handler) {
   return [rules = std::move(rules), handler = std::move(handler)](
              const call_context& context, std::span<const char> arguments) -> caf::expected<bytes> {
-    bool may = context.own || std::any_of(rules.begin(), rules.end(),
-                                          [&](const auto& rule) { return fits(rule, context); });
-    if (may)
-      return handler(context, arguments);
-    std::string whom;
-    for (const auto& rule : rules)
-      whom += (whom.empty() ? "" : ", or ") + text_of(rule);
-    return make_error(errc::not_allowed, context.caller.id + " in " + context.caller.region +
-                                             " may not call this: it is for " + whom);
+    if (auto refused = check_allowed(rules, context))
+      return refused;
+    return handler(context, arguments);
   };
 }
 

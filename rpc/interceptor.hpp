@@ -45,6 +45,10 @@ raw_handler intercepted(std::string name, std::vector<server_interceptor> all, r
 /// errc::not_allowed.
 raw_handler allowed(std::vector<caller_rule> rules, raw_handler handler);
 
+/// Returns an error where the caller of `context` fits in none of `rules`; calls of the own process
+/// and those without rules may always. Errors: errc::not_allowed, saying whom it is for.
+caf::error check_allowed(const std::vector<caller_rule>& rules, const call_context& context);
+
 /// Returns whether the caller of `context` fits in `rule`.
 bool fits(const caller_rule& rule, const call_context& context);
 

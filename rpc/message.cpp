@@ -43,6 +43,11 @@ call_parts read_parts(cluster::wire_reader& in) {
 
 } // namespace
 
+bool is_name(std::string_view name) noexcept {
+  return !name.empty() && name.size() <= name_bytes_max &&
+         std::all_of(name.begin(), name.end(), [](char c) { return c > ' ' && c < 0x7f; });
+}
+
 std::vector<char> head_of(const call_message& message) {
   cluster::wire_writer out;
   auto budget = std::clamp(message.budget, std::chrono::microseconds{0}, budget_max);

@@ -13,11 +13,6 @@ namespace {
 
 constexpr std::uint8_t announcement_version = 1;
 
-bool is_name(std::string_view name) {
-  return !name.empty() && name.size() <= name_bytes_max &&
-         std::all_of(name.begin(), name.end(), [](char c) { return c > ' ' && c < 0x7f; });
-}
-
 } // namespace
 
 caf::error registry::add(std::string name, served_function function) {

@@ -7,7 +7,7 @@ target_include_directories(fly_bench_peer PUBLIC "${PROJECT_SOURCE_DIR}")
 fly_configure_target(fly_bench_peer)
 
 add_executable(fly_bench_rpc bench/rpc/main.cpp bench/rpc/process.cpp)
-target_link_libraries(fly_bench_rpc PRIVATE Boost::program_options nlohmann_json::nlohmann_json)
+target_link_libraries(fly_bench_rpc PRIVATE fly::cluster Boost::program_options nlohmann_json::nlohmann_json)
 target_include_directories(fly_bench_rpc PRIVATE "${PROJECT_SOURCE_DIR}")
 fly_configure_target(fly_bench_rpc)
 

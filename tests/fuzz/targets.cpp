@@ -25,6 +25,8 @@
 #include "fly/rpc/message.hpp"
 #include "fly/rpc/registry.hpp"
 #include "fly/rpc/signature.hpp"
+#include "tests/fuzz/actor_target.hpp"
+#include "tests/fuzz/handshake_target.hpp"
 #include "tests/fuzz/tls_target.hpp"
 
 namespace fly::fuzz {
@@ -263,6 +265,7 @@ const std::vector<target>& targets() {
   static const std::vector<target> all{
       {"frames", frames, {sample_frames(), std::string("\x01\0\0\0\x01\x10", 6)}},
       {"hello", hello, {text_of(cluster::encode(cluster::hello{.cluster = "shop"}))}},
+      {"handshake", handshake, handshake_seeds()},
       {"beat", beat, {text_of(cluster::encode(cluster::beat{.sent_us = 7}))}},
       {"address", address, {"127.0.0.1:4370", "[fdaa::3]:4370", "::1", "host"}},
       {"machines", machines, {"3287166c4e9d08 syd,e286065f969386 lax", "a b"}},
@@ -288,6 +291,8 @@ const std::vector<target>& targets() {
        {"postgresql://app:hunter2@top1.nearest.of.db.internal:5432/app?sslmode=disable",
         "postgres://app:hunter2@[fdaa::1]:5433/app"}},
       {"write", write, {reply(), std::string("\x03key", 4), "deadBEEF"}},
+      {"letters", letters, letter_seeds()},
+      {"parcel", parcel, parcel_seeds()},
       {"tls",
        tls,
        {std::string("\0\x16\x03\x01\0\x05\x01\0\0\x01\x03", 11), std::string(64, '\x01')}}};

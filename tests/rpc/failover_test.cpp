@@ -4,17 +4,14 @@
 
 #include <array>
 #include <atomic>
-#include <csignal>
 #include <cstdio>
 #include <future>
 #include <thread>
 
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <doctest/doctest.h>
 
 #include "fly/actors/error.hpp"
+#include "peer_process.hpp"
 #include "shops.hpp"
 
 using namespace fly;
@@ -22,32 +19,6 @@ using namespace fly::test;
 using namespace std::chrono_literals;
 
 namespace {
-
-/// The program `fly_rpc_peer` (peer.cpp) as a process: a shop in region hkg.
-class peer_process {
-public:
-  explicit peer_process(const std::string& peer) {
-    pid_ = ::fork();
-    REQUIRE(pid_ >= 0);
-    if (pid_ == 0) {
-      ::execl(FLY_RPC_PEER, FLY_RPC_PEER, "hkg", peer.c_str(), nullptr);
-      ::_exit(127);
-    }
-  }
-
-  ~peer_process() { kill(); }
-
-  void kill() {
-    if (pid_ <= 0)
-      return;
-    ::kill(pid_, SIGKILL);
-    ::waitpid(pid_, nullptr, 0);
-    pid_ = 0;
-  }
-
-private:
-  pid_t pid_ = 0;
-};
 
 /// A handler of bytes, as the repo floor serves its writes.
 rpc::raw_handler returning(std::function<caf::expected<std::string>()> f) {
@@ -65,7 +36,7 @@ rpc::raw_handler returning(std::function<caf::expected<std::string>()> f) {
 TEST_CASE("calls of a process that is killed fail at once, and say that they may have run") {
   shop_node syd{"syd"};
   REQUIRE_FALSE(syd.node.join());
-  peer_process hkg{syd.address()};
+  peer_process hkg{"hkg", syd.address()};
   REQUIRE(sees_endpoints(syd, 2));
   auto patient = syd.rpc->with({.timeout = 30s});
   REQUIRE(*rpc_region(patient, "hkg", shop::shout, "hi") == "hi");

@@ -20,8 +20,14 @@ fly_add_test_program(rpc
     rpc/health_test.cpp
     rpc/interceptor_test.cpp
     rpc/json_codec_test.cpp
+    rpc/late_frames_test.cpp
+    rpc/letter_test.cpp
     rpc/message_test.cpp
+    rpc/parcel_test.cpp
     rpc/registry_test.cpp
+    rpc/remote_actor_frames_test.cpp
+    rpc/remote_actor_test.cpp
+    rpc/request_table_test.cpp
     rpc/retry_budget_test.cpp
     rpc/routes_test.cpp
     rpc/server_test.cpp
@@ -43,3 +49,11 @@ target_include_directories(fly_many_calls PRIVATE "${PROJECT_SOURCE_DIR}")
 fly_configure_target(fly_many_calls)
 add_test(NAME "rpc/many calls" COMMAND fly_many_calls --calls 20000)
 set_tests_properties("rpc/many calls" PROPERTIES TIMEOUT 120)
+
+# Strangers at the port; longer with `fly_hostile_port --seconds 10`.
+add_executable(fly_hostile_port rpc/hostile_port.cpp)
+target_link_libraries(fly_hostile_port PRIVATE fly::rpc Boost::program_options)
+target_include_directories(fly_hostile_port PRIVATE "${PROJECT_SOURCE_DIR}")
+fly_configure_target(fly_hostile_port)
+add_test(NAME "rpc/hostile port" COMMAND fly_hostile_port --seconds 0.5)
+set_tests_properties("rpc/hostile port" PROPERTIES TIMEOUT 180 SKIP_RETURN_CODE 77 RUN_SERIAL ON)

@@ -27,6 +27,12 @@ fly::cluster::options settings(const std::string& id, const std::string& peer) {
   result.listen = "127.0.0.1:0";
   if (!peer.empty())
     result.peers = {peer};
+  if (auto folder = tls_folder(); !folder.empty()) {
+    result.app = tls_app;
+    result.dns_name = "127.0.0.1"; // nothing to ask
+    result.secret = "bench";
+    result.tls = {folder + "/node.pem", folder + "/node.key", folder + "/ca.pem"};
+  }
   return result;
 }
 

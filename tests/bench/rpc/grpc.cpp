@@ -1,6 +1,8 @@
 // gRPC: the asynchronous server on one completion queue with one thread, requests posted in
 // advance; one call at a time by the blocking stub, many in flight by the asynchronous one, each
 // answer beginning the next call.
+#include <fstream>
+#include <iterator>
 #include <stdexcept>
 #include <vector>
 
@@ -50,11 +52,38 @@ private:
   bool answering_ = false;
 };
 
+/// Returns what a file of the certificates' folder has.
+std::string content_of(const char* name) {
+  std::ifstream in{tls_folder() + "/" + name};
+  return {std::istreambuf_iterator<char>{in}, {}};
+}
+
+std::shared_ptr<grpc::ServerCredentials> server_credentials() {
+  if (tls_folder().empty())
+    return grpc::InsecureServerCredentials();
+  grpc::SslServerCredentialsOptions options{
+      GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY};
+  options.pem_root_certs = content_of("ca.pem");
+  options.pem_key_cert_pairs = {{content_of("node.key"), content_of("node.pem")}};
+  return grpc::SslServerCredentials(options);
+}
+
+std::shared_ptr<grpc::Channel> channel_to(std::uint16_t port) {
+  auto address = "127.0.0.1:" + std::to_string(port);
+  if (tls_folder().empty())
+    return grpc::CreateChannel(address, grpc::InsecureChannelCredentials());
+  grpc::ChannelArguments arguments;
+  arguments.SetSslTargetNameOverride(tls_name);
+  auto credentials =
+      grpc::SslCredentials({content_of("ca.pem"), content_of("node.key"), content_of("node.pem")});
+  return grpc::CreateCustomChannel(address, credentials, arguments);
+}
+
 void serve(const std::function<void(std::uint16_t)>& ready) {
   Echo::AsyncService service;
   grpc::ServerBuilder builder;
   int port = 0;
-  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+  builder.AddListeningPort("127.0.0.1:0", server_credentials(), &port);
   builder.RegisterService(&service);
   auto queue = builder.AddCompletionQueue();
   auto server = builder.BuildAndStart();
@@ -71,9 +100,7 @@ void serve(const std::function<void(std::uint16_t)>& ready) {
 
 class grpc_client final : public client {
 public:
-  explicit grpc_client(std::uint16_t port)
-      : stub_(Echo::NewStub(grpc::CreateChannel("127.0.0.1:" + std::to_string(port),
-                                                grpc::InsecureChannelCredentials()))) {}
+  explicit grpc_client(std::uint16_t port) : stub_(Echo::NewStub(channel_to(port))) {}
 
   void run(const work& what, stopwatch& time) override {
     Text text;

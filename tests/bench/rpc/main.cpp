@@ -4,6 +4,7 @@
 // same payload in the same round, and to the peers.
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <fstream>
 #include <iomanip>
 #include <iostream>
@@ -19,6 +20,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "fly/cluster/certificates.hpp"
+#include "tests/bench/rpc/peer.hpp"
 #include "tests/bench/rpc/process.hpp"
 
 namespace po = boost::program_options;
@@ -55,9 +58,9 @@ double median(std::vector<double> values) {
 
 /// A system under test: both of its processes.
 struct running {
-  running(const std::string& program, bool one_core)
-      : server(program, "server", "", one_core),
-        client(program, "client", server.read(), one_core) {}
+  running(const std::string& program, bool one_core, const std::string& tls)
+      : server(program, "server", "", one_core, tls),
+        client(program, "client", server.read(), one_core, tls) {}
 
   figures run(const bench_case& what, const std::string& variant, double seconds) {
     auto client_before = client.cpu();
@@ -84,6 +87,34 @@ struct running {
   process client;
 };
 
+/// A folder with an authority's certificate, and one with its key for all that are encrypted.
+class certificates {
+public:
+  certificates() {
+    namespace cluster = fly::cluster;
+    folder_ = (std::filesystem::temp_directory_path() / "fly-bench-XXXXXX").string();
+    if (::mkdtemp(folder_.data()) == nullptr)
+      throw std::runtime_error{"no folder for certificates"};
+    auto authority = cluster::make_authority(fly::bench::tls_app, {});
+    auto made = cluster::issue_certificate(*authority, {.app = fly::bench::tls_app});
+    write("ca.pem", authority->certificate);
+    write("node.pem", made->certificate);
+    write("node.key", made->key);
+  }
+  ~certificates() { std::filesystem::remove_all(folder_); }
+  certificates(const certificates&) = delete;
+  certificates& operator=(const certificates&) = delete;
+
+  const std::string& folder() const noexcept { return folder_; }
+
+private:
+  void write(const char* name, const std::string& content) const {
+    std::ofstream{folder_ + "/" + name} << content;
+  }
+
+  std::string folder_;
+};
+
 /// All that is measured: by placement, case and system, a value for each round.
 class bench {
 public:
@@ -95,8 +126,12 @@ public:
       else
         missing_.push_back(system);
     for (bool pinned : {true, false})
-      for (const auto& system : systems_)
-        running_[{pinned, system}] = std::make_unique<running>(program(system), pinned);
+      for (const auto& system : systems_) {
+        running_[{pinned, system}] = std::make_unique<running>(program(system), pinned, "");
+        if (is_encrypted(system))
+          running_[{pinned, system + tls}] =
+              std::make_unique<running>(program(system), pinned, certificates_.folder());
+      }
   }
 
   void round() {
@@ -109,6 +144,8 @@ public:
           floor = std::max(floor, run(pinned, what, system, "", floor));
           if (system == "fly")
             run(pinned, what, system, "pool", floor);
+          if (is_encrypted(system))
+            run(pinned, what, system, tls, floor);
         }
       }
   }
@@ -138,6 +175,13 @@ public:
   }
 
 private:
+  static constexpr const char* tls = "tls";
+
+  /// Those that are measured with both sides showing a certificate, too.
+  static bool is_encrypted(const std::string& system) {
+    return system == "fly" || system == "grpc";
+  }
+
   using row_key = std::tuple<bool, std::string, std::string>; // unpinned, case, system
 
   std::string program(const std::string& system) const { return folder_ + "/fly_bench_" + system; }
@@ -149,7 +193,8 @@ private:
              const std::string& variant, double floor) {
     auto name = std::string{what.name} + (variant.empty() ? "" : "/" + variant);
     try {
-      auto result = running_.at({pinned, system})->run(what, variant, seconds_);
+      auto result = variant == tls ? running_.at({pinned, system + tls})->run(what, "", seconds_)
+                                   : running_.at({pinned, system})->run(what, variant, seconds_);
       if (system == "tcp")
         floor = result.p50_us;
       result.ratio = floor > 0 ? result.p50_us / floor : 0;
@@ -162,6 +207,7 @@ private:
 
   std::string folder_;
   double seconds_;
+  const certificates certificates_;
   std::vector<std::string> systems_;
   std::vector<std::string> missing_;
   std::map<std::pair<bool, std::string>, std::unique_ptr<running>> running_;

@@ -62,6 +62,11 @@ int ask(client& from) {
 
 } // namespace
 
+std::string tls_folder() {
+  const char* folder = std::getenv("FLY_BENCH_TLS");
+  return folder == nullptr ? std::string{} : folder;
+}
+
 int peer_main(int argc, char** argv, const peer& it) {
   std::string_view role = argc > 1 ? argv[1] : "";
   try {

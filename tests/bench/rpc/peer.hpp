@@ -62,6 +62,14 @@ struct peer {
   std::function<std::unique_ptr<client>(std::uint16_t port)> connect;
 };
 
+/// Returns the folder with "node.pem", "node.key" and "ca.pem", where links are to be encrypted
+/// with both sides showing a certificate for `tls_name`; empty where they are not.
+std::string tls_folder();
+
+/// The application and the DNS name that those certificates are for.
+inline constexpr const char* tls_app = "bench";
+inline constexpr const char* tls_name = "bench.internal";
+
 /// PROGRAM server: prints its port, and ends with its standard input. PROGRAM client PORT: reads
 /// lines "BYTES IN_FLIGHT SECONDS VARIANT", "-" for none, and answers each with "P50_US P99_US
 /// CALLS CALLS_PER_S" or "failed WHY".

@@ -1,6 +1,7 @@
 #include "tests/bench/rpc/process.hpp"
 
 #include <csignal>
+#include <cstdlib>
 #include <ctime>
 #include <stdexcept>
 #include <thread>
@@ -17,7 +18,9 @@ namespace {
 
 /// Runs in the child.
 [[noreturn]] void run(const char* program, const char* role, const char* argument, int input,
-                      int output, bool one_core) {
+                      int output, bool one_core, const std::string& tls) {
+  if (!tls.empty())
+    ::setenv("FLY_BENCH_TLS", tls.c_str(), 1);
   if (one_core) {
     cpu_set_t cores;
     CPU_ZERO(&cores);
@@ -33,7 +36,7 @@ namespace {
 } // namespace
 
 process::process(const std::string& program, const std::string& role, const std::string& argument,
-                 bool one_core) {
+                 bool one_core, const std::string& tls) {
   int in[2];
   int out[2];
   if (::pipe2(in, O_CLOEXEC) != 0 || ::pipe2(out, O_CLOEXEC) != 0)
@@ -41,7 +44,7 @@ process::process(const std::string& program, const std::string& role, const std:
   const auto* last = argument.empty() ? nullptr : argument.c_str();
   id_ = ::fork();
   if (id_ == 0)
-    run(program.c_str(), role.c_str(), last, in[0], out[1], one_core);
+    run(program.c_str(), role.c_str(), last, in[0], out[1], one_core, tls);
   ::close(in[0]);
   ::close(out[1]);
   input_ = in[1];

@@ -10,9 +10,10 @@ namespace fly::bench {
 /// A child process whose input and output are pipes; ended with its input, or else killed.
 class process {
 public:
-  /// Starts `program role argument`; with `one_core` all its threads share one.
+  /// Starts `program role argument`; with `one_core` all its threads share one. `tls` is the folder
+  /// of the certificates that it uses, empty for none.
   process(const std::string& program, const std::string& role, const std::string& argument,
-          bool one_core);
+          bool one_core, const std::string& tls);
   ~process();
   process(const process&) = delete;
   process& operator=(const process&) = delete;
