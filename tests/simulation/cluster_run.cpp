@@ -30,7 +30,9 @@ shape cluster_run::shape_of(random_source& random) {
 }
 
 cluster_run::cluster_run(std::uint64_t seed, bool keep_trace)
-    : world_(seed, keep_trace), shape_(shape_of(world_.random)) {
+    : world_(seed, keep_trace), shape_(shape_of(world_.random)), databases_(world_, shape_.regions),
+      told_(world_) {
+  world_.databases = &databases_;
   make_machines();
 }
 
@@ -62,15 +64,18 @@ void cluster_run::start(machine& who, const std::string& version) {
       return;
     who.clock.step(1us); // a later start has a higher incarnation
     world_.log.add(who.id, "starts, version " + version);
-    programs_[who.index] = std::make_unique<program>(world_, who, shape_, version);
+    programs_[who.index] = std::make_unique<program>(world_, told_, who, shape_, version);
   });
 }
 
 void cluster_run::crash(machine& who, bool told) {
   world_.log.add(who.id, told ? "is killed" : "loses power");
+  if (runs(who))
+    programs_[who.index]->service().fall_silent();
   world_.net.crash(who, told);
   world_.threads.kill(who);
   programs_[who.index].reset();
+  told_.crashed(who);
   leaving_[who.index] = false;
   ++who.life;
   who.frozen = false;
@@ -96,10 +101,9 @@ void cluster_run::deploy(machine& who, const std::string& version) {
 void cluster_run::go_on(moment until) {
   while (world_.violation.empty() && world_.when.step(until)) {
     ++events_;
-    if (auto* last = world_.when.last(); last != nullptr && runs(*last))
-      check_bounds(*programs_[last->index]);
-    if (now() >= until)
-      break;
+    auto* last = world_.when.last();
+    if (last != nullptr && last->index < machines_.size() && runs(*last) && events_ % 8 == 0)
+      check_step(*programs_[last->index]);
   }
 }
 
@@ -119,13 +123,38 @@ moment cluster_run::settle() {
   return since - healed;
 }
 
+/// Lets all operations end, and looks at what is left.
+void cluster_run::end_users() {
+  for (auto& each : programs_)
+    each->service().stop_users();
+  for (auto end = now() + 6s; now() < end && world_.violation.empty();) {
+    go_on(now() + 50ms);
+    told_.check_deadlines();
+  }
+  for (auto& each : programs_) {
+    auto& service = each->service();
+    auto counts = service.rpc().counts();
+    auto waits = service.database().tracker()->waiting();
+    if (counts.in_flight + counts.waiting + counts.serving + waits > 0)
+      world_.violate(each->host().id + " has calls or waits that nobody has asked for");
+  }
+  if (world_.violation.empty())
+    told_.check_end(databases_);
+}
+
 run_result cluster_run::run() {
   nemesis fate{*this, random_source{world_.random.next()}};
   fate.begin(faults_last);
-  go_on(faults_last);
+  while (now() < faults_last && world_.violation.empty()) {
+    go_on(now() + 50ms);
+    told_.check_deadlines();
+  }
   fate.end();
   run_result result;
   result.agreed = settle();
+  if (world_.violation.empty())
+    end_users();
+  result.counts = told_.counts;
   result.violation = world_.violation;
   result.hash = world_.log.hash();
   result.events = events_;
@@ -139,14 +168,30 @@ run_result cluster_run::run() {
 /// ends, the next one is due, and what was cut is sent again.
 moment cluster_run::agree_max() const {
   return shape_.silence_max + 2 * (shape_.handshake_timeout + shape_.dial_max) +
-         2 * shape_.discovery_interval + 5s;
+         2 * shape_.discovery_interval + 8s;
 }
 
-void cluster_run::check_bounds(program& who) {
+void cluster_run::check_step(program& who) {
+  auto& service = who.service();
+  auto counts = service.rpc().counts();
+  const auto& bounds = service.bounds();
+  if (counts.in_flight + counts.waiting > bounds.calls_max)
+    world_.violate(who.host().id + " has more calls under way than it may");
+  if (service.rpc().workers().load() > bounds.workers + bounds.queue_max)
+    world_.violate(who.host().id + " has more calls queued than it may");
+  if (service.database().tracker()->waiting() > bounds.waiters_max)
+    world_.violate(who.host().id + " has more waiters than it may");
   auto latest = who.node().views();
+  auto primary = who.node().primary();
+  for (const auto& view : latest)
+    if (primary.by_database && view.database.timeline != primary.timeline &&
+        std::find(primary.group.begin(), primary.group.end(), view.who) != primary.group.end())
+      world_.violate(who.host().id + " routes to " + view.who.id +
+                     ", whose database is on timeline " + std::to_string(view.database.timeline) +
+                     " while there is " + std::to_string(primary.timeline));
   for (const auto& view : latest) {
     auto up = who.node().channel_to(view.who.id);
-    // Heartbeats and the last frame come on top.
+    // Heartbeats and announcements come on top.
     if (up && up->unsent_bytes() > shape_.unsent_bytes_max + 8 * 1024)
       world_.violate(who.host().id + " keeps " + std::to_string(up->unsent_bytes()) +
                      " unsent bytes for " + view.who.id);
@@ -167,17 +212,38 @@ bool cluster_run::sees_all(program& who) {
   });
 }
 
+/// Whether it knows the primary group, and who leads.
+bool cluster_run::sees_primary(program& who) {
+  auto seen = who.node().primary();
+  std::size_t members = 0;
+  for (const auto& each : programs_)
+    members += each->host().region == databases_.primary().region() ? 1U : 0U;
+  bool right = std::all_of(seen.group.begin(), seen.group.end(), [&](const auto& each) {
+    return each.region == databases_.primary().region();
+  });
+  return right && seen.group.size() == members && seen.zombies.empty() && seen.conflict.empty() &&
+         (members == 0 || seen.leader == databases_.primary().rows().lease_holder);
+}
+
 bool cluster_run::agrees() {
-  return std::all_of(programs_.begin(), programs_.end(),
-                     [this](const auto& each) { return each && sees_all(*each); });
+  return std::all_of(programs_.begin(), programs_.end(), [this](const auto& each) {
+    return each && sees_all(*each) && sees_primary(*each);
+  });
 }
 
 std::string cluster_run::disagreement() {
   std::string result;
   for (const auto& each : programs_) {
-    if (!each || sees_all(*each))
+    if (!each)
+      return "one does not run";
+    if (sees_all(*each) && sees_primary(*each))
       continue;
-    result += each->host().id + " sees";
+    auto primary = each->node().primary();
+    result += each->host().id + " sees timeline " + std::to_string(primary.timeline) +
+              ", leader '" + primary.leader + "', primary group";
+    for (const auto& one : primary.group)
+      result += " " + one.id;
+    result += "; members";
     for (const auto& view : each->node().views())
       result += " " + view.who.id + "(" + std::string{to_string(view.state)} +
                 (view.linked ? "" : ", no link") + ")";

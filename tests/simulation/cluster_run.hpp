@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/simulation/history.hpp"
+#include "tests/simulation/postgres.hpp"
 #include "tests/simulation/program.hpp"
 #include "tests/simulation/world.hpp"
 
@@ -19,6 +21,7 @@ struct run_result {
   std::uint64_t events = 0;
   /// How long the members took to agree once all faults were over.
   moment agreed{0};
+  tallies counts{};
   std::vector<std::string> lines{};
 };
 
@@ -46,6 +49,8 @@ public:
   void deploy(machine& who, const std::string& version);
 
   world& all() noexcept { return world_; }
+  postgres_cluster& databases() noexcept { return databases_; }
+  history& told() noexcept { return told_; }
   const shape& common() const noexcept { return shape_; }
 
 private:
@@ -54,14 +59,18 @@ private:
   void go_on(moment until);
   moment settle();
 
-  void check_bounds(program& who);
+  void check_step(program& who);
   bool agrees();
   bool sees_all(program& who);
+  bool sees_primary(program& who);
+  void end_users();
   std::string disagreement();
   moment agree_max() const;
 
   world world_;
   const shape shape_;
+  postgres_cluster databases_;
+  history told_;
   std::vector<std::unique_ptr<machine>> machines_;
   std::vector<std::unique_ptr<program>> programs_; // by machine; null where none runs
   std::vector<bool> leaving_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cerrno>
 #include <condition_variable>
 #include <cstdlib>
 #include <map>
@@ -61,7 +62,8 @@ void fiber::enter(unsigned high, unsigned low) {
 
 void fiber::run() {
   try {
-    body_();
+    if (!killed_)
+      body_();
   } catch (const fiber_killed&) {
     // its machine has crashed
   }
@@ -81,31 +83,30 @@ void fiber::suspend() {
     throw fiber_killed{};
 }
 
+/// Ends the present wait at `when`, unless it is over by then.
+void fiber::resume_at(moment when) {
+  all_.when_.at(when, owner_, [weak = weak_from_this(), turn = turn_] {
+    auto self = weak.lock();
+    if (!self || !self->waits_ || turn != self->turn_)
+      return;
+    self->waits_ = false;
+    self->resume();
+  });
+}
+
 void fiber::wait_until(moment when) {
   assert(running_fiber == this);
   if (killed_)
     throw fiber_killed{};
   waits_ = true;
-  auto turn = ++turn_;
-  all_.when_.at(when, owner_, [this, turn] {
-    if (waits_ && turn == turn_) {
-      waits_ = false;
-      resume();
-    }
-  });
+  ++turn_;
+  resume_at(when);
   suspend();
 }
 
 void fiber::wake() {
-  if (!waits_)
-    return;
-  auto turn = turn_;
-  all_.when_.at(now(), owner_, [this, turn] {
-    if (waits_ && turn == turn_) {
-      waits_ = false;
-      resume();
-    }
-  });
+  if (waits_)
+    resume_at(now());
 }
 
 fibers::~fibers() {
@@ -120,9 +121,9 @@ void fibers::start(machine& owner, std::function<void()> body) {
   forget_ended();
   auto fresh = std::make_shared<fiber>(*this, owner, std::move(body));
   all_.push_back(fresh);
-  when_.at(now(), &owner, [fresh] {
-    if (!fresh->over_)
-      fresh->resume();
+  when_.at(now(), &owner, [weak = std::weak_ptr{fresh}] {
+    if (auto self = weak.lock(); self && !self->over_)
+      self->resume();
   });
 }
 
@@ -137,10 +138,10 @@ void fibers::kill(const machine& owner) {
     if (!each->over_)
       each->resume();
   }
+  own.clear();
   forget_ended();
 }
 
-/// Those that planned tasks refer to stay until these have run or are dropped.
 void fibers::forget_ended() {
   all_.remove_if([](const auto& each) { return each->over_ && each.use_count() == 1; });
 }
@@ -186,6 +187,18 @@ machine_clock::steady time_of(const timespec& time) {
 // ----------------------------------------------------------------
 
 namespace sim = fly::simulation;
+
+/// A mutex may be held by a fiber that waits for something else: others let the time pass.
+extern "C" int pthread_mutex_lock(pthread_mutex_t* mutex) {
+  for (;;) {
+    int result = ::pthread_mutex_trylock(mutex);
+    if (result != EBUSY)
+      return result;
+    if (sim::fiber::running() == nullptr)
+      std::abort(); // nobody would ever release it
+    sim::pass(std::chrono::microseconds{100});
+  }
+}
 
 extern "C" int pthread_cond_clockwait(pthread_cond_t* condition, pthread_mutex_t* mutex, clockid_t,
                                       const timespec* until) {

@@ -18,7 +18,7 @@ class fibers;
 
 /// A thread of a simulated machine: blocking code, which is left where it waits and taken up again
 /// when its time has come. All run on the one real thread, one at a time.
-class fiber {
+class fiber : public std::enable_shared_from_this<fiber> {
 public:
   fiber(fibers& all, machine& owner, std::function<void()> body);
   ~fiber();
@@ -37,10 +37,14 @@ public:
 
   machine& owner() const noexcept { return *owner_; }
 
+  /// Returns whether its machine has crashed: it is to end.
+  bool is_killed() const noexcept { return killed_; }
+
 private:
   friend class fibers;
   struct context;
 
+  void resume_at(moment when);
   void resume();
   void suspend();
   void run();
@@ -78,8 +82,8 @@ private:
   void forget_ended();
 
   schedule& when_;
-  std::list<std::shared_ptr<fiber>> all_;
   std::vector<std::unique_ptr<char[]>> stacks_; // of those that have ended
+  std::list<std::shared_ptr<fiber>> all_;
 };
 
 /// Lets true time pass for the running fiber, or does nothing outside of one.

@@ -1,4 +1,5 @@
 // Runs simulated clusters, one for each seed: tests/simulation/run tells how.
+#include <algorithm>
 #include <cinttypes>
 #include <cstdint>
 #include <cstdio>
@@ -7,6 +8,7 @@
 #include <string_view>
 
 #include "tests/simulation/cluster_run.hpp"
+#include "tests/simulation/scale.hpp"
 
 namespace {
 
@@ -51,9 +53,22 @@ void print(const run_result& what) {
     std::printf("%s\n", line.c_str());
 }
 
+void print(const tallies& what) {
+  std::printf("%" PRIu64 " writes: %" PRIu64 " acknowledged (%" PRIu64 " visible, %" PRIu64
+              " by the ledger), %" PRIu64 " unknown, %" PRIu64 " of which nothing remains\n",
+              what.writes, what.acknowledged, what.visible, what.repeated, what.unknown,
+              what.nothing_ran);
+  std::printf(
+      "%" PRIu64 " leaders' commits; %" PRIu64 " promotions, %" PRIu64
+      " acknowledged writes past their switch points; %" PRIu64 " calls, %" PRIu64 " answers\n",
+      what.leader_commits, what.promotions, what.lost_at_promotion, what.calls, what.answers);
+}
+
 } // namespace
 
 int main(int count, char** texts) {
+  if (count > 1 && std::string_view{texts[1]} == "scale")
+    return measure_scale(count > 3 && std::string_view{texts[2]} == "--json" ? texts[3] : "");
   auto wanted = parse(count, texts);
   if (wanted.bad) {
     std::fprintf(stderr, "see tests/simulation/run --help\n");
@@ -63,10 +78,12 @@ int main(int count, char** texts) {
   std::uint64_t done = 0;
   std::uint64_t events = 0;
   moment longest{0};
+  tallies counts;
   for (; done < wanted.seeds; ++done) {
     auto seed = wanted.first + done;
     auto result = cluster_run{seed, wanted.trace}.run();
     events += result.events;
+    counts += result.counts;
     longest = std::max(longest, result.agreed);
     if (wanted.trace)
       print(result);
@@ -85,6 +102,7 @@ int main(int count, char** texts) {
       break;
     }
   }
+  print(counts);
   auto took = real_seconds() - begun;
   std::printf("%" PRIu64 " seeds, no rule broken; %.1f seeds/s, %.0f events/s; the members agreed "
               "%.1f s after the last fault at the latest\n",

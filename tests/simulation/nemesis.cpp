@@ -33,7 +33,7 @@ void nemesis::begin(moment until) {
 }
 
 void nemesis::strike() {
-  switch (random_.below(12)) {
+  switch (random_.below(16)) {
   case 0:
   case 1:
   case 2:
@@ -53,8 +53,12 @@ void nemesis::strike() {
     return disturb_clock();
   case 10:
     return worsen_network();
-  default:
+  case 11:
     return deploy();
+  case 12:
+    return promote();
+  default:
+    return hurt_database();
   }
 }
 
@@ -203,6 +207,56 @@ void nemesis::deploy() {
   run_.deploy(who, "v" + std::to_string(1 + ++deploys_ % 2));
 }
 
+void nemesis::hurt_database() {
+  auto& server = *random_.one_of(run_.databases().all());
+  auto& all = run_.all();
+  if (!server.is_up() || server.host().frozen)
+    return;
+  switch (random_.below(3)) {
+  case 0:
+    server.crash();
+    return all.when.after(lasting(), nullptr, [this, &server] {
+      if (!over_ && !server.is_up()) {
+        run_.all().log.add(server.host().id, "is up again");
+        server.restart();
+      }
+    });
+  case 1:
+    all.log.add(server.host().id, "freezes");
+    server.host().frozen = true;
+    return all.when.after(lasting(), nullptr, [this, &server] {
+      if (over_ || !server.host().frozen)
+        return;
+      run_.all().log.add(server.host().id, "thaws");
+      server.host().frozen = false;
+      server.disturbed = now();
+    });
+  default:
+    all.log.add(server.host().id, "replays nothing for a while");
+    server.stalled_until = now() + lasting();
+  }
+}
+
+/// Another server becomes the primary; the old one is down, or goes on for a while without knowing.
+void nemesis::promote() {
+  auto& servers = run_.databases();
+  auto& old = servers.primary();
+  auto& fresh = *random_.one_of(servers.all());
+  if (&old == &fresh || !fresh.is_up() || fresh.host().frozen || !fresh.in_recovery())
+    return;
+  for (const auto& each : servers.all()) // one at a time
+    if (each.get() != &old && !each->in_recovery())
+      return;
+  if (random_.percent(60) && old.is_up())
+    old.crash();
+  ++run_.told().counts.promotions;
+  servers.promote(fresh.region());
+  run_.all().when.after(lasting(), nullptr, [this, &old] {
+    if (!over_ && &run_.databases().primary() != &old)
+      old.rebuild(run_.databases().primary());
+  });
+}
+
 void nemesis::end() {
   over_ = true;
   auto& all = run_.all();
@@ -210,6 +264,17 @@ void nemesis::end() {
   all.net.heal_all();
   all.net.quality = {};
   all.names = names_of(run_, 0, run_.machines().size());
+  auto& servers = run_.databases();
+  for (auto& each : servers.all()) {
+    each->host().frozen = false;
+    each->stalled_until = now();
+    each->disturbed = now();
+    if (!each->is_up())
+      each->restart();
+  }
+  for (auto& each : servers.all())
+    if (each.get() != &servers.primary() && !each->follows(servers.primary()))
+      each->rebuild(servers.primary());
   for (auto& each : run_.machines()) {
     each->clock.drift(0, now());
     if (each->frozen)

@@ -36,6 +36,8 @@ private:
   void disturb_clock();
   void worsen_network();
   void deploy();
+  void hurt_database();
+  void promote();
 
   cluster_run& run_;
   random_source random_;

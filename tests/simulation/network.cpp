@@ -110,7 +110,8 @@ void socket::send(std::span<const char> bytes) {
   while (!bytes.empty()) {
     // In pieces of any size, as a stream comes.
     auto most = std::min(bytes.size(), chunk_bytes_max);
-    auto size = net_.random_.percent(90) ? most : 1 + net_.random_.below(most);
+    auto size =
+        net_.random_.percent(net_.quality.whole_percent) ? most : 1 + net_.random_.below(most);
     unsent_.push_back({{bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size)}});
     unsent_bytes_ += size;
     bytes = bytes.subspan(size);
@@ -199,8 +200,10 @@ void network::deliver(const std::shared_ptr<socket>& from, const std::shared_ptr
       return;
     }
     acknowledge(from, to->owner(), what.bytes.size(), retry_first);
-    delivered_bytes_ += what.bytes.size();
-    ++deliveries_;
+    for (auto* count : {&to_[to->owner().index], &from_[from->owner().index]}) {
+      count->bytes += what.bytes.size();
+      ++count->messages;
+    }
     auto user = to->user_; // which may end the connection
     if (user.on_bytes)
       user.on_bytes(std::as_bytes(std::span{what.bytes}));

@@ -83,6 +83,8 @@ struct network_quality {
   std::chrono::microseconds jitter{2'000};
   /// Of a hundred packets, those that are lost and come after a retransmission.
   std::uint64_t loss_percent = 0;
+  /// Of a hundred sends, those that come as they were sent; the others come in pieces.
+  std::uint64_t whole_percent = 90;
 };
 
 /// Carries bytes between machines as TCP does: in order on each connection, late where packets are
@@ -126,11 +128,14 @@ public:
   /// Adds the machine to those that can be dialled.
   void add(machine& who) { machines_[who.address] = &who; }
 
-  /// Returns the bytes that have reached a program.
-  std::uint64_t delivered_bytes() const noexcept { return delivered_bytes_; }
-
-  /// Returns how often a program was given bytes.
-  std::uint64_t deliveries() const noexcept { return deliveries_; }
+  /// What one machine's programs were given.
+  struct traffic {
+    std::uint64_t bytes = 0;
+    std::uint64_t messages = 0;
+  };
+  /// Returns what has reached `who` and what of it has reached others.
+  traffic to(const machine& who) { return to_[who.index]; }
+  traffic from(const machine& who) { return from_[who.index]; }
 
 private:
   friend class socket;
@@ -156,8 +161,8 @@ private:
   std::map<std::pair<std::size_t, std::size_t>, int> cuts_;
   std::vector<std::shared_ptr<wire>> wires_;
   std::uint64_t last_port_ = 40'000;
-  std::uint64_t delivered_bytes_ = 0;
-  std::uint64_t deliveries_ = 0;
+  std::map<std::size_t, traffic> to_; // by machine
+  std::map<std::size_t, traffic> from_;
 };
 
 } // namespace fly::simulation

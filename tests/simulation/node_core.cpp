@@ -66,6 +66,8 @@ snapshot node_core::first_snapshot() const {
 mesh_options node_core::links_setup() const {
   mesh_options links;
   links.who = {.self = self_, .cluster = settings_.app, .secret = settings_.secret};
+  if (settings_.app_version == "v2") // built later: it speaks a version more of the wire format
+    links.who.version_max = wire_version_max + 1;
   links.membership = {.self = self_,
                       .heartbeat = settings_.heartbeat,
                       .silence_max = settings_.silence_max,

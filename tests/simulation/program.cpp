@@ -29,14 +29,16 @@ cluster::options program::node_options(world& all, const machine& host, const sh
   return result;
 }
 
-program::program(world& all, machine& host, const shape& common, std::string version)
-    : host_(host), version_(std::move(version)), node_(node_options(all, host, common, version_)) {
+program::program(world& all, history& told, machine& host, const shape& common, std::string version)
+    : host_(host), version_(std::move(version)), node_(node_options(all, host, common, version_)),
+      service_(all, told, host, node_, version_, common.bounds) {
   node_.join();
 }
 
 program::~program() = default;
 
 void program::leave() {
+  service_.stop_users();
   node_.leave();
 }
 

@@ -7,6 +7,8 @@
 
 #include "fly/cluster/node.hpp"
 #include "fly/cluster/options.hpp"
+#include "tests/simulation/history.hpp"
+#include "tests/simulation/service.hpp"
 #include "tests/simulation/world.hpp"
 
 namespace fly::simulation {
@@ -21,14 +23,15 @@ struct shape {
   std::chrono::milliseconds dial_first{200};
   std::chrono::milliseconds dial_max{2000};
   std::chrono::milliseconds discovery_interval{1000};
-  std::size_t unsent_bytes_max = 64 * 1024;
+  std::size_t unsent_bytes_max = 16 * 1024;
+  service_bounds bounds{};
 };
 
 /// The process on one machine, from its start to its end.
 class program {
 public:
   /// Starts on `host`, whose task runs. `version` is that of the application.
-  program(world& all, machine& host, const shape& common, std::string version);
+  program(world& all, history& told, machine& host, const shape& common, std::string version);
 
   /// Ends at once, without a word.
   ~program();
@@ -40,6 +43,7 @@ public:
   void leave();
 
   cluster::node& node() noexcept { return node_; }
+  simulation::service& service() noexcept { return service_; }
   const std::string& version() const noexcept { return version_; }
   machine& host() const noexcept { return host_; }
 
@@ -50,6 +54,7 @@ private:
   machine& host_;
   const std::string version_;
   cluster::node node_;
+  simulation::service service_;
 };
 
 } // namespace fly::simulation

@@ -38,7 +38,13 @@ bool schedule::step(moment until) {
   }
   clock_scope shows{owner != nullptr ? &owner->clock : nullptr};
   running_ = owner;
-  next.what();
+  if (owner != nullptr && owner == watched_) {
+    auto begun = processor_seconds();
+    next.what();
+    watched_seconds_ += processor_seconds() - begun;
+  } else {
+    next.what();
+  }
   running_ = nullptr;
   last_ = owner;
   return true;
@@ -46,6 +52,7 @@ bool schedule::step(moment until) {
 
 void schedule::thaw(machine& who) {
   who.frozen = false;
+  who.disturbed = now();
   for (auto& each : std::exchange(who.deferred, {})) {
     each.when = now();
     push(std::move(each));

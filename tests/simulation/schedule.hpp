@@ -40,6 +40,13 @@ public:
 
   std::size_t size() const noexcept { return heap_.size(); }
 
+  /// Sums up the processor time of the tasks of `who` from now on.
+  void watch(const machine* who) noexcept {
+    watched_ = who;
+    watched_seconds_ = 0;
+  }
+  double watched_seconds() const noexcept { return watched_seconds_; }
+
 private:
   struct entry {
     moment when;
@@ -56,6 +63,8 @@ private:
   std::uint64_t last_number_ = 0;
   machine* running_ = nullptr;
   machine* last_ = nullptr;
+  const machine* watched_ = nullptr;
+  double watched_seconds_ = 0;
 };
 
 /// One machine: its name, its clocks, and whether it runs.
@@ -69,6 +78,8 @@ struct machine {
   bool frozen = false;
   /// Whether it has power: one without answers nothing, not even a refusal.
   bool powered = true;
+  /// When it last went on after standing still, or began.
+  moment disturbed{0};
   /// Goes up when it crashes: what was begun before is gone.
   std::uint64_t life = 1;
   std::vector<schedule::entry> deferred{};

@@ -9,6 +9,7 @@
 
 #include "tests/simulation/fiber.hpp"
 #include "tests/simulation/network.hpp"
+#include "tests/simulation/postgres.hpp"
 #include "tests/simulation/random.hpp"
 #include "tests/simulation/schedule.hpp"
 #include "tests/simulation/trace.hpp"
@@ -47,6 +48,8 @@ public:
   fibers threads;
   /// What the name server answers for the cluster: numeric addresses; empty for no answer.
   std::vector<std::string> names{};
+  /// The database servers; null where there are none.
+  postgres_cluster* databases = nullptr;
   /// The first rule that was broken; empty for none.
   std::string violation{};
 
