@@ -212,7 +212,7 @@ void nemesis::hurt_database() {
   auto& all = run_.all();
   if (!server.is_up() || server.host().frozen)
     return;
-  switch (random_.below(3)) {
+  switch (random_.below(5)) {
   case 0:
     server.crash();
     return all.when.after(lasting(), nullptr, [this, &server] {
@@ -231,6 +231,11 @@ void nemesis::hurt_database() {
       server.host().frozen = false;
       server.disturbed = now();
     });
+  case 2:
+  case 3:
+    server.clock_offset += std::chrono::milliseconds{random_.between(-3000, 3000)};
+    return all.log.add(server.host().id, "has its clock stepped: it is off by " +
+                                             std::to_string(server.clock_offset / 1ms) + " ms");
   default:
     all.log.add(server.host().id, "replays nothing for a while");
     server.stalled_until = now() + lasting();

@@ -103,6 +103,8 @@ public:
   moment history_changed{0};
   /// When it last was given other data.
   moment rebuilt = -std::chrono::hours{1};
+  /// How far its wall clock is off.
+  moment clock_offset{0};
   /// Until when it replays nothing.
   moment stalled_until{0};
 

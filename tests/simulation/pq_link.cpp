@@ -126,7 +126,7 @@ caf::expected<link_rows> answer_lease(simulation::session& on, std::string_view 
   auto run = numbers.at(0);
   auto lasts = std::chrono::milliseconds{numbers.at(1)};
   auto& rows = server.rows();
-  auto now = simulation::now();
+  auto now = simulation::now() + server.clock_offset; // the server's own clock
   bool own = rows.lease_holder == me && rows.lease_run == run && rows.lease_expires >= now &&
              rows.epoch.timeline == server.timeline();
   bool free = rows.lease_expires < now || (rows.lease_holder == me && rows.lease_run <= run);

@@ -334,7 +334,9 @@ caf::expected<rpc::bytes> service::run_on(const rpc::call_context& context, sess
       return refused;
     return reply((*first)->where, true);
   }
-  pass(random_.percent(80) ? random_.time(0us, 3ms) : random_.time(0us, 400ms)); // the function
+  pass(random_.percent(80)   ? random_.time(0us, 3ms)
+       : random_.percent(90) ? random_.time(0us, 400ms)
+                             : random_.time(0us, 3s)); // the function
   if (!on.is_open())
     return make_error(errc::database_unavailable, "the connection broke");
   if (auto refused = left_behind())
