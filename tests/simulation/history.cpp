@@ -88,7 +88,8 @@ void history::check_seen(std::uint64_t number, const operation& what,
     return world_.violate(name_of(number) + " is told to be visible in " + local.region() +
                           ", and is not: a waiter was woken early");
   bool judged = local.timeline() == told.where.timeline ||
-                local.rows().timelines.contains(local.timeline()); // somebody has told of it
+                (local.timeline() > told.where.timeline &&
+                 local.rows().timelines.contains(local.timeline())); // somebody has told of it
   bool in_time = told.visible || (told.late && told.late == errc::not_visible);
   bool exact = told.where.xid.has_value(); // without it the LSN may be of something later
   if (!there || !exact || !judged || !in_time || told.timing.until_visible.count() == 0)
