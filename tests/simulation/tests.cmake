@@ -1,4 +1,9 @@
 # Whole clusters in one process, from a seed: a short run here, tests/simulation/run takes longer ones.
+# Sanitizers stand in the place of the same functions of the library, and shared libraries have bound theirs already.
+if(FLY_SANITIZE OR BUILD_SHARED_LIBS)
+  return()
+endif()
+
 # Objects, not an archive: what stands in the place of parts of the libraries must be linked before them.
 add_library(fly_simulation_rooms OBJECT
   simulation/cluster_run.cpp
