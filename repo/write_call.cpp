@@ -62,6 +62,7 @@ struct under_way {
   rpc::signature wanted;
   rpc::bytes arguments; // kept where it may be tried again
   std::size_t attempts = 0;
+  caf::error doubt; // of the first copy of which nobody knows what became of it; empty for none
   clock::time_point begun = clock::now();
   actors::completion<raw_committed> done;
   stages now;
@@ -84,14 +85,28 @@ void wait_until_visible(const std::shared_ptr<under_way>& call, raw_committed an
 
 void attempt(const std::shared_ptr<under_way>& call, rpc::bytes arguments);
 
+/// Whether the ledger has answered: no copy of this write is committed, or will be.
+bool is_settled(const caf::error& reason) {
+  return reason == errc::key_fenced || reason == errc::key_reused;
+}
+
 /// Only the ledger knows whether the copy that was lost is committed; asking it is trying again.
+/// As long as it has not answered, what ended a later copy says nothing of the earlier one.
 void on_error(const std::shared_ptr<under_way>& call, caf::error reason) {
   const auto& key = call->how.key;
-  if (key.empty() || effect_of(reason) != effect::unknown)
+  bool unknown = effect_of(reason) == effect::unknown;
+  if (key.empty() || is_settled(reason) || (!unknown && !call->doubt))
     return call->done(std::move(reason));
   bool lost = reason == errc::member_lost || reason == errc::outcome_unknown;
-  if (lost && call->attempts < attempts_max && clock::now() < call->how.deadline)
+  if (lost && call->attempts < attempts_max && clock::now() < call->how.deadline) {
+    if (!call->doubt)
+      call->doubt = std::move(reason);
     return attempt(call, call->arguments);
+  }
+  if (!unknown)
+    reason =
+        make_error(code_of(call->doubt), text_of(call->doubt) + "; asked again: " + text_of(reason),
+                   details_of(call->doubt));
   auto details = details_of(reason);
   details.emplace("key", key);
   call->done(make_error(code_of(reason), text_of(reason), std::move(details)));

@@ -38,6 +38,7 @@ fly_add_test_program(repo
     repo/verbs_test.cpp
     repo/wait_at_test.cpp
     repo/waiters_test.cpp
+    repo/write_call_test.cpp
     repo/write_gate_test.cpp
   LINKS fly::repo
   TIMEOUT 300)

@@ -1,0 +1,72 @@
+// Proves what the caller of a keyed write is told when a copy of it was lost and another one was
+// asked for: "nothing ran" only where that holds for every copy.
+#include "fly/repo/write_call.hpp"
+
+#include <chrono>
+#include <future>
+#include <vector>
+
+#include <doctest/doctest.h>
+
+#include "fly/actors/error.hpp"
+#include "fly/cluster/node.hpp"
+#include "fly/repo/write_reply.hpp"
+#include "fly/rpc/codec.hpp"
+#include "fly/rpc/endpoint.hpp"
+
+using namespace fly;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// Lets a write end with one error after the other, on its own node; returns what its caller is
+/// told.
+caf::error told_after(std::vector<caf::error> answers, std::string key) {
+  cluster::options settings;
+  settings.port = 0;
+  cluster::node node{settings};
+  rpc::endpoint endpoint{node};
+  const auto& signature = repo::write_signature<void>();
+  std::size_t next = 0;
+  endpoint.serve_raw(
+      "shop.pay", signature.text, {},
+      [&](const rpc::call_context&, std::span<const char>) -> caf::expected<rpc::bytes> {
+        return answers.at(next++);
+      });
+  std::promise<caf::error> told;
+  repo::write_call how;
+  how.rpc = &endpoint;
+  how.deadline = std::chrono::steady_clock::now() + 5s;
+  how.key = key;
+  auto end = repo::start_write(how, "shop.pay", signature, *rpc::encode(key),
+                               [&](caf::expected<repo::raw_committed> outcome) {
+                                 told.set_value(outcome ? caf::error{} : outcome.error());
+                               });
+  auto result = told.get_future().get();
+  CHECK(next == answers.size());
+  return result;
+}
+
+} // namespace
+
+TEST_CASE("a copy of which nothing ran says nothing of one that was lost before") {
+  for (auto last : {errc::not_leader, errc::function_failed, errc::sql_failed}) {
+    auto told = told_after({make_error(errc::member_lost, "syd is gone"), make_error(last, "no")},
+                           "order-1");
+
+    CHECK(told == errc::member_lost);
+    CHECK(text_of(told) == "syd is gone; asked again: no");
+    CHECK(details_of(told)["key"] == "order-1");
+  }
+}
+
+TEST_CASE("what the ledger says of a key is certain, whatever was lost before") {
+  for (auto last : {errc::key_fenced, errc::key_reused})
+    CHECK(told_after({make_error(errc::outcome_unknown, "?"), make_error(last, "no")}, "order-1") ==
+          last);
+}
+
+TEST_CASE("without a lost copy the error is that of the write") {
+  CHECK(told_after({make_error(errc::not_leader, "no")}, "order-1") == errc::not_leader);
+  CHECK(told_after({make_error(errc::member_lost, "gone")}, "") == errc::member_lost);
+}

@@ -1,0 +1,54 @@
+// In the place of actors/worker_pool.cpp: its threads are fibers of the machine.
+#include "fly/actors/worker_pool.hpp"
+
+#include <utility>
+
+#include "fly/actors/error.hpp"
+#include "tests/simulation/world.hpp"
+
+namespace fly::actors {
+
+worker_pool::worker_pool(worker_pool_options options) : options_(std::move(options)) {}
+
+worker_pool::~worker_pool() = default;
+
+caf::error worker_pool::submit(task work) {
+  if (stopped_)
+    return make_error(errc::shutting_down, options_.name + " has stopped");
+  if (queue_.size() >= options_.queue_max)
+    return make_error(errc::overloaded, options_.name + " has " +
+                                            std::to_string(options_.queue_max) +
+                                            " tasks waiting, its limit");
+  queue_.push_back(std::move(work));
+  if (!wants_another())
+    return {};
+  ++running_;
+  auto& all = simulation::world::present();
+  all.threads.start(*all.when.running(), [this] { run(); });
+  return {};
+}
+
+void worker_pool::stop() {
+  stopped_ = true;
+}
+
+std::size_t worker_pool::load() const {
+  return queue_.size() + running_;
+}
+
+bool worker_pool::wants_another() {
+  return running_ < options_.threads;
+}
+
+void worker_pool::run() {
+  while (!queue_.empty()) {
+    auto work = std::move(queue_.front());
+    queue_.pop_front();
+    work();
+    if (simulation::fiber::running()->is_killed())
+      return;
+  }
+  --running_;
+}
+
+} // namespace fly::actors
