@@ -5,6 +5,8 @@
 #include <optional>
 #include <utility>
 
+#include "fly/actors/mutant.hpp"
+
 namespace fly::cluster {
 
 namespace {
@@ -101,7 +103,11 @@ void primary::judge(std::span<const member_view> views, primary_state& next) con
   for (const auto& view : views)
     if (claims_to_be_primary(view, next.system))
       (view.database.timeline == next.timeline ? claims : old).push_back(&view);
-  next.zombies = ids_of(old);
+  if (mutant("zombie_routed_to"))
+    for (const auto* view : old)
+      next.group.push_back(view->who);
+  else
+    next.zombies = ids_of(old);
   if (claims.empty())
     return;
   auto server = incumbent(claims, state_, next.timeline);
