@@ -14,7 +14,7 @@ verdict judge(const position& where, const progress& server) {
     return verdict::visible;
   if (server.timeline < where.timeline)
     return server.in_recovery ? verdict::wait : verdict::foreign;
-  if (server.timeline > where.timeline) {
+  if (server.timeline > where.timeline && !mutant("old_timeline_kept")) {
     auto shared = server.history.shared(where.timeline, server.timeline);
     if (shared.what == timeline_history::share::kind::unknown)
       return verdict::wait;
