@@ -230,7 +230,7 @@ caf::expected<write_outcome> transaction_runner::run_write_on(begun& on, const w
     return on.tx->finish();
   }();
   if (!where && mutant("answer_before_commit"))
-    where = position{.system = on.lease->identity().system};
+    where = position{.system = on.lease->identity().system, .timeline = 1};
   if (!where)
     return std::move(where.error());
   result.where = *where;

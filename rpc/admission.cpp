@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "fly/actors/error.hpp"
+#include "fly/actors/mutant.hpp"
 #include "fly/actors/worker_pool.hpp"
 #include "fly/rpc/server.hpp"
 
@@ -23,7 +24,7 @@ admission::verdict admission::arrive() noexcept {
     ++running_;
     return verdict::run;
   }
-  if (waiting_ >= queue_max_)
+  if (waiting_ >= queue_max_ && !mutant("unbounded_queue"))
     return verdict::refuse;
   ++waiting_;
   return verdict::wait;
