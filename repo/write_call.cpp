@@ -62,6 +62,7 @@ struct under_way {
   rpc::signature wanted;
   rpc::bytes arguments; // kept where it may be tried again
   std::size_t attempts = 0;
+  caf::error lost; // how the last copy of which nobody knows the outcome ended
   clock::time_point begun = clock::now();
   actors::completion<raw_committed> done;
   stages now;
@@ -84,12 +85,24 @@ void wait_until_visible(const std::shared_ptr<under_way>& call, raw_committed an
 
 void attempt(const std::shared_ptr<under_way>& call, rpc::bytes arguments);
 
+/// Of one copy nothing ran, and a copy before it was lost: of the write nobody knows. Only the
+/// ledger can say that no copy was committed, or ever will be.
+caf::error after_loss(const caf::error& lost, const caf::error& reason) {
+  bool told = reason == errc::key_fenced || reason == errc::key_reused;
+  if (!lost || told || effect_of(reason) != effect::nothing_ran)
+    return reason;
+  return make_error(code_of(lost), text_of(lost) + "; tried again in vain: " + text_of(reason),
+                    details_of(lost));
+}
+
 /// Only the ledger knows whether the copy that was lost is committed; asking it is trying again.
-void on_error(const std::shared_ptr<under_way>& call, caf::error reason) {
+void on_error(const std::shared_ptr<under_way>& call, caf::error last) {
   const auto& key = call->how.key;
+  auto reason = after_loss(call->lost, last);
   if (key.empty() || effect_of(reason) != effect::unknown)
     return call->done(std::move(reason));
-  bool lost = reason == errc::member_lost || reason == errc::outcome_unknown;
+  call->lost = reason;
+  bool lost = last == errc::member_lost || last == errc::outcome_unknown;
   if (lost && call->attempts < attempts_max && clock::now() < call->how.deadline)
     return attempt(call, call->arguments);
   auto details = details_of(reason);

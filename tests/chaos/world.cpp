@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstdlib>
 #include <ctime>
 
 #include "apps/local/environment.hpp"
@@ -162,10 +163,13 @@ void world::start(machine& which) {
       std::to_string(which.life),
       "--seed",
       std::to_string(seed_ + static_cast<std::uint64_t>(which.host))};
+  local::variables environment{{"FLY_SECRET", "chaos"}};
+  if (const char* mutant = std::getenv("FLY_MUTANT")) // of a build that has them
+    environment.emplace_back("FLY_MUTANT", mutant);
   net.inside(which.region, [&] {
     which.running = std::make_unique<local::process>(
         local::process_setup{.arguments = std::move(arguments),
-                             .environment = local::environment_with({{"FLY_SECRET", "chaos"}}),
+                             .environment = local::environment_with(environment),
                              .log = folder_ / (name + ".log")});
   });
 }
