@@ -35,8 +35,11 @@ public:
 
   void run() {
     while (!all_.ending_) {
-      if (count_ == values_a_list)
+      if (count_ == values_a_list) {
+        if (number_ == 1)
+          browse();
         begin_list();
+      }
       number_ == 2 ? write_on_leader() : write();
       if (number_ != 2)
         chance(50) ? read_here() : read_elsewhere();
@@ -46,6 +49,15 @@ public:
 
 private:
   bool chance(unsigned percent) { return random_() % 100 < percent; }
+
+  /// For a while the user has nothing but the token of a write that is long ago.
+  void browse() {
+    for (int i = 0; i < 30 && !all_.ending_; ++i) {
+      i % 2 == 0 ? read_here() : read_elsewhere();
+      for (int n = 0; n < 4; ++n)
+        all_.pause();
+    }
+  }
 
   /// A new user with a new list.
   void begin_list() {

@@ -20,6 +20,8 @@ using local::direction;
 
 /// On a line that is cut whoever sends is to notice soon.
 constexpr std::size_t bytes_under_way_max = 256 * 1024;
+/// But a whole database passes when a replica is made.
+constexpr std::size_t bytes_late_max = 8 * 1024 * 1024;
 
 int open_own_namespace() {
   return ::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
@@ -80,14 +82,14 @@ void network::inside(std::size_t region, const std::function<void()>& what) cons
 }
 
 std::uint16_t network::connect(std::size_t from, std::size_t to, const std::string& listen,
-                               const std::string& target) {
+                               const std::string& target, std::chrono::milliseconds extra) {
   inside(from, [&] {
-    ways_.push_back({from, to,
-                     std::make_unique<local::delay_proxy>(
-                         local::delay_proxy_options{.listen = listen,
-                                                    .target = target,
-                                                    .bytes_max = bytes_under_way_max,
-                                                    .on_thread = [this, to] { enter(to); }})});
+    ways_.push_back({from, to, extra,
+                     std::make_unique<local::delay_proxy>(local::delay_proxy_options{
+                         .listen = listen,
+                         .target = target,
+                         .bytes_max = extra > extra.zero() ? bytes_late_max : bytes_under_way_max,
+                         .on_thread = [this, to] { enter(to); }})});
   });
   return ways_.back().proxy->port();
 }
@@ -111,7 +113,7 @@ void network::heal() {
 void network::delay(std::size_t region, std::chrono::milliseconds each_way) {
   for (auto& each : ways_)
     if (each.from == region || each.to == region)
-      each.proxy->delay(each_way);
+      each.proxy->delay(each_way + each.extra);
 }
 
 } // namespace fly::chaos

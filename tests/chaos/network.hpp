@@ -34,10 +34,10 @@ public:
   /// Runs `what` in the region: sockets that it opens and processes that it starts are there.
   void inside(std::size_t region, const std::function<void()>& what) const;
 
-  /// Lets region `from` reach `target` of region `to` at its own `listen`, "127.0.0.1:0". Returns
-  /// the port there.
+  /// Lets region `from` reach `target` of region `to` at its own `listen`, "127.0.0.1:0", later by
+  /// `extra` than others. Returns the port there.
   std::uint16_t connect(std::size_t from, std::size_t to, const std::string& listen,
-                        const std::string& target);
+                        const std::string& target, std::chrono::milliseconds extra);
 
   /// Lets nothing pass from one region to the other, until `heal`.
   void cut(std::size_t from, std::size_t to);
@@ -50,6 +50,7 @@ private:
   struct way {
     std::size_t from;
     std::size_t to;
+    std::chrono::milliseconds extra;
     std::unique_ptr<local::delay_proxy> proxy;
   };
 

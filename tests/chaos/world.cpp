@@ -16,6 +16,8 @@ using local::eventually;
 namespace {
 
 constexpr milliseconds usual_delay{10};
+/// A replica is later than the answer of a write.
+constexpr milliseconds replication_delay{30};
 
 /// Lists, and beside a leader's value the epoch in which it was begun and committed: the trigger
 /// runs with the COMMIT, after the fence.
@@ -84,14 +86,14 @@ void world::start_databases() {
   start_server(0);
   auto at = [](std::uint16_t port) { return "127.0.0.1:" + std::to_string(port); };
   for (std::size_t region : {1U, 2U}) {
-    through_[region][0] = net.connect(region, 0, at(0), at(first.port()));
+    through_[region][0] = net.connect(region, 0, at(0), at(first.port()), replication_delay);
     net.inside(region,
                [&] { servers_of_[region] = &servers_->add_replica(first, through_[region][0]); });
   }
   for (std::size_t from = 0; from < region_count; ++from)
     for (std::size_t to : {1U, 2U})
       if (from != to)
-        through_[from][to] = net.connect(from, to, at(0), at(server(to).port()));
+        through_[from][to] = net.connect(from, to, at(0), at(server(to).port()), replication_delay);
 }
 
 /// As region `viewer` sees it: at its own address, or at the end of a line.
@@ -106,7 +108,7 @@ void world::start_names() {
     for (const auto& each : machines)
       if (each.region != region)
         net.connect(region, each.region, address_for(region, each) + ":" + std::to_string(port_),
-                    address_for(each.region, each) + ":" + std::to_string(port_));
+                    address_for(each.region, each) + ":" + std::to_string(port_), 0ms);
   }
   set_hosts(0);
 }
