@@ -7,10 +7,10 @@
 namespace fly::testing {
 
 std::string_view to_string(flaw what) {
-  static constexpr std::array<std::string_view, 13> names{
+  static constexpr std::array<std::string_view, 14> names{
       "lost_write", "doubled_key",    "doubled",        "done_yet_failed", "never_written",
       "stale_read", "read_went_back", "deposed_leader", "deposed_primary", "past_deadline",
-      "stuck_call", "stuck_waiter",   "bound_exceeded"};
+      "stuck_call", "stuck_waiter",   "bound_exceeded", "never_begun"};
   return names.at(static_cast<std::size_t>(what));
 }
 
@@ -24,6 +24,11 @@ check_report check(const history& what, const check_limits& limits) {
   for (const auto& each : what)
     if (each.action == action::fault && each.phase == phase::invoke)
       ++report.faults[each.key];
+  for (const auto* each : in.never_begun)
+    into.add(flaw::never_begun,
+             "no beginning of " + std::string{to_string(each->action)} + " " +
+                 std::to_string(each->call) + " of " + each->process,
+             {each});
   check_writes(in, limits, report, into);
   check_reads(what, into);
   check_time(in, what, limits, into);

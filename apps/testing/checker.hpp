@@ -26,6 +26,7 @@ enum class flaw : std::uint8_t {
   stuck_call,      ///< A call never ended, though its process did in order.
   stuck_waiter,    ///< A write waited to be visible until its deadline, long after it was.
   bound_exceeded,  ///< A gauge was above its bound.
+  never_begun,     ///< An action ended that had not begun: the history itself is wrong.
 };
 
 /// Returns the enumerator's name, "lost_write".

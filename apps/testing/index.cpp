@@ -55,6 +55,8 @@ void history_index::add(const event& each,
     } else if (auto found = open.find(name); found != open.end()) {
       calls[found->second].ended = &each;
       open.erase(found);
+    } else {
+      never_begun.push_back(&each);
     }
     break;
   }

@@ -39,6 +39,8 @@ struct history_index {
   std::vector<one_call> calls{};
   std::map<list_value, std::vector<one_call>> writes{};
   std::map<std::string, const event*> last_reads{};
+  /// Ends of calls that had not begun.
+  std::vector<const event*> never_begun{};
   /// Processes that ended in order, and when.
   std::map<std::string, moment> ended_lives{};
   /// When a process was frozen.

@@ -125,7 +125,7 @@ private:
   }
 
   void read_here() {
-    auto begun = read_event();
+    auto begun = begin_read();
     auto values = all_.db_.with({.timeout = read_timeout, .session = session_})
                       .read([&](pqxx::transaction_base& tx) { return read_list(tx, list_); });
     end_read(std::move(begun), std::move(values));
@@ -136,7 +136,7 @@ private:
     auto where = session_.position();
     if (!where)
       return;
-    auto begun = read_event();
+    auto begun = begin_read();
     const auto& region = all_.options_.regions[random_() % all_.options_.regions.size()];
     auto seen = rpc_region(all_.rpc_.with({.timeout = read_timeout}), region, read_at, list_,
                            all_.db_.token(*where));
@@ -149,8 +149,9 @@ private:
       begin_session();
   }
 
-  event read_event() const {
-    return {.action = action::read, .deadline = read_timeout, .key = list_, .session = name_};
+  event begin_read() {
+    return all_.into_.begin(
+        {.action = action::read, .deadline = read_timeout, .key = list_, .session = name_});
   }
 
   void end_read(event begun, caf::expected<std::vector<std::string>> values) {

@@ -9,8 +9,8 @@
 
 #include <boost/program_options.hpp>
 
+#include "fly/testing/print.hpp"
 #include "tests/chaos/nemesis.hpp"
-#include "tests/chaos/report.hpp"
 
 namespace po = boost::program_options;
 

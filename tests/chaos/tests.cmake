@@ -15,7 +15,6 @@ add_executable(fly_chaos
   chaos/main.cpp
   chaos/nemesis.cpp
   chaos/network.cpp
-  chaos/report.cpp
   chaos/world.cpp
   chaos/world_end.cpp)
 target_link_libraries(fly_chaos PRIVATE fly::testing fly_local Boost::program_options)

@@ -213,6 +213,13 @@ TEST_CASE("a gauge above its bound is found") {
   only(it.check(), flaw::bound_exceeded);
 }
 
+TEST_CASE("an end without a beginning is a fault of the history") {
+  story it;
+  it.end({.action = action::read, .process = "lax-1/1", .call = 7, .key = "a"});
+
+  only(it.check(), flaw::never_begun);
+}
+
 TEST_CASE("all flaws are counted, and the first ones are kept") {
   story it;
   for (int i = 0; i < 5; ++i)

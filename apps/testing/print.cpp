@@ -1,14 +1,17 @@
-#include "tests/chaos/report.hpp"
+#include "fly/testing/print.hpp"
 
 #include <iomanip>
-#include <numeric>
+#include <map>
 #include <ostream>
 
 #include "fly/testing/outage.hpp"
 
-namespace fly::chaos {
+namespace fly::testing {
 
 namespace {
+
+/// A fault is felt for so long after its end.
+constexpr std::chrono::milliseconds settles{1500};
 
 template <class Counts>
 void print_counts(std::ostream& out, const char* name, const Counts& counts) {
@@ -26,7 +29,7 @@ void print_counts(std::ostream& out, const char* name, const Counts& counts) {
 
 } // namespace
 
-void print(std::ostream& out, const testing::history& what, const testing::check_report& report) {
+void print(std::ostream& out, const history& what, const check_report& report) {
   for (const auto& each : report.findings) {
     out << to_string(each.what) << ": " << each.text << '\n';
     for (const auto& one : each.evidence)
@@ -34,9 +37,11 @@ void print(std::ostream& out, const testing::history& what, const testing::check
   }
   print_counts(out, "operations", report.operations);
   print_counts(out, "faults", report.faults);
-  out << "longest time of a node without a write that succeeded, by the fault:\n";
-  for (const auto& [kind, times] : testing::write_outages(what, std::chrono::milliseconds{1500}))
-    out << "  " << std::left << std::setw(20) << kind << testing::to_text(times) << '\n';
+  auto outages = write_outages(what, settles);
+  if (!outages.empty())
+    out << "longest time of a process without a write that succeeded, by the fault:\n";
+  for (const auto& [kind, times] : outages)
+    out << "  " << std::left << std::setw(20) << kind << to_text(times) << '\n';
   out << "acknowledged writes beyond the switch point of a promotion: " << report.lost_past_switch
       << " lost\n";
   std::map<std::string_view, std::uint64_t> flaws;
@@ -45,4 +50,4 @@ void print(std::ostream& out, const testing::history& what, const testing::check
   print_counts(out, "flaws", flaws);
 }
 
-} // namespace fly::chaos
+} // namespace fly::testing
