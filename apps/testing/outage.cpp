@@ -83,10 +83,14 @@ bool is_of(const std::string& process, const std::string& target) {
 std::map<std::string, outages> write_outages(const history& what, moment settles) {
   std::map<std::string, outages> result;
   auto done = successes_of(what);
-  for (const auto& fault : faults_of(what)) {
+  auto faults = faults_of(what);
+  for (const auto& fault : faults) {
     if (fault.end == moment::max())
       continue;
     auto until = fault.end + settles;
+    for (const auto& next : faults) // what that one does is not this one's
+      if (next.begin > fault.end)
+        until = std::min(until, next.begin);
     moment worst{0};
     bool known = false;
     for (const auto& [process, all] : done) {

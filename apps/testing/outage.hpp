@@ -12,9 +12,9 @@ namespace fly::testing {
 using outages = std::vector<moment>;
 
 /// Returns, by kind, for each fault of a history that is sorted by time: of all processes that live
-/// from its begin until `settles` after its end and are not its target, the longest time without a
-/// write that succeeded, begun after the fault. Where no process tried, the fault is left out.
-/// Pure.
+/// from its begin until `settles` after its end (or the next fault) and are not its target, the
+/// longest time without a write that succeeded, begun after the fault. Where no process tried, the
+/// fault is left out. Pure.
 std::map<std::string, outages> write_outages(const history& what, moment settles);
 
 /// Returns the value below which `percent` of them lie; 0 of none.

@@ -38,6 +38,21 @@ TEST_CASE("an outage is the longest time without a write of the processes that a
   CHECK(all["kill-node"][0] <= 520ms);
 }
 
+TEST_CASE("what the next fault does is not of the one before") {
+  auto it = told("ams-1");
+  auto next = it;
+  next.fault(phase::invoke, "cut-both-ways", "ams").wait(700ms);
+  next.write("x", {.process = "lax-1/1"}).fault(phase::ok, "cut-both-ways", "ams");
+  for (int i = 0; i < 300; ++i)
+    next.write("x", {.process = "lax-1/1"}).wait(8ms);
+
+  auto all = write_outages(next.events(), 2500ms);
+  REQUIRE(all["kill-node"].size() + all["cut-both-ways"].size() == 2);
+
+  CHECK(all["kill-node"][0] <= 520ms);
+  CHECK(all["cut-both-ways"][0] >= 700ms);
+}
+
 TEST_CASE("a fault of which nobody lived to tell is left out") {
   story it;
   it.write("x").fault(phase::invoke, "kill-node", "b").fault(phase::ok, "kill-node", "b");
