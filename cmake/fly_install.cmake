@@ -16,6 +16,12 @@ if(TARGET fly_admin)
     FILE_SET HEADERS DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
   install(EXPORT fly-admin-targets NAMESPACE fly:: DESTINATION "${CMAKE_INSTALL_LIBDIR}/cmake/fly")
 endif()
+if(TARGET fly_testing)
+  install(TARGETS fly_testing
+    EXPORT fly-testing-targets
+    FILE_SET HEADERS DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
+  install(EXPORT fly-testing-targets NAMESPACE fly:: DESTINATION "${CMAKE_INSTALL_LIBDIR}/cmake/fly")
+endif()
 configure_package_config_file(cmake/fly-config.cmake.in "${PROJECT_BINARY_DIR}/fly-config.cmake"
   INSTALL_DESTINATION "${CMAKE_INSTALL_LIBDIR}/cmake/fly")
 write_basic_package_version_file("${PROJECT_BINARY_DIR}/fly-config-version.cmake"

@@ -1,4 +1,4 @@
-# Installs fly.pc and fly-admin.pc, for builds without CMake. They find their prefix from where they lie, so that the
+# Installs fly.pc, fly-admin.pc and fly-testing.pc, for builds without CMake. They find their prefix from where they lie, so that the
 # installed tree can be moved. Of a static build whoever links needs what fly itself is made of; a shared one has its own.
 file(RELATIVE_PATH FLY_PKGCONFIG_UP "${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig" "${CMAKE_INSTALL_PREFIX}")
 if(BUILD_SHARED_LIBS)
@@ -15,4 +15,8 @@ install(FILES "${PROJECT_BINARY_DIR}/fly.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR
 if(TARGET fly_admin)
   configure_file("${CMAKE_CURRENT_LIST_DIR}/fly-admin.pc.in" "${PROJECT_BINARY_DIR}/fly-admin.pc" @ONLY)
   install(FILES "${PROJECT_BINARY_DIR}/fly-admin.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+endif()
+if(TARGET fly_testing)
+  configure_file("${CMAKE_CURRENT_LIST_DIR}/fly-testing.pc.in" "${PROJECT_BINARY_DIR}/fly-testing.pc" @ONLY)
+  install(FILES "${PROJECT_BINARY_DIR}/fly-testing.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
 endif()

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 
 #include "fly/actors/error.hpp"
@@ -194,7 +195,7 @@ transaction_runner::run_write(time_point deadline, const write_body& body, rpc::
   }
   if (!on)
     return std::move(on.error());
-  auto outcome = run_write_on(**on, body, parts, once);
+  auto outcome = run_write_on(*on, body, parts, once);
   if (!outcome && outcome.error() == errc::not_primary) {
     // Whatever else was opened before the database became read-only is of no use either.
     roles_->refused();
@@ -204,9 +205,22 @@ transaction_runner::run_write(time_point deadline, const write_body& body, rpc::
   return outcome;
 }
 
-caf::expected<write_outcome> transaction_runner::run_write_on(begun& on, const write_body& body,
+/// The caller has its answer a moment before the commit.
+write_outcome transaction_runner::commit_later(std::unique_ptr<begun>& on, write_outcome result) {
+  result.where = position{.system = on->lease->identity().system, .timeline = 1};
+  on->watch.reset();
+  std::thread{[on = std::move(on)] {
+    std::this_thread::sleep_for(std::chrono::milliseconds{20});
+    on->tx->finish();
+  }}.detach();
+  return result;
+}
+
+caf::expected<write_outcome> transaction_runner::run_write_on(std::unique_ptr<begun>& with,
+                                                              const write_body& body,
                                                               rpc::call_parts* parts,
                                                               const keyed_write* once) {
+  auto& on = *with;
   write_outcome result;
   try {
     auto value = body(*on.tx);
@@ -225,6 +239,8 @@ caf::expected<write_outcome> transaction_runner::run_write_on(begun& on, const w
     return nobody_waits();
   if (once != nullptr)
     on.tx->before_commit(seal_statement(once->key, result.value));
+  if (mutant("answer_before_commit"))
+    return commit_later(with, std::move(result));
   auto where = [&] {
     timed commit{parts, commit_part};
     return on.tx->finish();

@@ -104,8 +104,9 @@ private:
   caf::expected<std::unique_ptr<begun>> begin_write(time_point deadline, const keyed_write* once,
                                                     const std::string& name,
                                                     rpc::call_parts* parts);
-  caf::expected<write_outcome> run_write_on(begun& on, const write_body& body,
+  caf::expected<write_outcome> run_write_on(std::unique_ptr<begun>& with, const write_body& body,
                                             rpc::call_parts* parts, const keyed_write* once);
+  static write_outcome commit_later(std::unique_ptr<begun>& on, write_outcome result);
 
   connection_pool& pool_;
   std::shared_ptr<role_board> roles_;

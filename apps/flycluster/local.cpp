@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "apps/flycluster/commands.hpp"
+#include "apps/flycluster/local_fault.hpp"
 #include "apps/flycluster/local_request.hpp"
 #include "apps/local/playground.hpp"
 
@@ -259,6 +260,8 @@ int look_or_end(const local_request& asked) {
   auto state = local::load(folder);
   if (!state)
     return fail("nothing is up in " + folder.string());
+  if (asked.action == "fault")
+    return run_fault(*state, asked);
   if (asked.action == "status")
     return print(*state, folder, asked.json) ? exit_done : exit_failed;
   if (auto problem = local::end_playground(*state, folder, end_time_max); !problem.empty())

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <initializer_list>
 #include <iostream>
 
 #include <boost/program_options.hpp>
@@ -24,6 +25,9 @@ throw-away PostgreSQL primary with streaming replicas, DNS, and one process a re
       what runs where; exit code 0 if all of it runs
   flycluster local down [--name NAME | --dir DIR]
       ends it and leaves nothing behind
+  flycluster local fault freeze|kill node|database|dns [REGION] [--for MS] [--record FILE]
+      stops all processes of one part and lets them go on after --for, or kills them for good; notes
+      it in FILE, for flycluster check
 
 Try it with the guestbook, far regions 80 ms away:
   flycluster local up --delay 80 -- build/apps/guestbook --http '{address}:8080'
@@ -58,7 +62,9 @@ struct raw_flags {
   std::string primary;
   std::string replicas;
   std::string folder;
+  std::string record;
   std::int64_t delay_ms = 0;
+  std::int64_t lasts_ms = 1000;
   std::int64_t port = 4370;
 };
 
@@ -81,6 +87,9 @@ po::options_description describe(raw_flags& raw, local_request& asked) {
       ("tls", po::bool_switch(&asked.what.tls),
        "up: encrypt the links; each node gets a certificate for its region")             //
       ("detach", po::bool_switch(&asked.detach), "up: return as soon as all of it runs") //
+      ("for", po::value(&raw.lasts_ms)->value_name("MS")->default_value(raw.lasts_ms),
+       "fault: how long it is frozen")                                                         //
+      ("record", po::value(&raw.record)->value_name("FILE"), "fault: adds it to this history") //
       ("json", po::bool_switch(&asked.json), "print JSON");
   return flags;
 }
@@ -98,6 +107,10 @@ std::string take(const raw_flags& raw, local_request& asked) {
   if (raw.port < 1 || raw.port > 65'535)
     return "--port: " + std::to_string(raw.port) + " is not between 1 and 65535";
   what.port = static_cast<std::uint16_t>(raw.port);
+  if (raw.lasts_ms < 1 || raw.lasts_ms > 600'000)
+    return "--for: " + std::to_string(raw.lasts_ms) + " is not between 1 and 600000";
+  asked.fault.lasts = std::chrono::milliseconds{raw.lasts_ms};
+  asked.fault.record = raw.record;
   if (what.command.empty() && asked.action != "up")
     what.command = {"-"}; // only `up` needs one
   if (auto problem = what.problem(); !problem.empty())
@@ -106,6 +119,37 @@ std::string take(const raw_flags& raw, local_request& asked) {
   what.folder =
       raw.folder.empty() ? local::default_folder(what.name) : std::filesystem::absolute(raw.folder);
   return {};
+}
+
+/// The fault's kind, part and region; returns what is wrong with them, "" where nothing is.
+std::string take_fault(const std::vector<std::string>& words, local_fault& asked) {
+  auto is_one_of = [](const std::string& word, std::initializer_list<const char*> known) {
+    return std::find(known.begin(), known.end(), word) != known.end();
+  };
+  if (words.size() < 3 || !is_one_of(words[1], {"freeze", "kill"}) ||
+      !is_one_of(words[2], {"node", "database", "dns"}))
+    return "a fault is freeze or kill, of a node, a database or dns";
+  bool has_region = words[2] != "dns";
+  if (words.size() != (has_region ? 4U : 3U))
+    return has_region ? "the region of the " + words[2] + " is needed, and nothing behind it"
+                      : "dns is one for all regions";
+  asked.kind = words[1];
+  asked.part = words[2];
+  asked.region = has_region ? words[3] : "";
+  return {};
+}
+
+/// What is to be done; returns what is wrong, "" where nothing is.
+std::string take_action(const std::vector<std::string>& words, local_request& asked) {
+  if (words.empty())
+    return "one of up, down, status, fault is needed";
+  asked.action = words[0];
+  if (asked.action == "fault")
+    return take_fault(words, asked.fault);
+  if (asked.action != "up" && asked.action != "down" && asked.action != "status")
+    return "'" + asked.action + "' is not one of up, down, status, fault";
+  return words.size() == 1 ? ""
+                           : "'" + words[1] + "' was not expected (the program goes behind --)";
 }
 
 int mistake(const std::string& text) {
@@ -138,12 +182,8 @@ std::optional<int> parse_local(std::vector<std::string> words, local_request& as
   } catch (const po::error& reason) {
     return mistake(reason.what());
   }
-  if (actions.size() > 1)
-    return mistake("'" + actions[1] + "' was not expected (the program goes behind --)");
-  if (actions.empty() || (actions[0] != "up" && actions[0] != "down" && actions[0] != "status"))
-    return mistake(actions.empty() ? "one of up, down, status is needed"
-                                   : "'" + actions[0] + "' is not one of up, down, status");
-  asked.action = actions[0];
+  if (auto problem = take_action(actions, asked); !problem.empty())
+    return mistake(problem);
   if (auto problem = take(raw, asked); !problem.empty())
     return mistake(problem);
   return std::nullopt;

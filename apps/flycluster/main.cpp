@@ -14,6 +14,7 @@
 
 #include "apps/common/json.hpp"
 #include "apps/flycluster/cert.hpp"
+#include "apps/flycluster/check.hpp"
 #include "apps/flycluster/commands.hpp"
 #include "apps/flycluster/doctor.hpp"
 #include "apps/flycluster/local.hpp"
@@ -77,8 +78,12 @@ constexpr const char* usage =
       for nodes whose role may not. --grant ROLE lets a role use them, --print shows the statements
   flycluster cert init|issue
       makes an authority and certificates for TLS; flycluster cert --help tells more
-  flycluster local up|down|status
-      runs your program in many regions on this machine; flycluster local --help tells more
+  flycluster local up|down|status|fault
+      runs your program in many regions on this machine, and hurts what runs there; flycluster
+      local --help tells more
+  flycluster check FILE...
+      judges the histories that fly::testing::recorder wrote, all of one run: prints what is wrong,
+      and counts; 0 only where nothing is (docs/testing-your-service.md)
 
 Finds the cluster as its nodes do: FLY_APP_NAME and DNS, or --peer. Exit codes: 0 done,
 1 the cluster said no or is not there, 2 a mistake in the command.
@@ -273,6 +278,8 @@ int main(int argc, char** argv) {
     return run_local({argv + 2, argv + argc});
   if (argc > 1 && std::string_view{argv[1]} == "cert")
     return run_cert({argv + 2, argv + argc});
+  if (argc > 1 && std::string_view{argv[1]} == "check")
+    return run_check({argv + 2, argv + argc});
   request asked;
   if (auto status = parse(argc, argv, asked))
     return *status;

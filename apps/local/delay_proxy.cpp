@@ -113,6 +113,8 @@ private:
   }
 
   void run() {
+    if (options_.on_thread)
+      options_.on_thread();
     while (!ending_) {
       auto now = std::chrono::steady_clock::now();
       auto holds = rules();

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -24,6 +25,9 @@ struct delay_proxy_options {
   std::size_t bytes_max = 16 * 1024 * 1024;
   /// Most connections; further ones wait to be accepted.
   std::size_t connections_max = 1000;
+  /// Called first on the proxy's thread, which opens the connections to `target`: to enter another
+  /// network namespace.
+  std::function<void()> on_thread{};
 };
 
 /// Makes a connection on this machine look like one across an ocean: what comes in at `listen` goes

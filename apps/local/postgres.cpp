@@ -180,8 +180,8 @@ void postgres_server::promote() {
   sql("SELECT pg_promote()");
 }
 
-void postgres_server::follow_instead(const postgres_server& from) const {
-  follow(from.port());
+void postgres_server::follow_instead(const postgres_server& from, std::uint16_t through) const {
+  follow(through != 0 ? through : from.port());
   sql("SELECT pg_reload_conf()");
 }
 

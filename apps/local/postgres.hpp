@@ -56,8 +56,9 @@ public:
   /// Makes a replica writable on a new timeline and waits until it is.
   void promote();
 
-  /// Makes this replica follow `from` from now on, without a restart.
-  void follow_instead(const postgres_server& from) const;
+  /// Makes this replica follow `from` from now on, without a restart; at the port `through` of a
+  /// proxy, where that is not 0.
+  void follow_instead(const postgres_server& from, std::uint16_t through = 0) const;
 
   /// Returns whether the server runs.
   bool running() const noexcept { return pid_ > 0; }
@@ -118,11 +119,16 @@ public:
   postgres_server& primary() { return *servers_.front(); }
   postgres_server& replica(std::size_t index = 0) { return *servers_.at(index + 1); }
 
-  /// Adds a replica of `from` by pg_basebackup and starts it.
-  postgres_server& add_replica(const postgres_server& from);
+  /// Adds a replica of `from` by pg_basebackup and starts it. Here and below `through` is the port
+  /// of a proxy to `from`; 0: none.
+  postgres_server& add_replica(const postgres_server& from, std::uint16_t through = 0);
 
   /// Makes `replica` anew from a backup of `from`, at its port; stops it first where it runs.
-  void rebuild(postgres_server& replica, const postgres_server& from);
+  void rebuild(postgres_server& replica, const postgres_server& from, std::uint16_t through = 0);
+
+  /// Makes an old primary a replica of `from` by pg_rewind: what it has beyond the point where the
+  /// two parted is lost. Stops it first. Takes the setting wal_log_hints = on.
+  void rewind(postgres_server& old, const postgres_server& from, std::uint16_t through = 0);
 
   /// Waits until `replica` has replayed all that `from` has committed so far. Throws after 20 s.
   void wait_caught_up(postgres_server& replica, postgres_server& from);
@@ -142,7 +148,7 @@ private:
   postgres(const std::filesystem::path& data, postgres_options options);
 
   void copy(const std::filesystem::path& data, const postgres_options& options);
-  void back_up(const postgres_server& from, const std::filesystem::path& folder) const;
+  void back_up(std::uint16_t port, const std::filesystem::path& folder) const;
   void end();
 
   std::filesystem::path folder_;

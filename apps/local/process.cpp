@@ -100,6 +100,16 @@ bool send_signal(const process_mark& which, int signal) {
   return sent;
 }
 
+bool signal_with_children(const process_mark& which, int signal) {
+  auto pid = std::to_string(which.pid);
+  if (!send_signal(which, signal))
+    return false;
+  std::ifstream children{"/proc/" + pid + "/task/" + pid + "/children"};
+  for (pid_t child = 0; children >> child;)
+    ::kill(child, signal);
+  return true;
+}
+
 bool wait_until_gone(const process_mark& which, std::chrono::milliseconds longest) {
   return wait_until([&] { return !is_running(which); }, longest);
 }

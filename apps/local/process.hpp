@@ -29,6 +29,10 @@ bool is_running(const process_mark& which);
 /// whether it was there.
 bool send_signal(const process_mark& which, int signal);
 
+/// The same to its children as well, after it, so that none is born meanwhile: PostgreSQL's lead
+/// groups of their own.
+bool signal_with_children(const process_mark& which, int signal);
+
 /// Waits until the process is gone. Returns false after `longest`.
 bool wait_until_gone(const process_mark& which, std::chrono::milliseconds longest);
 

@@ -215,6 +215,28 @@ TEST_CASE_FIXTURE(keyed_shops, "a session that ends within COMMIT is asked about
   CHECK(servers.primary().sql("SELECT count(*) FROM orders WHERE item = 'pen'") == "0");
 }
 
+TEST_CASE_FIXTURE(keyed_shops, "a copy that was lost stays unknown, whatever the next ones say") {
+  servers.primary().sql(
+      "CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(5); "
+      "RETURN NULL; END'; CREATE CONSTRAINT TRIGGER hold AFTER INSERT ON orders DEFERRABLE "
+      "INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION hold()");
+  auto call = std::async(std::launch::async, [&] {
+    return rpc_and_wait(lax.db->with({.timeout = 2s, .key = "k"}), shop::place, "pen", 1);
+  });
+  REQUIRE(eventually([&] {
+    return servers.primary().sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = "
+                                 "'PgSleep'") == "1";
+  }));
+
+  servers.primary().kill(); // within the COMMIT, and then there is nobody to ask
+
+  auto outcome = call.get();
+  REQUIRE_FALSE(outcome);
+  CHECK_MESSAGE(effect_of(outcome.error()) == effect::unknown, fly::to_string(outcome.error()));
+  CHECK(text_of(outcome.error()).find("tried again in vain") != std::string::npos);
+  CHECK(details_of(outcome.error())["key"] == "k");
+}
+
 TEST_CASE_FIXTURE(keyed_shops, "each call of once() has a key of its own") {
   auto db = lax.db->once();
   auto a = rpc_and_wait(db, shop::place, "pen", 1);
