@@ -30,7 +30,7 @@ enum class errc : std::uint8_t {
   no_primary = 3,
   /// The named member is not (or no longer) part of the cluster.
   no_such_member = 4,
-  /// The member that was asked serves no function of that name.
+  /// The member that was asked serves no function, or publishes no actor, of that name.
   unknown_function = 5,
   /// The member serves the name with other argument or result types; the text has both signatures.
   signature_mismatch = 6,
