@@ -50,8 +50,8 @@ caf::error actor_exports::publish(std::string name, const caf::actor& who,
       return make_error(errc::invalid_argument, "no more than " + std::to_string(published_max) +
                                                     " actors can be published");
     number = ++last_number_;
-    watch = make_stub(system_, [weak = weak_from_this(),
-                                number](const mail&, const caf::type_erased_tuple& content) {
+    watch = make_stub(system_(), [weak = weak_from_this(),
+                                  number](const mail&, const caf::type_erased_tuple& content) {
       const auto* reason = down_reason(content);
       if (auto self = weak.lock(); self && reason != nullptr)
         self->withdraw(number, *reason);
@@ -134,8 +134,8 @@ caf::error actor_exports::on_attach(const std::shared_ptr<cluster::channel>& fro
   if (!message)
     return message.error();
   auto number = message->publication;
-  auto stub = make_stub(system_, [weak = weak_from_this(), from,
-                                  number](const mail& what, const caf::type_erased_tuple& content) {
+  auto stub = make_stub(system_(), [weak = weak_from_this(), from, number](
+                                       const mail& what, const caf::type_erased_tuple& content) {
     if (!what.is_response())
       respond(what, nullptr,
               make_error(errc::invalid_argument, "who speaks with a published actor can be "
@@ -185,7 +185,7 @@ caf::error actor_exports::on_letter(const std::shared_ptr<cluster::channel>& fro
     refuse(from, *letter, not_there());
     return {};
   }
-  auto content = unpack(system_, letter->content);
+  auto content = unpack(system_(), letter->content);
   if (!content) {
     refuse(from, *letter, content.error());
   } else if (share->enter(letter->content.size())) {
@@ -241,7 +241,7 @@ void actor_exports::reply(const std::shared_ptr<cluster::channel>& to, std::uint
   if (const auto* reason = error_in(content)) {
     message.failed = true;
     message.reason = *reason;
-  } else if (auto done = pack(system_, content)) {
+  } else if (auto done = pack(system_(), content)) {
     packed = std::move(*done);
   } else {
     message.failed = true;

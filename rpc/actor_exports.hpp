@@ -36,9 +36,9 @@ public:
   /// Most actors published at one time.
   static constexpr std::size_t published_max = 4096;
 
-  /// Unpacks messages with the types of `system`, which outlives this.
-  actor_exports(caf::actor_system& system, cluster::log_sink log)
-      : system_(system), log_(std::move(log)) {}
+  /// Unpacks messages with the types of `system`'s.
+  actor_exports(system_source system, cluster::log_sink log)
+      : system_(std::move(system)), log_(std::move(log)) {}
 
   /// Publishes an actor; see endpoint::publish.
   caf::error publish(std::string name, const caf::actor& who, std::vector<caller_rule> allow);
@@ -92,7 +92,7 @@ private:
   void refuse(const std::shared_ptr<cluster::channel>& from, const letter_message& letter,
               caf::error reason);
 
-  caf::actor_system& system_;
+  system_source system_;
   const cluster::log_sink log_;
   late_frames late_;
   mutable std::mutex mutex_;

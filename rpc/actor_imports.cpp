@@ -35,8 +35,8 @@ caf::expected<caf::actor> actor_imports::adopt(const std::shared_ptr<cluster::ch
   fresh->link = link;
   fresh->publication = publication;
   fresh->label = name + " at " + link->peer().id;
-  fresh->stub = make_stub(system_, [weak = weak_from_this(), of = std::weak_ptr<imported>{fresh}](
-                                       const mail& what, const caf::type_erased_tuple& content) {
+  fresh->stub = make_stub(system_(), [weak = weak_from_this(), of = std::weak_ptr<imported>{fresh}](
+                                         const mail& what, const caf::type_erased_tuple& content) {
     auto self = weak.lock();
     auto to = of.lock();
     if (self && to)
@@ -83,7 +83,7 @@ std::shared_ptr<actor_imports::imported> actor_imports::remove(const import_key&
 void actor_imports::send(imported& to, const mail& what, const caf::type_erased_tuple& content) {
   if (what.is_response() || is_exit(content) || down_reason(content) != nullptr)
     return; // what ends here is no business of an actor elsewhere
-  auto packed = pack(system_, content);
+  auto packed = pack(system_(), content);
   if (!packed)
     return drop(to, what, packed.error());
   std::uint64_t request = 0;
@@ -154,7 +154,7 @@ caf::error actor_imports::on_reply(const std::shared_ptr<cluster::channel>& from
     return {};
   if (reply->failed)
     respond(*open, of->stub, std::move(reply->reason));
-  else if (auto content = unpack(system_, reply->content))
+  else if (auto content = unpack(system_(), reply->content))
     respond(*open, of->stub, std::move(*content));
   else
     respond(*open, of->stub, make_error(errc::malformed_result, text_of(content.error())));

@@ -32,9 +32,9 @@ public:
   /// Most actors at one time.
   static constexpr std::size_t imported_max = 65'536;
 
-  /// Packs messages with the types of `system`, which outlives this.
-  actor_imports(caf::actor_system& system, cluster::log_sink log)
-      : system_(system), log_(std::move(log)) {}
+  /// Packs messages with the types of `system`'s.
+  actor_imports(system_source system, cluster::log_sink log)
+      : system_(std::move(system)), log_(std::move(log)) {}
 
   /// Returns the actor that the member at the other end of `link` has published under that number
   /// and `name`; always the same one while it lives. Errors: errc::overloaded, no_such_member (the
@@ -65,7 +65,7 @@ private:
   void end(imported& whom, const caf::error& reason);
   void drop(imported& to, const mail& what, const caf::error& reason);
 
-  caf::actor_system& system_;
+  system_source system_;
   const cluster::log_sink log_;
   mutable std::mutex mutex_;
   bool closed_ = false;                                      // guarded by mutex_

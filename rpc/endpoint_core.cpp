@@ -36,14 +36,18 @@ actors::worker_pool_options pool_of(const endpoint_options& options) {
   return {.threads = options.workers, .queue_max = options.queue_max, .name = "fly.rpc"};
 }
 
+system_source system_of(const cluster::node& node) {
+  return [&node]() -> caf::actor_system& { return node.system(); };
+}
+
 } // namespace
 
 endpoint_core::endpoint_core(cluster::node& node, endpoint_options options)
     : node_(node), options_(within_bounds(options)), workers_(pool_of(options_)),
       server_(workers_, [&node] { return node.is_primary(); }),
       client_(std::make_shared<rpc::client>(options.calls_max, server_)),
-      exports_(std::make_shared<actor_exports>(node.system(), node.settings().log)),
-      imports_(std::make_shared<actor_imports>(node.system(), node.settings().log)),
+      exports_(std::make_shared<actor_exports>(system_of(node), node.settings().log)),
+      imports_(std::make_shared<actor_imports>(system_of(node), node.settings().log)),
       routes_(std::make_shared<const routes>()) {}
 
 /// Serves one of fly's own functions, which never block.

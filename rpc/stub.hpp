@@ -33,6 +33,9 @@ struct mail {
 /// Takes what was sent to a stub; on any thread, several at once. Must not block.
 using mail_receiver = std::function<void(const mail& what, const caf::type_erased_tuple& content)>;
 
+/// Tells the actor system once an actor is there to be reached: a program without any has none.
+using system_source = std::function<caf::actor_system&()>;
+
 /// Makes a stub of `system`.
 caf::strong_actor_ptr make_stub(caf::actor_system& system, mail_receiver receiver);
 

@@ -42,12 +42,15 @@ caf::behavior echo(caf::event_based_actor*) {
 struct fixture {
   config settings;
   caf::actor_system system{settings};
+  rpc::system_source of_system = [this]() -> caf::actor_system& { return system; };
   std::vector<std::string> log;
   cluster::log_sink sink = [this](cluster::log_level, std::string_view line) {
     log.emplace_back(line);
   };
-  std::shared_ptr<rpc::actor_exports> exports = std::make_shared<rpc::actor_exports>(system, sink);
-  std::shared_ptr<rpc::actor_imports> imports = std::make_shared<rpc::actor_imports>(system, sink);
+  std::shared_ptr<rpc::actor_exports> exports =
+      std::make_shared<rpc::actor_exports>(of_system, sink);
+  std::shared_ptr<rpc::actor_imports> imports =
+      std::make_shared<rpc::actor_imports>(of_system, sink);
   caf::actor cart = system.spawn(echo);
 
   ~fixture() {
