@@ -219,6 +219,7 @@ TEST_CASE("looking for an actor says clearly what is not there") {
   auto cart = two.found();
   caf::scoped_actor self{two.lax.system};
   self->monitor(cart);
+  CHECK(ask<int>(self, cart, soon, caf::get_atom::value) == 0); // it is attached there
   two.syd.rpc->unpublish("cart");
   self->receive([](const caf::down_msg& down) { CHECK(down.reason == errc::shutting_down); });
   CHECK(two.lax.rpc->actor(two.syd.id(), "cart").error() == errc::unknown_function);
@@ -275,6 +276,7 @@ TEST_CASE("endpoints that close end their handles and their actors' stubs") {
   auto cart = two.found();
   caf::scoped_actor self{two.lax.system};
   self->monitor(cart);
+  CHECK(ask<int>(self, cart, soon, caf::get_atom::value) == 0); // it is attached there
   SUBCASE("that of the actor") {
     two.syd.rpc.reset();
   }
