@@ -235,7 +235,8 @@ caf::expected<write_outcome> transaction_runner::run_write_on(std::unique_ptr<be
                       "the result has " + std::to_string(result.value.size()) +
                           " bytes, more than " + std::to_string(result_bytes_max_) +
                           "; nothing is committed");
-  if (on.cancelled)
+  if (const auto* call = rpc::current_call();
+      on.cancelled || (call != nullptr && call->cancelled()))
     return nobody_waits();
   if (once != nullptr)
     on.tx->before_commit(seal_statement(once->key, result.value));

@@ -32,6 +32,10 @@ consteval bool handles() {
     return false;
 }
 
+inline caf::error told_to_stop() {
+  return make_error(errc::timeout, "the function returned after its call was cancelled");
+}
+
 } // namespace detail
 
 /// What can serve `function<R(Args...)>`: takes the arguments, perhaps a `const call_context&`
@@ -40,7 +44,9 @@ template <class F, class R, class... Args>
 concept handler_of = detail::handles<F, R, Args...>();
 
 /// Makes a handler of bytes from a typed one: decodes, runs, encodes. Errors of the result:
-/// errc::malformed_arguments, malformed_result, and those that `handler` returns.
+/// errc::malformed_arguments, malformed_result, those that `handler` returns, and errc::timeout
+/// where it takes the context and the call is cancelled when it returns: what a function returns
+/// that was told to stop is no result.
 template <class R, class... Args, handler_of<R, Args...> F>
 raw_handler make_raw_handler(F handler) {
   auto shared = std::make_shared<F>(std::move(handler)); // std::function wants copies
@@ -52,8 +58,9 @@ raw_handler make_raw_handler(F handler) {
         values);
     if (decoded)
       return decoded;
+    constexpr bool told = !std::is_invocable_v<F&, Args...>;
     auto run = [&](Args&... each) -> decltype(auto) {
-      if constexpr (std::is_invocable_v<F&, Args...>)
+      if constexpr (!told)
         return (*shared)(std::move(each)...);
       else
         return (*shared)(context, std::move(each)...);
@@ -66,11 +73,15 @@ raw_handler make_raw_handler(F handler) {
         if (!outcome)
           return outcome.error();
       }
+      if (told && context.cancelled())
+        return detail::told_to_stop();
       return bytes{};
     } else {
       caf::expected<R> outcome = std::apply(run, values);
       if (!outcome)
         return outcome.error();
+      if (told && context.cancelled())
+        return detail::told_to_stop();
       auto encoded = encode(*outcome);
       if (!encoded)
         return make_error(errc::malformed_result, text_of(encoded.error()));

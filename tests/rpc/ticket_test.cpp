@@ -9,6 +9,7 @@
 
 #include "fly/rpc/call.hpp"
 #include "fly/rpc/current_call.hpp"
+#include "fly/rpc/handler.hpp"
 
 using namespace fly;
 using namespace fly::rpc;
@@ -96,6 +97,21 @@ TEST_CASE("a context is cancelled by its caller or by its deadline") {
   late.permit.begin();
   late.context.deadline = std::chrono::steady_clock::now();
   CHECK(late.context.cancelled());
+}
+
+TEST_CASE("what a function returns that was told to stop is no result") {
+  running it;
+  it.permit.begin();
+  auto counts = make_raw_handler<int>([](const call_context&) { return 3; });
+  auto notes = make_raw_handler<void>([](const call_context&) {});
+  auto untold = make_raw_handler<int>([] { return 3; });
+  CHECK(counts(it.context, {}));
+
+  it.context.deadline = std::chrono::steady_clock::now();
+
+  CHECK(counts(it.context, {}).error() == errc::timeout);
+  CHECK(notes(it.context, {}).error() == errc::timeout);
+  CHECK(untold(it.context, {}));
 }
 
 TEST_CASE("the current call is that of the innermost scope of this thread") {
