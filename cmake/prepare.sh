@@ -15,7 +15,7 @@ say() { printf '%s\n' "$*" >&2; }
 fly_install() {
   local missing=() package
   for package in "$@"; do
-    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q '^install ok installed' ||
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep '^install ok installed' >/dev/null ||
       missing+=("$package")
   done
   [ ${#missing[@]} -eq 0 ] && return 0

@@ -5,6 +5,7 @@
 #include <map>
 #include <mutex>
 #include <random>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -30,6 +31,48 @@ struct connection_pool::core {
   time_point retry_at{};                         // guarded by mutex
   caf::error reason;                             // guarded by mutex; of the last failed attempt
   bool closed = false;                           // guarded by mutex
+  std::thread cutter;                            // guarded by mutex until the pool ends
+  bool cuts = true;                              // guarded by mutex; the cutter is wanted
+  time_point cut_at = time_point::max();         // guarded by mutex; when the cutter looks next
+  std::condition_variable sooner;                // than cut_at, or not at all any more
+
+  /// Starts the cutter, for the first connection. The caller has the lock.
+  void start_cutter() {
+    if (!cutter.joinable())
+      cutter = std::thread{[this] { cut_overdue(); }};
+  }
+
+  /// Notes until when a connection is lent. The caller has the lock.
+  void lend(connection& held, time_point until) {
+    lent.emplace(&held, until);
+    if (until < cut_at) {
+      cut_at = until;
+      sooner.notify_one();
+    }
+  }
+
+  /// Cuts the sessions of those that are lent for longer than agreed, each once: what a statement
+  /// does not end by its own timeout waits for a server that does not answer.
+  void cut_overdue() {
+    std::unique_lock lock{mutex};
+    while (cuts) {
+      if (cut_at == time_point::max())
+        sooner.wait(lock);
+      else
+        sooner.wait_until(lock, cut_at);
+      auto now = clock::now();
+      if (now < cut_at)
+        continue;
+      cut_at = time_point::max();
+      for (auto& [held, until] : lent) {
+        if (until <= now) {
+          held->cut();
+          until = time_point::max();
+        }
+        cut_at = std::min(cut_at, until);
+      }
+    }
+  }
 
   bool usable(const connection& held) const {
     return options.keeps_transactions ? held.connected() : held.reusable();
@@ -80,6 +123,13 @@ connection_pool::connection_pool(pool_options options)
 
 connection_pool::~connection_pool() {
   close();
+  {
+    std::lock_guard guard{core_->mutex};
+    core_->cuts = false;
+    core_->sooner.notify_one();
+  }
+  if (core_->cutter.joinable())
+    core_->cutter.join();
 }
 
 caf::expected<connection_pool::lease> connection_pool::take(time_point deadline,
@@ -89,8 +139,9 @@ caf::expected<connection_pool::lease> connection_pool::take(time_point deadline,
   for (;;) {
     if (pool.closed)
       return make_error(errc::shutting_down, "the database is closing");
+    pool.start_cutter();
     if (auto found = pool.take_idle()) {
-      pool.lent.emplace(found.get(), deadline + grace);
+      pool.lend(*found, deadline + grace);
       return lease{core_, std::move(found), true};
     }
     if (pool.open < pool.options.connections_max)
@@ -120,7 +171,7 @@ caf::expected<connection_pool::lease> connection_pool::take(time_point deadline,
     return std::move(opened.error());
   }
   pool.retry.reset();
-  pool.lent.emplace(opened->get(), deadline + grace);
+  pool.lend(**opened, deadline + grace);
   return lease{core_, std::move(*opened), false};
 }
 
@@ -132,14 +183,6 @@ void connection_pool::drop_idle() {
     core_->open -= dropped.size();
   }
   core_->returned.notify_all();
-}
-
-void connection_pool::cut_overdue(time_point now) {
-  // Statements end by statement_timeout; only a server that does not answer gets here.
-  std::lock_guard guard{core_->mutex};
-  for (const auto& [held, agreed] : core_->lent)
-    if (agreed <= now)
-      held->cut();
 }
 
 void connection_pool::close() {

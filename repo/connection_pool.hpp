@@ -35,7 +35,8 @@ struct pool_counts {
 };
 
 /// Connections to the local database, opened when needed and kept. A broken one is closed and
-/// replaced, never healed. Safe from any thread.
+/// replaced, never healed. Safe from any thread. Its own thread begins with the first connection
+/// and wakes only for those that are lent for longer than agreed.
 class connection_pool {
 public:
   using time_point = std::chrono::steady_clock::time_point;
@@ -82,21 +83,17 @@ public:
   connection_pool(const connection_pool&) = delete;
   connection_pool& operator=(const connection_pool&) = delete;
 
-  /// Lends a connection, until `deadline` to its user: after `grace` more, in which the server may
-  /// end the statement itself, see `cut_overdue`. Blocks, until `deadline` at most. Nothing ran
-  /// where it fails.
+  /// Lends a connection, until `deadline` to its user. After `grace` more, in which the server may
+  /// end the statement itself, its session is cut by a thread of the pool's own, so that a frozen
+  /// server keeps nobody for ever. Blocks, until `deadline` at most. Nothing ran where it fails.
   /// Errors: errc::overloaded, all are lent and none came back in time, or `queue_max` wait
   /// already; errc::database_unavailable with the reason, also at once for a while after a failed
-  /// attempt; errc::shutting_down.
+  /// attempt; errc::shutting_down. Throws std::system_error where no thread can be had.
   caf::expected<lease> take(time_point deadline,
                             std::chrono::milliseconds grace = std::chrono::seconds{2});
 
   /// Closes the idle connections: what they knew of their server does not hold any more.
   void drop_idle();
-
-  /// Ends the sessions that are lent for longer than agreed, so that a frozen server does not keep
-  /// their threads for ever.
-  void cut_overdue(time_point now);
 
   /// Refuses from now on, also those who wait. Idempotent.
   void close();

@@ -15,26 +15,11 @@ using clock = std::chrono::steady_clock;
 
 namespace {
 
-/// Ends overdue sessions, also while the keeper itself waits for a server that does not answer.
-caf::behavior cutter(caf::event_based_actor* self, const std::shared_ptr<database_core>& core) {
-  constexpr std::chrono::milliseconds look_interval{25};
-  constexpr std::chrono::milliseconds idle_interval{100}; // nothing is lent
-  self->send(self, caf::tick_atom::value);
-  return {
-      [self, core, look_interval, idle_interval](caf::tick_atom) {
-        core->pool().cut_overdue(clock::now());
-        auto counts = core->pool().counts();
-        self->delayed_send(self, counts.open > counts.idle ? look_interval : idle_interval,
-                           caf::tick_atom::value);
-      },
-  };
-}
-
 /// Keeps the lease, whatever the keeper itself waits for.
 caf::behavior leader(caf::event_based_actor* self, const std::shared_ptr<database_core>& core,
                      std::uint64_t me) {
-  constexpr std::chrono::milliseconds look_interval{50};
-  constexpr std::chrono::milliseconds idle_interval{200}; // there is nothing to lead
+  constexpr std::chrono::milliseconds look_interval{100};
+  constexpr std::chrono::milliseconds idle_interval{500}; // there is nothing to lead
   self->send(self, caf::tick_atom::value);
   return {
       [self, core, me, look_interval, idle_interval](caf::tick_atom) {
@@ -50,12 +35,10 @@ caf::behavior leader(caf::event_based_actor* self, const std::shared_ptr<databas
 
 caf::behavior keeper(caf::event_based_actor* self, const std::shared_ptr<database_core>& core,
                      std::uint64_t me) {
-  constexpr std::chrono::milliseconds look_interval{100};
-  auto helper = self->spawn(cutter, core);
+  constexpr std::chrono::milliseconds look_interval{200};
   auto leads = self->spawn<caf::detached>(leader, core, me);
-  self->attach_functor([core, me, helper, leads] {
+  self->attach_functor([core, me, leads] {
     core->seat()->leave(me);
-    caf::anon_send_exit(helper, caf::exit_reason::kill);
     caf::anon_send_exit(leads, caf::exit_reason::kill);
   });
   self->send(self, caf::tick_atom::value);

@@ -64,6 +64,7 @@ public:
 
   /// Tries again to send what full links did not take.
   void flush() { late_.flush(); }
+  bool has_late() const noexcept { return !late_.is_empty(); }
 
   /// Publishes nothing any more and ends all stubs; those who speak with actors here hear
   /// errc::shutting_down. Idempotent.

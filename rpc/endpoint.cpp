@@ -113,7 +113,7 @@ call_end endpoint::start(const target& whom, std::string_view name, const signat
   begun.reply = core_->observers().of_caller(whom, name, std::move(reply));
   begun.trace = std::move(trace);
   begun.traits = std::move(how);
-  return {core_, core_->caller().start(std::move(begun))};
+  return {core_, core_->start(std::move(begun))};
 }
 
 void endpoint::observe(call_observer observer) {

@@ -187,6 +187,13 @@ void endpoint_core::on_frame(const std::shared_ptr<cluster::channel>& from,
     reason = imports_->on_ended(from, payload);
   if (reason) // other kinds belong to later versions, or to floors above
     node_.settings().log(cluster::log_level::warning, text_of(reason) + " from " + from->peer().id);
+  stir();
+}
+
+std::uint64_t endpoint_core::start(call begun) {
+  auto id = client_->start(std::move(begun));
+  stir();
+  return id;
 }
 
 void endpoint_core::on_link_down(const std::shared_ptr<cluster::channel>& which,
@@ -199,13 +206,8 @@ void endpoint_core::on_link_down(const std::shared_ptr<cluster::channel>& which,
 
 void endpoint_core::on_change() {
   refresh_routes();
-  caf::actor driver;
-  {
-    std::lock_guard guard{driver_mutex_};
-    driver = caf::actor_cast<caf::actor>(driver_);
-  }
-  if (driver)
-    caf::anon_send(driver, caf::ok_atom::value);
+  if (auto who = driver())
+    caf::anon_send(who, caf::ok_atom::value);
   else
     drive();
 }
@@ -240,46 +242,6 @@ void endpoint_core::refresh_routes() {
   announced_ = std::move(announced);
   routes_ = std::make_shared<const routes>(std::move(now));
   client_->reroute(routes_);
-}
-
-std::uint64_t endpoint_core::attach(const caf::actor_addr& driver) {
-  std::lock_guard guard{driver_mutex_};
-  driver_ = driver;
-  return turn_ = ++last_turn_;
-}
-
-void endpoint_core::detach(std::uint64_t turn) {
-  std::lock_guard guard{driver_mutex_};
-  if (turn != turn_)
-    return;
-  driver_ = {};
-  turn_ = 0;
-}
-
-std::uint64_t endpoint_core::turn() const {
-  std::lock_guard guard{driver_mutex_};
-  return turn_;
-}
-
-void endpoint_core::drive() {
-  {
-    std::lock_guard guard{driver_mutex_};
-    if (closed_)
-      return;
-    ++driving_;
-  }
-  auto now = std::chrono::steady_clock::now();
-  client_->drive(now);
-  server_.flush(now);
-  exports_->flush();
-  auto load = static_cast<std::uint32_t>(server_.serving());
-  if (load_.exchange(load) != load)
-    node_.announce_load(load);
-  {
-    std::lock_guard guard{driver_mutex_};
-    --driving_;
-  }
-  idle_.notify_all();
 }
 
 } // namespace fly::rpc

@@ -59,8 +59,13 @@ public:
   void detach(std::uint64_t turn);
   /// Returns the number of who drives now; 0 for nobody.
   std::uint64_t turn() const;
-  /// Does what is due: expiry, waiting calls, late answers, the load. Nothing once closed.
-  void drive();
+  /// Does what is due: expiry, waiting calls, late answers, the load. Nothing once closed. Returns
+  /// when it wants that again: after a tick, or later while nothing is under way. What begins then
+  /// sends the driver an ok_atom.
+  std::chrono::milliseconds drive();
+
+  /// As `client::start`.
+  std::uint64_t start(call begun);
 
   cluster::node& node() const noexcept { return node_; }
   const endpoint_options& options() const noexcept { return options_; }
@@ -79,6 +84,10 @@ private:
   std::chrono::steady_clock::time_point stop_offering();
   void refresh_routes();
   std::chrono::milliseconds time_to_be_heard() const;
+  bool is_busy() const;
+  std::chrono::milliseconds next_drive(std::chrono::steady_clock::time_point now);
+  void stir();
+  caf::actor driver() const;
 
   cluster::node& node_;
   const endpoint_options options_;
@@ -103,6 +112,9 @@ private:
   std::size_t driving_ = 0;     // guarded by driver_mutex_; threads inside drive()
   bool closed_ = false;         // guarded by driver_mutex_
   std::atomic<std::uint32_t> load_{0};
+  std::atomic<bool> rests_{false}; // the driver comes late; who begins something calls it
+  std::atomic<std::chrono::steady_clock::time_point>
+      rest_from_{}; // if nothing is under way by then
 };
 
 /// Returns the behavior of an RPC actor: drives `core` every tick and when the cluster changes. One

@@ -39,6 +39,8 @@ public:
   /// Tries again what is kept.
   void flush();
 
+  bool is_empty() const noexcept { return is_empty_.load(); }
+
 private:
   bool has_waiting(const cluster::channel* link);
 

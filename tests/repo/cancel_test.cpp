@@ -114,22 +114,22 @@ TEST_CASE_FIXTURE(cancellable, "what nobody waits for any more is not committed,
     CHECK_FALSE(outcome);
     CHECK(count() == "0");
   }
-  SUBCASE("the deadline passed while the function ran") {
-    context.deadline = std::chrono::steady_clock::now() + 1s;
-    auto wrote = write([&](auto& tx) {
-      insert(tx);
-      std::this_thread::sleep_until(context.deadline);
-    });
-    CHECK(get(wrote).error() == errc::expired);
-    CHECK(count() == "0");
-    context.deadline += 1min;
-  }
   SUBCASE("cancelled before") {
     permit.cancel();
     auto wrote = write([&](auto&) { FAIL("it ran"); });
     CHECK(get(wrote).error() == errc::expired);
   }
   check_pool_works();
+}
+
+TEST_CASE_FIXTURE(cancellable, "what is done after the deadline is not committed") {
+  context.deadline = std::chrono::steady_clock::now() + 1s;
+  auto wrote = write([&](auto& tx) {
+    insert(tx);
+    std::this_thread::sleep_until(context.deadline);
+  });
+  CHECK(get(wrote).error() == errc::expired);
+  CHECK(count() == "0");
 }
 
 TEST_CASE_FIXTURE(cancellable, "a cancel while the server checks the commit rolls it back") {

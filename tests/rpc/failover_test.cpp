@@ -101,7 +101,9 @@ TEST_CASE("a member whose pool is full is left for another one") {
   shop_node one{"lax", {syd.address()}, {.workers = 1, .queue_max = 1}};
   shop_node two{"lax", {syd.address()}};
   std::promise<void> release;
-  one.rpc->serve(shop::shout, [gate = release.get_future().share()](std::string text) {
+  std::atomic<int> begun{0};
+  one.rpc->serve(shop::shout, [&begun, gate = release.get_future().share()](std::string text) {
+    ++begun;
     gate.wait();
     return text;
   });
@@ -114,7 +116,8 @@ TEST_CASE("a member whose pool is full is left for another one") {
     blocked.push_back(std::async(std::launch::async, [&] {
       return rpc_member(syd.rpc->with({.timeout = 30s}), one.id(), shop::shout, "block");
     }));
-    REQUIRE(eventually([&] { return one.rpc->counts().serving == i; }));
+    // The first must have left the queue before the second fills it.
+    REQUIRE(eventually([&] { return one.rpc->counts().serving == i && begun == 1; }));
   }
   CHECK(rpc_member(*syd.rpc, one.id(), shop::shout, "x").error() == errc::overloaded);
 

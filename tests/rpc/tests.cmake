@@ -14,6 +14,7 @@ fly_add_test_program(rpc
     rpc/client_retries_test.cpp
     rpc/client_test.cpp
     rpc/codec_test.cpp
+    rpc/endpoint_core_test.cpp
     rpc/endpoint_test.cpp
     rpc/explain_test.cpp
     rpc/failover_test.cpp

@@ -1,0 +1,78 @@
+// Proves that an endpoint wants its driver seldom while nothing is under way, and calls it as soon
+// as something begins.
+#include "fly/rpc/endpoint_core.hpp"
+
+#include <thread>
+
+#include <caf/scoped_actor.hpp>
+#include <doctest/doctest.h>
+
+#include "shops.hpp"
+
+using namespace fly;
+using namespace fly::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// An endpoint whose driver is the test.
+struct driven {
+  shop_node place{"syd"};
+  caf::scoped_actor driver{place.node.system()};
+  std::shared_ptr<rpc::endpoint_core> core =
+      std::make_shared<rpc::endpoint_core>(place.node, rpc::endpoint_options{});
+
+  driven() { core->attach(driver->address()); }
+  ~driven() { core->close(); }
+
+  bool rests() {
+    return eventually([&] { return core->drive() > core->options().tick; }, 3s);
+  }
+
+  bool is_called() {
+    bool called = false;
+    driver->receive([&](caf::ok_atom) { called = true; }, caf::after(0ms) >> [] {});
+    return called;
+  }
+
+  std::uint64_t start(std::chrono::milliseconds timeout) {
+    rpc::call begun;
+    begun.whom = rpc::target::region("nrt"); // nobody is there
+    begun.name = "shop.shout";
+    begun.begun = std::chrono::steady_clock::now();
+    begun.deadline = begun.begun + timeout;
+    begun.reply = [](caf::expected<rpc::bytes>) {};
+    return core->start(std::move(begun));
+  }
+};
+
+} // namespace
+
+TEST_CASE("an endpoint rests while nothing is under way") {
+  driven it;
+  CHECK(it.rests());
+  CHECK_FALSE(it.is_called());
+}
+
+TEST_CASE(
+    "a call that begins wakes an endpoint that rests, and it is driven every tick from then") {
+  driven it;
+  REQUIRE(it.rests());
+
+  it.start(50ms);
+
+  CHECK(it.is_called());
+  CHECK(it.core->drive() == it.core->options().tick);
+  std::this_thread::sleep_for(60ms);
+  CHECK(it.core->drive() == it.core->options().tick); // it ended just now
+  CHECK(it.core->caller().calls() == 0);
+  it.start(1ms);
+  CHECK_FALSE(it.is_called()); // it does not rest
+  CHECK(it.rests());           // after a second
+}
+
+TEST_CASE("an endpoint does not rest while a call is under way") {
+  driven it;
+  it.start(1h);
+  CHECK_FALSE(eventually([&] { return it.core->drive() > it.core->options().tick; }, 1200ms));
+}
