@@ -40,7 +40,7 @@ caf::error malformed(const std::string& what) {
   return make_error(errc::malformed_arguments, what);
 }
 
-std::string quoted(std::string_view name) {
+std::string in_quotes(std::string_view name) {
   return "the type \"" + std::string{name.substr(0, name_bytes_max)} + "\"";
 }
 
@@ -76,13 +76,13 @@ caf::expected<bytes> pack(const caf::actor_system& system, const caf::type_erase
       return malformed("a value of a message has a type that is not registered in this program "
                        "(add_message_type)");
     if (!may_travel(name))
-      return malformed(quoted(name) + " does not travel");
+      return malformed(in_quotes(name) + " does not travel");
     out.text(name);
   }
   value_sink values;
   for (std::size_t i = 0; i < content.size(); ++i)
     if (auto reason = save(content, i, values))
-      return malformed(quoted(types.portable_name(content.type(i))) +
+      return malformed(in_quotes(types.portable_name(content.type(i))) +
                        " cannot be written: " + caf::to_string(reason));
   out.raw(cluster::bytes_of(values.take()));
   return out.take();
@@ -102,12 +102,12 @@ caf::expected<caf::message> unpack(const caf::actor_system& system,
   caf::detail::dynamic_message_data::elements all;
   for (const auto& name : names) {
     if (!may_travel(name))
-      return malformed(quoted(name) + " does not travel");
+      return malformed(in_quotes(name) + " does not travel");
     auto value = system.types().make_value(name);
     if (!value)
-      return malformed(quoted(name) + " is not registered in the program of the receiver");
+      return malformed(in_quotes(name) + " is not registered in the program of the receiver");
     if (auto reason = load(*value, values))
-      return malformed(quoted(name) + " cannot be read: " + caf::to_string(reason));
+      return malformed(in_quotes(name) + " cannot be read: " + caf::to_string(reason));
     all.push_back(std::move(value));
   }
   if (!values.is_complete())

@@ -16,7 +16,7 @@ bool is_decided_here(std::string_view name) {
 }
 
 /// As one word of a shell.
-std::string quoted(const std::string& text) {
+std::string shell_quoted(const std::string& text) {
   std::string result = "'";
   for (char c : text)
     result += c == '\'' ? std::string{"'\\''"} : std::string{c};
@@ -45,7 +45,7 @@ std::filesystem::path environment_file(const std::filesystem::path& folder,
 void write_environment(const std::filesystem::path& file, const variables& ours) {
   std::ofstream out{file};
   for (const auto& [name, value] : ours)
-    out << "export " << name << "=" << quoted(value) << '\n';
+    out << "export " << name << "=" << shell_quoted(value) << '\n';
   if (!out.flush())
     throw std::runtime_error{"cannot write " + file.string()};
 }
