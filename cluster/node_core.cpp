@@ -168,6 +168,7 @@ link_broker_setup node_core::broker_setup() {
   links.tls = *settings_.load_tls();
   return {.mesh = std::move(links),
           .listening = std::move(listening_),
+          .source = settings_.listen_address()->host,
           .pinned = &board_,
           .heard_by = &listeners_,
           .bell = bell_};
