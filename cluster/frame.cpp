@@ -95,11 +95,4 @@ caf::expected<std::optional<frame>> frame_parser::next() {
                              std::span<const std::byte>{partial_}.subspan(frame_head_bytes)}};
 }
 
-std::size_t frame_parser::missing_bytes() const noexcept {
-  if (partial_is_out_ || broken_)
-    return 0;
-  auto whole = whole_bytes(partial_);
-  return whole && *whole != 0 ? *whole - partial_.size() : 0;
-}
-
 } // namespace fly::cluster

@@ -63,9 +63,6 @@ public:
   /// Returns whether everything that was fed has been looked at.
   bool is_drained() const noexcept { return fed_.empty(); }
 
-  /// Returns how many bytes the incomplete frame still lacks; 0 where that is not known yet.
-  std::size_t missing_bytes() const noexcept;
-
 private:
   caf::expected<std::size_t> whole_bytes(std::span<const std::byte> begin) const;
 

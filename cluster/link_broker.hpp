@@ -3,6 +3,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "fly/cluster/board.hpp"
 #include "fly/cluster/doorbell.hpp"
@@ -21,6 +22,8 @@ struct link_broker_setup {
   mesh_options mesh;
   /// The listening socket; none for an observer.
   socket_owner listening{};
+  /// The host that connections leave from, as `start_connect` has it.
+  std::string source{};
   /// Where the node reads; both outlive the broker.
   board* pinned = nullptr;
   listeners* heard_by = nullptr;

@@ -24,6 +24,7 @@ class actor_system_config;
 namespace fly::cluster {
 
 class node_core;
+class node_state;
 
 /// Sets what a node needs of an actor system that is lent to it: the middleman, a scheduler that
 /// does not sleep, no middleman workers, the guard against blocking calls. Values that the user has
@@ -131,6 +132,8 @@ public:
   const options& settings() const noexcept;
 
 private:
+  node_state& state() const noexcept;
+
   std::unique_ptr<node_core> core_;
 };
 

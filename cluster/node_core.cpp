@@ -10,7 +10,6 @@
 #include <caf/actor_system_config.hpp>
 
 #include "fly/actors/error.hpp"
-#include "fly/cluster/mesh.hpp"
 #include "fly/cluster/node.hpp"
 
 namespace fly::cluster {
@@ -28,10 +27,12 @@ std::string host_name() {
   return name.data();
 }
 
-std::uint64_t incarnation_now() {
-  auto since_epoch = std::chrono::system_clock::now().time_since_epoch();
-  return static_cast<std::uint64_t>(
-      std::chrono::duration_cast<std::chrono::microseconds>(since_epoch).count());
+caf::error bind(const options& settings, socket_owner& into) {
+  auto bound = bind_tcp(*settings.listen_address());
+  if (!bound)
+    return bound.error();
+  into = std::move(*bound);
+  return {};
 }
 
 } // namespace
@@ -42,11 +43,14 @@ struct node_core::own_system {
   caf::actor_system system{config};
 };
 
-node_core::node_core(caf::actor_system* lent, options settings)
-    : settings_(std::move(settings)),
+node_core::node_core(caf::actor_system* lent, const options& settings)
+    : node_core(lent, settings, open(settings)) {}
+
+node_core::node_core(caf::actor_system* lent, const options& settings, opening begun)
+    : node_state(settings, std::move(begun.self)),
       own_(lent == nullptr ? std::make_unique<own_system>() : nullptr),
-      system_(lent == nullptr ? &own_->system : lent), self_(open()), board_(first_snapshot()),
-      listeners_(settings_.log), bell_(std::make_shared<doorbell>()) {}
+      system_(lent == nullptr ? &own_->system : lent), listening_(std::move(begun.listening)),
+      open_error_(std::move(begun.problem)) {}
 
 node_core::~node_core() {
   leave();
@@ -67,8 +71,8 @@ caf::error node_core::join() {
   if (!settings_.observer) {
     auto where = *settings_.listen_address();
     if (open_error_) // taken when the node was made; perhaps it is free now
-      if (auto again = try_open())
-        return again;
+      if ((open_error_ = bind(settings_, listening_)))
+        return open_error_;
     if (auto problem = listen_tcp(listening_, where))
       return problem;
   }
@@ -102,72 +106,38 @@ caf::error node_core::reload_tls() {
   return {};
 }
 
-/// Binds the socket, so that the address is known from the start; an error is for `join`.
-member node_core::open() {
-  member self;
+/// Binds the socket, so that the address is known from the start; a problem is for `join`.
+node_core::opening node_core::open(const options& settings) {
+  opening result;
+  auto& self = result.self;
   self.incarnation = incarnation_now();
-  self.region = settings_.region;
-  self.version = settings_.app_version;
-  self.observer = settings_.observer;
-  self.id = settings_.machine_id;
+  self.region = settings.region;
+  self.version = settings.app_version;
+  self.observer = settings.observer;
+  self.id = settings.machine_id;
   if (self.observer) {
     if (self.id.empty())
       self.id = host_name() + "/observer-" + std::to_string(::getpid()) + "-" +
                 std::to_string(self.incarnation);
-    return self;
+    return result;
   }
-  if (!settings_.validate())
-    open_error_ = try_open();
-  auto where = settings_.listen_address();
-  auto address = where ? local_address(listening_, *where) : socket_address{"127.0.0.1", 0};
+  if (!settings.validate())
+    result.problem = bind(settings, result.listening);
+  auto where = settings.listen_address();
+  auto address = where ? local_address(result.listening, *where) : socket_address{"127.0.0.1", 0};
   if (self.id.empty())
     self.id = host_name() + "/" + to_string(address);
-  auto told = settings_.advertised_address(address);
+  auto told = settings.advertised_address(address);
   self.address = to_string(told ? *told : address); // a bad one is for `join` to refuse
-  return self;
-}
-
-caf::error node_core::try_open() {
-  auto bound = bind_tcp(*settings_.listen_address());
-  if (!bound)
-    return bound.error();
-  listening_ = std::move(*bound);
-  open_error_ = caf::error{};
-  return {};
-}
-
-snapshot node_core::first_snapshot() const {
-  snapshot first;
-  primary rule{settings_.primary_region};
-  if (!self_.observer) {
-    member_view view;
-    view.who = self_;
-    view.state = presence::self;
-    view.since = std::chrono::system_clock::now();
-    first.views.push_back(std::move(view));
-  }
-  rule.update(first.views);
-  first.primary = rule.state();
-  return first;
+  return result;
 }
 
 link_broker_setup node_core::broker_setup() {
-  mesh_options links;
-  links.who = {.self = self_, .cluster = settings_.app, .secret = *settings_.load_secret()};
-  links.membership = {.self = self_,
-                      .heartbeat = settings_.heartbeat,
-                      .silence_max = settings_.silence_max,
-                      .handshake_timeout = settings_.handshake_timeout,
-                      .strangers_max = settings_.strangers_max,
-                      .dial = {.first = settings_.dial_first, .max = settings_.dial_max},
-                      .seed = self_.incarnation};
-  links.limits = {.frame_bytes_max = settings_.frame_bytes_max,
-                  .unsent_bytes_max = settings_.unsent_bytes_max};
-  links.primary_label = settings_.primary_region;
-  links.log = settings_.log;
-  links.tls = *settings_.load_tls();
-  return {.mesh = std::move(links),
+  auto all = links_setup();
+  all.tls = *settings_.load_tls();
+  return {.mesh = std::move(all),
           .listening = std::move(listening_),
+          .source = settings_.listen_address()->host,
           .pinned = &board_,
           .heard_by = &listeners_,
           .bell = bell_};

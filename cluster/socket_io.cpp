@@ -45,7 +45,7 @@ int descriptor_of(connection_handle handle) {
 } // namespace
 
 socket_io::socket_io(caf::io::broker* self, link_broker_setup setup)
-    : self_(self), bell_(setup.bell), log_(setup.mesh.log),
+    : self_(self), source_(std::move(setup.source)), bell_(setup.bell), log_(setup.mesh.log),
       tick_every_(std::clamp(setup.mesh.membership.heartbeat / 4, 1ms, 250ms)),
       mesh_(std::move(setup.mesh), *this, *setup.pinned, *setup.heard_by, setup.bell, now(),
             std::chrono::system_clock::now()) {
@@ -156,7 +156,7 @@ caf::error socket_io::dial(link_id link, const std::string& address) {
   auto where = parse_socket_address(address, 0);
   if (!where)
     return where.error();
-  auto socket = start_connect(*where);
+  auto socket = start_connect(*where, source_);
   if (!socket)
     return socket.error();
   auto scribe = make_scribe(backend(), socket->release(), reader_);

@@ -62,6 +62,7 @@ private:
   void leave();
 
   caf::io::broker* self_;
+  const std::string source_; // dials from here, where it can choose
   std::shared_ptr<doorbell> bell_;
   log_sink log_;
   std::chrono::milliseconds tick_every_;

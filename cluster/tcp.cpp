@@ -50,6 +50,18 @@ caf::error cannot_listen(const socket_address& where, int problem) {
   return make_error(errc::cannot_listen, text);
 }
 
+/// Without it all of loopback is dialled from 127.0.0.1, and nobody can tell who dials.
+void leave_from(const socket_owner& socket, const socket_address& where,
+                const std::string& source) {
+  auto address = raw({source, 0});
+  if (!address || reach_of(source) != reach::loopback || reach_of(where.host) != reach::loopback)
+    return;
+  int on = 1; // the port is chosen with the connection, among all that are free for this target
+  ::setsockopt(socket.descriptor(), IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
+  // Of the other family it is refused, and nothing has changed.
+  [[maybe_unused]] auto bound = ::bind(socket.descriptor(), address->get(), address->length);
+}
+
 } // namespace
 
 socket_owner::~socket_owner() {
@@ -86,7 +98,7 @@ socket_address local_address(const socket_owner& bound, const socket_address& fa
   return {fallback.host, ntohs(port)};
 }
 
-caf::expected<socket_owner> start_connect(const socket_address& where) {
+caf::expected<socket_owner> start_connect(const socket_address& where, const std::string& source) {
   auto address = raw(where);
   if (!address)
     return make_error(errc::invalid_argument, to_string(where) + " is not a numeric address");
@@ -94,6 +106,7 @@ caf::expected<socket_owner> start_connect(const socket_address& where) {
       ::socket(address->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
   if (result.descriptor() < 0)
     return make_error(errc::overloaded, "no socket: " + std::generic_category().message(errno));
+  leave_from(result, where, source);
   if (::connect(result.descriptor(), address->get(), address->length) != 0 && errno != EINPROGRESS)
     return make_error(errc::no_such_member, "cannot connect to " + to_string(where) + ": " +
                                                 std::generic_category().message(errno));

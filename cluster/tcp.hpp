@@ -1,5 +1,6 @@
 #pragma once
 
+#include <string>
 #include <utility>
 
 #include <caf/error.hpp>
@@ -42,8 +43,11 @@ caf::error listen_tcp(const socket_owner& bound, const socket_address& where);
 socket_address local_address(const socket_owner& bound, const socket_address& fallback);
 
 /// Starts to connect to a numeric address and returns at once; a socket that becomes writable is
-/// connected, one that can be read and gives an error is not. Errors: errc::invalid_argument,
-/// errc::overloaded (no descriptors).
-caf::expected<socket_owner> start_connect(const socket_address& where);
+/// connected, one that can be read and gives an error is not. From one address of loopback to
+/// another the connection comes from `source`, as it would from one machine to another; anything
+/// else from where the system likes. Errors: errc::invalid_argument, errc::overloaded (no
+/// descriptors).
+caf::expected<socket_owner> start_connect(const socket_address& where,
+                                          const std::string& source = {});
 
 } // namespace fly::cluster

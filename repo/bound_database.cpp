@@ -104,20 +104,29 @@ std::string bound_database::next_key() const {
   return options_.key.empty() && options_.once ? random_key() : options_.key;
 }
 
+actors::starter<raw_committed> bound_database::starter(bool waits, std::string_view name,
+                                                       const rpc::signature& wanted,
+                                                       const std::string& key,
+                                                       caf::expected<rpc::bytes> arguments,
+                                                       clock::time_point deadline) const {
+  const auto& core = *db_->core_;
+  write_call how{.rpc = &db_->rpc_,
+                 .tracker = waits && options_.await ? core.tracker() : nullptr,
+                 .deadline = deadline,
+                 .shared = core.in_sandbox(),
+                 .key = key};
+  auto sent = checked(core.unusable(), key, std::move(arguments));
+  return noting(options_.session, core.tracker(),
+                writing(std::move(how), name, wanted, std::move(sent)));
+}
+
 caf::expected<raw_committed> bound_database::ask_raw(bool waits, std::string_view name,
                                                      const rpc::signature& wanted,
                                                      const std::string& key,
                                                      caf::expected<rpc::bytes> arguments) const {
-  const auto& core = *db_->core_;
-  write_call how{.rpc = &db_->rpc_,
-                 .tracker = waits && options_.await ? core.tracker() : nullptr,
-                 .deadline = deadline(),
-                 .shared = core.in_sandbox(),
-                 .key = key};
-  auto sent = checked(core.unusable(), key, std::move(arguments));
+  auto until = deadline();
   return rpc::ask_cancellable<raw_committed>(
-      how.deadline,
-      noting(options_.session, core.tracker(), writing(how, name, wanted, std::move(sent))));
+      until, starter(waits, name, wanted, key, std::move(arguments), until));
 }
 
 actors::pending<raw_committed> bound_database::ask_raw(caf::scheduled_actor* self, bool waits,
@@ -125,15 +134,8 @@ actors::pending<raw_committed> bound_database::ask_raw(caf::scheduled_actor* sel
                                                        const rpc::signature& wanted,
                                                        const std::string& key,
                                                        caf::expected<rpc::bytes> arguments) const {
-  const auto& core = *db_->core_;
-  write_call how{.rpc = &db_->rpc_,
-                 .tracker = waits && options_.await ? core.tracker() : nullptr,
-                 .deadline = deadline(),
-                 .shared = core.in_sandbox(),
-                 .key = key};
-  auto sent = checked(core.unusable(), key, std::move(arguments));
-  return {self, how.deadline,
-          noting(options_.session, core.tracker(), writing(how, name, wanted, std::move(sent)))};
+  auto until = deadline();
+  return {self, until, starter(waits, name, wanted, key, std::move(arguments), until)};
 }
 
 } // namespace fly::repo

@@ -250,6 +250,12 @@ public:
 private:
   caf::error read_raw(const std::function<caf::error(pqxx::transaction_base&)>& body) const;
 
+  /// What `ask_raw` starts; refers to its arguments.
+  actors::starter<raw_committed> starter(bool waits, std::string_view name,
+                                         const rpc::signature& wanted, const std::string& key,
+                                         caf::expected<rpc::bytes> arguments,
+                                         std::chrono::steady_clock::time_point deadline) const;
+
   const database* db_;
   call_options options_;
 };

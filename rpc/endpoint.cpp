@@ -84,11 +84,6 @@ std::map<std::string, std::string> endpoint::served() const {
   return core_->server().signatures();
 }
 
-void call_end::operator()() const {
-  if (auto core = core_.lock(); core && id_ != 0)
-    core->caller().end(id_);
-}
-
 call_end endpoint::start(const target& whom, std::string_view name, const signature& wanted,
                          bytes arguments, clock::time_point deadline, raw_reply reply,
                          std::shared_ptr<call_trace> trace, call_traits how) const {
@@ -118,21 +113,6 @@ call_end endpoint::start(const target& whom, std::string_view name, const signat
 
 void endpoint::observe(call_observer observer) {
   core_->observers().set(std::move(observer));
-}
-
-endpoint_counts endpoint::counts() const {
-  auto waiting = core_->caller().waiting();
-  return {.in_flight = core_->caller().calls() - waiting,
-          .waiting = waiting,
-          .serving = core_->server().serving()};
-}
-
-cluster::node& endpoint::node() const noexcept {
-  return core_->node();
-}
-
-actors::worker_pool& endpoint::workers() const noexcept {
-  return core_->workers();
 }
 
 clock::time_point bound_endpoint::deadline() const noexcept {

@@ -6,16 +6,14 @@
 #include <fstream>
 #include <iostream>
 #include <iterator>
-#include <optional>
 
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <boost/program_options.hpp>
-
 #include <nlohmann/json.hpp>
 
 #include "apps/flycluster/commands.hpp"
+#include "apps/flycluster/words.hpp"
 #include "fly/actors/error.hpp"
 #include "fly/cluster/certificates.hpp"
 #include "fly/cluster/options.hpp"
@@ -54,8 +52,7 @@ struct cert_request {
 };
 
 int mistake(const std::string& text) {
-  std::cerr << "flycluster cert: " << text << "; flycluster cert --help tells more\n";
-  return exit_usage;
+  return mistake_in("cert", text);
 }
 
 caf::error bad(const std::string& file) {
@@ -173,27 +170,19 @@ std::string problem_of(const cert_request& asked) {
 
 } // namespace
 
-int run_cert(std::vector<std::string> words) {
+int run_cert(const std::vector<std::string>& words) {
   cert_request asked;
   auto flags = describe(asked);
-  std::vector<std::string> actions;
-  po::options_description all;
-  all.add(flags).add_options()("action", po::value(&actions));
-  po::positional_options_description positional;
-  positional.add("action", -1);
-  try {
-    po::variables_map given;
-    po::store(po::command_line_parser(words).options(all).positional(positional).run(), given);
-    po::notify(given);
-    if (given.count("help") != 0) {
-      std::cout << usage << flags;
-      return exit_done;
-    }
-    if (given.count("days") != 0 && asked.days == 0)
-      return mistake("--days: 0 is not between 1 and 7300");
-  } catch (const po::error& reason) {
-    return mistake(reason.what());
+  auto all = read_words(words, flags);
+  const auto& actions = all.words;
+  if (!all.problem.empty())
+    return mistake(all.problem);
+  if (all.has("help")) {
+    std::cout << usage << flags;
+    return exit_done;
   }
+  if (all.has("days") && asked.days == 0)
+    return mistake("--days: 0 is not between 1 and 7300");
   if (actions.size() > 1)
     return mistake("'" + actions[1] + "' was not expected");
   asked.action = actions.empty() ? std::string{} : actions[0];

@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "apps/common/signals.hpp"
 #include "apps/flycluster/commands.hpp"
 #include "apps/flycluster/local_fault.hpp"
 #include "apps/flycluster/local_request.hpp"
@@ -32,37 +33,6 @@ using local::playground_state;
 /// Longest time that a playground is given to end by itself.
 constexpr std::chrono::milliseconds end_time_max{30'000};
 
-// -- signals --------------------------------------------------------------------------------------
-
-sigset_t end_signals() {
-  sigset_t result;
-  sigemptyset(&result);
-  for (int number : {SIGINT, SIGTERM, SIGHUP})
-    sigaddset(&result, number);
-  return result;
-}
-
-/// Lets them wait until they are asked for.
-void hold_signals() {
-  auto set = end_signals();
-  pthread_sigmask(SIG_BLOCK, &set, nullptr);
-}
-
-bool is_end_asked() {
-  sigset_t pending;
-  sigpending(&pending);
-  return sigismember(&pending, SIGINT) == 1 || sigismember(&pending, SIGTERM) == 1 ||
-         sigismember(&pending, SIGHUP) == 1;
-}
-
-void wait_for_signal(std::chrono::milliseconds longest) {
-  auto set = end_signals();
-  timespec time{.tv_sec = 0, .tv_nsec = longest.count() * 1'000'000};
-  // Taken back at once: `is_end_asked` is to find it again.
-  if (auto number = sigtimedwait(&set, nullptr, &time); number > 0)
-    ::raise(number);
-}
-
 void give_up_if_asked() {
   if (is_end_asked())
     throw std::runtime_error{"interrupted"};
@@ -71,7 +41,7 @@ void give_up_if_asked() {
 // -- what runs where ------------------------------------------------------------------------------
 
 void print_row(const std::array<std::string, 5>& row) {
-  constexpr std::array widths{9, 12, 9, 18};
+  constexpr std::array widths{13, 12, 9, 18};
   for (std::size_t i = 0; i < widths.size(); ++i)
     std::cout << std::left << std::setw(widths[i]) << row[i];
   std::cout << row.back() << '\n';
@@ -104,6 +74,8 @@ bool print(const playground_state& state, const fs::path& folder, bool as_json) 
                : it.what == "dns" ? "names in " + it.hint
                                   : "psql " + it.hint});
   }
+  for (const auto& each : state.faults)
+    std::cout << "fault: " << each << '\n';
   std::cout << std::flush;
   return all;
 }
@@ -128,12 +100,13 @@ void tell_silent(const std::vector<std::string>& regions, const local_request& a
 
 // -- up -------------------------------------------------------------------------------------------
 
-/// Waits for the end, and tells of nodes that have ended before.
+/// Does what other programs ask for until the end, and tells of nodes that have ended before.
 void keep(local::playground& running) {
   while (!is_end_asked()) {
     for (const auto& line : running.look())
       std::cerr << "flycluster local: " << line << std::flush;
-    wait_for_signal(std::chrono::milliseconds{200});
+    if (wait_for_readable(running.door(), std::chrono::milliseconds{200}))
+      running.serve();
   }
 }
 
@@ -261,7 +234,9 @@ int look_or_end(const local_request& asked) {
   if (!state)
     return fail("nothing is up in " + folder.string());
   if (asked.action == "fault")
-    return run_fault(*state, asked);
+    return run_fault(folder, asked);
+  if (asked.action == "nemesis")
+    return run_nemesis(*state, folder, asked);
   if (asked.action == "status")
     return print(*state, folder, asked.json) ? exit_done : exit_failed;
   if (auto problem = local::end_playground(*state, folder, end_time_max); !problem.empty())
@@ -280,7 +255,7 @@ int run_local(std::vector<std::string> words) {
   local_request asked;
   if (auto status = parse_local(std::move(words), asked))
     return *status;
-  hold_signals();
+  hold_end_signals();
   try {
     if (asked.action != "up")
       return look_or_end(asked);

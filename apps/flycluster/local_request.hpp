@@ -1,33 +1,35 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "apps/flycluster/local_fault_words.hpp"
 #include "apps/local/playground_options.hpp"
 
 namespace fly::apps {
 
-/// What is to be done to one part of a playground.
-struct local_fault {
-  /// "freeze" or "kill".
-  std::string kind{};
-  /// "node", "database" or "dns".
-  std::string part{};
-  std::string region{};
-  /// How long it is frozen.
-  std::chrono::milliseconds lasts{1000};
-  /// A history to which the fault is added; empty for none.
+/// What `flycluster local nemesis` is asked to do.
+struct nemesis_request {
+  /// It begins no fault after this time.
+  std::chrono::seconds lasts{30};
+  /// Nothing: any.
+  std::optional<std::uint64_t> seed{};
+  /// The kinds of faults; empty for all.
+  std::vector<std::string> only{};
+  /// A history to which the faults are added; empty for none.
   std::filesystem::path record{};
 };
 
 /// What `flycluster local` is asked to do.
 struct local_request {
-  /// "up", "down", "status" or "fault".
+  /// "up", "down", "status", "fault" or "nemesis".
   std::string action{};
-  local_fault fault{};
+  fault_request fault{};
+  nemesis_request nemesis{};
   local::playground_options what{};
   /// Whether --name or --dir was given; without, `what.folder` is that of the default name.
   bool is_named = false;

@@ -8,8 +8,6 @@
 #include <thread>
 #include <vector>
 
-#include <boost/program_options.hpp>
-
 #include <nlohmann/json.hpp>
 
 #include "apps/common/json.hpp"
@@ -20,6 +18,7 @@
 #include "apps/flycluster/local.hpp"
 #include "apps/flycluster/primary.hpp"
 #include "apps/flycluster/schema.hpp"
+#include "apps/flycluster/words.hpp"
 #include "fly/actors/error.hpp"
 
 namespace po = boost::program_options;
@@ -78,7 +77,7 @@ constexpr const char* usage =
       for nodes whose role may not. --grant ROLE lets a role use them, --print shows the statements
   flycluster cert init|issue
       makes an authority and certificates for TLS; flycluster cert --help tells more
-  flycluster local up|down|status|fault
+  flycluster local up|down|status|fault|nemesis
       runs your program in many regions on this machine, and hurts what runs there; flycluster
       local --help tells more
   flycluster check FILE...
@@ -242,22 +241,16 @@ std::optional<int> parse(int argc, char** argv, request& asked) {
       ("database-url", po::value(&asked.repo.database_url),
        "doctor: the database of this place; schema: the primary's (DATABASE_URL)");
   asked.cluster.describe(flags);
-  po::options_description all;
-  all.add(flags).add_options()("words", po::value(&asked.words));
-  po::positional_options_description words;
-  words.add("words", -1);
-  try {
-    po::variables_map given;
-    po::store(po::command_line_parser(argc, argv).options(all).positional(words).run(), given);
-    po::notify(given);
-    if (given.count("help") != 0) {
-      std::cout << usage << flags;
-      return exit_done;
-    }
-  } catch (const po::error& reason) {
-    std::cerr << "flycluster: " << reason.what() << "; --help lists the options\n";
+  auto all = read_words({argv + 1, argv + argc}, flags);
+  if (!all.problem.empty()) {
+    std::cerr << "flycluster: " << all.problem << "; --help lists the options\n";
     return exit_usage;
   }
+  if (all.has("help")) {
+    std::cout << usage << flags;
+    return exit_done;
+  }
+  asked.words = std::move(all.words);
   auto command = asked.words.empty() ? std::string{} : asked.words[0];
   bool calls = command == "call" || command == "explain";
   bool known = calls || command == "status" || command == "doctor" || command == "schema";

@@ -36,9 +36,9 @@ bool is_later(int problem) {
 } // namespace
 
 delay_connection::delay_connection(cluster::socket_owner from, const cluster::socket_address& where,
-                                   std::size_t bytes_max, time_point now, const line_rules& rules)
-    : target_(where), lines_{delay_line{bytes_max}, delay_line{bytes_max}},
-      dial_due_(now + rules.delay) {
+                                   std::size_t bytes_max, time_point now, const live_rules& rules)
+    : rules_(rules), target_(where), lines_{delay_line{bytes_max}, delay_line{bytes_max}},
+      dial_due_(now + rules.now().delay) {
   sockets_[client] = std::move(from);
   send_at_once(sockets_[client].descriptor());
 }
@@ -62,7 +62,8 @@ void delay_connection::dial(time_point now, const line_rules& rules) {
   }
 }
 
-void delay_connection::pass(time_point now, const line_rules& rules) {
+void delay_connection::pass(time_point now) {
+  auto rules = rules_.now();
   if (!dialled_ && !rules.cut[client] && dial_due_ <= now)
     dial(now, rules);
   for (std::size_t from : {client, target})
@@ -115,8 +116,8 @@ short delay_connection::events(std::size_t side) const {
   return static_cast<short>(result);
 }
 
-void delay_connection::on_events(std::size_t side, short found, time_point now,
-                                 const line_rules& rules) {
+void delay_connection::on_events(std::size_t side, short found, time_point now) {
+  auto rules = rules_.now();
   auto wanted = events(side);
   if (side == target && !connected_) {
     int problem = 0;
@@ -146,7 +147,8 @@ void delay_connection::read(std::size_t side, time_point now, const line_rules& 
     lines_[side].end(ending::reset, due);
 }
 
-std::optional<delay_connection::time_point> delay_connection::next(const line_rules& rules) const {
+std::optional<delay_connection::time_point> delay_connection::next() const {
+  auto rules = rules_.now();
   std::optional<time_point> result;
   auto take = [&result](std::optional<time_point> when) {
     if (when && (!result || *when < *result))

@@ -11,13 +11,14 @@
 #include <utility>
 #include <vector>
 
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "apps/local/delay_connection.hpp"
 #include "fly/actors/error.hpp"
 #include "fly/cluster/address.hpp"
 #include "fly/cluster/tcp.hpp"
@@ -58,7 +59,9 @@ public:
   explicit worker(delay_proxy_options options)
       : options_(std::move(options)),
         target_(or_throw(cluster::parse_socket_address(options_.target, 0))),
-        delay_ms_(options_.delay.count()) {
+        rules_(options_.clients.size() + 1) {
+    for (auto& it : rules_)
+      it.delay(options_.delay);
     auto where = or_throw(cluster::parse_socket_address(options_.listen, 0));
     if (cluster::reach_of(target_.host) == cluster::reach::name || target_.port == 0)
       throw std::runtime_error{"a proxy needs a numeric target with a port, not '" +
@@ -87,9 +90,17 @@ public:
     [[maybe_unused]] auto written = ::write(bell_.descriptor(), &one, sizeof(one));
   }
 
-  void set_delay(std::chrono::milliseconds value) { delay_ms_ = value.count(); }
+  void set_delay(std::chrono::milliseconds value) {
+    for (auto& it : rules_)
+      it.delay(value);
+  }
   void set_cut(direction which, bool value) {
-    cut_.at(static_cast<std::size_t>(which)) = value;
+    for (auto& it : rules_)
+      it.cut(static_cast<std::size_t>(which), value);
+    ring();
+  }
+  void set_rules(std::size_t client, const line_rules& what) {
+    rules_.at(client).set(what);
     ring();
   }
 
@@ -108,8 +119,12 @@ private:
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
   }
 
-  line_rules rules() const {
-    return {.delay = std::chrono::milliseconds{delay_ms_.load()}, .cut = {cut_[0], cut_[1]}};
+  /// Returns what holds for a client: its own rules, or those of all others.
+  const live_rules& rules_of(const sockaddr_in& from) const {
+    std::array<char, INET_ADDRSTRLEN> text{};
+    ::inet_ntop(AF_INET, &from.sin_addr, text.data(), text.size());
+    auto found = std::find(options_.clients.begin(), options_.clients.end(), text.data());
+    return rules_[static_cast<std::size_t>(found - options_.clients.begin())];
   }
 
   void run() {
@@ -117,13 +132,12 @@ private:
       options_.on_thread();
     while (!ending_) {
       auto now = std::chrono::steady_clock::now();
-      auto holds = rules();
       for (auto& it : connections_)
-        it->pass(now, holds);
+        it->pass(now);
       std::erase_if(connections_, [](const auto& it) { return it->over(); });
       count_ = connections_.size();
       auto sockets = what_to_wait_for(now);
-      wait_for(sockets, next(now, holds));
+      wait_for(sockets, next(now));
       take(sockets);
     }
     connections_.clear();
@@ -143,19 +157,18 @@ private:
     return result;
   }
 
-  std::optional<time_point> next(time_point now, const line_rules& holds) const {
+  std::optional<time_point> next(time_point now) const {
     std::optional<time_point> result;
     if (accept_after_ > now)
       result = accept_after_;
     for (const auto& it : connections_)
-      if (auto due = it->next(holds); due && (!result || *due < *result))
+      if (auto due = it->next(); due && (!result || *due < *result))
         result = due;
     return result;
   }
 
   void take(const std::vector<pollfd>& sockets) {
     auto now = std::chrono::steady_clock::now();
-    auto holds = rules();
     if (sockets[0].revents != 0) {
       std::uint64_t rung = 0;
       [[maybe_unused]] auto count = ::read(bell_.descriptor(), &rung, sizeof(rung));
@@ -163,22 +176,25 @@ private:
     for (std::size_t i = 0; i < connections_.size(); ++i)
       for (std::size_t side : {0u, 1u})
         if (auto found = sockets[2 + 2 * i + side].revents; found != 0)
-          connections_[i]->on_events(side, found, now, holds);
+          connections_[i]->on_events(side, found, now);
     if (sockets[1].revents != 0)
-      accept_all(now, holds);
+      accept_all(now);
   }
 
-  void accept_all(time_point now, const line_rules& holds) {
+  void accept_all(time_point now) {
     while (connections_.size() < options_.connections_max) {
-      cluster::socket_owner client{
-          ::accept4(listening_.descriptor(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)};
+      sockaddr_in from{}; // of another family it is nobody's
+      socklen_t size = sizeof(from);
+      cluster::socket_owner client{::accept4(listening_.descriptor(),
+                                             reinterpret_cast<sockaddr*>(&from), &size,
+                                             SOCK_CLOEXEC | SOCK_NONBLOCK)};
       if (client.descriptor() < 0) {
         if (errno != EAGAIN && errno != EWOULDBLOCK)
           accept_after_ = now + accept_pause;
         return;
       }
-      connections_.push_back(std::make_unique<delay_connection>(std::move(client), target_,
-                                                                options_.bytes_max, now, holds));
+      connections_.push_back(std::make_unique<delay_connection>(
+          std::move(client), target_, options_.bytes_max, now, rules_of(from)));
     }
   }
 
@@ -188,8 +204,7 @@ private:
   cluster::socket_owner bell_;
   std::string address_;
   std::uint16_t port_ = 0;
-  std::atomic<std::int64_t> delay_ms_;
-  std::array<std::atomic<bool>, 2> cut_{};
+  std::vector<live_rules> rules_; // of each client by name, last of all others
   std::atomic<bool> ending_ = false;
   std::atomic<std::size_t> count_ = 0;
   std::vector<std::unique_ptr<delay_connection>> connections_; // only on the thread
@@ -220,6 +235,10 @@ void delay_proxy::cut(direction which) {
 
 void delay_proxy::heal(direction which) {
   worker_->set_cut(which, false);
+}
+
+void delay_proxy::rules(std::size_t client, const line_rules& what) {
+  worker_->set_rules(client, what);
 }
 
 std::size_t delay_proxy::connections() const noexcept {

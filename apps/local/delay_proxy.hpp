@@ -6,6 +6,9 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
+
+#include "apps/local/delay_connection.hpp"
 
 namespace fly::local {
 
@@ -20,6 +23,8 @@ struct delay_proxy_options {
   std::string target{};
   /// Time that each byte is under way in each direction.
   std::chrono::milliseconds delay{0};
+  /// Numeric IPv4 hosts that dial and have rules of their own, "127.0.0.2".
+  std::vector<std::string> clients{};
   /// Most bytes under way in one direction of one connection; beyond it the sender waits, as on a
   /// line of that length.
   std::size_t bytes_max = 16 * 1024 * 1024;
@@ -61,6 +66,11 @@ public:
 
   /// Lets everything pass again that `cut` has held.
   void heal(direction which);
+
+  /// Changes what holds for connections, present and future, that `clients[client]` has dialled;
+  /// for those of all others where `client` is the number of `clients`. The three functions before
+  /// it are for all.
+  void rules(std::size_t client, const line_rules& what);
 
   /// Returns the number of connections now.
   std::size_t connections() const noexcept;

@@ -52,12 +52,10 @@ dns_server::dns_server(std::vector<std::string> dnsmasq_options) {
   std::filesystem::create_directory(directory_ + "/hosts");
   for (int attempt = 0; attempt < 5; ++attempt) { // the port may be taken meanwhile
     port_ = free_port();
-    start(dnsmasq_options);
-    for (int i = 0; i < 500 && ::waitpid(process_, nullptr, WNOHANG) == 0; ++i) {
-      if (answers())
-        return;
-      std::this_thread::sleep_for(std::chrono::milliseconds{10});
-    }
+    write_settings(dnsmasq_options);
+    start();
+    if (wait_until_it_answers())
+      return;
   }
   std::filesystem::remove_all(directory_);
   throw std::runtime_error("dnsmasq does not answer (package dnsmasq-base)");
@@ -69,14 +67,31 @@ dns_server::~dns_server() {
   std::filesystem::remove_all(directory_, ignored);
 }
 
-void dns_server::start(const std::vector<std::string>& dnsmasq_options) {
+bool dns_server::wait_until_it_answers() const {
+  for (int i = 0; i < 500 && ::waitpid(process_, nullptr, WNOHANG) == 0; ++i) {
+    if (answers())
+      return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds{10});
+  }
+  return false;
+}
+
+void dns_server::start_again() {
+  start();
+  if (!wait_until_it_answers())
+    throw std::runtime_error("dnsmasq does not answer again");
+}
+
+void dns_server::write_settings(const std::vector<std::string>& dnsmasq_options) const {
   std::ofstream file{directory_ + "/dnsmasq.conf"};
   file << "port=" << port_ << "\nlisten-address=127.0.0.1\nbind-interfaces\nno-resolv\nno-hosts\n"
        << "hostsdir=" << directory_ << "/hosts\nlocal-ttl=0\nlocal=/internal/\nuser=\n"
        << "keep-in-foreground\npid-file=\n";
   for (const auto& line : dnsmasq_options)
     file << line << '\n';
-  file.close();
+}
+
+void dns_server::start() {
   auto configuration = "--conf-file=" + directory_ + "/dnsmasq.conf";
   std::string program = ::access("/usr/sbin/dnsmasq", X_OK) == 0 ? "/usr/sbin/dnsmasq" : "dnsmasq";
   process_ = ::fork();

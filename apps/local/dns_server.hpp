@@ -30,15 +30,21 @@ public:
   const std::string& folder() const noexcept { return directory_; }
   pid_t pid() const noexcept { return process_; }
 
-  /// Stops answering for good, as a crash does.
+  /// Stops answering, as a crash does.
   void kill();
+
+  /// Starts it again after `kill`, on its port and with what it has been told, and waits until it
+  /// answers. Throws std::runtime_error where it does not within 5 s.
+  void start_again();
 
   /// Stops answering until `thaw`: the port stays open and silent.
   void freeze();
   void thaw();
 
 private:
-  void start(const std::vector<std::string>& dnsmasq_options);
+  void write_settings(const std::vector<std::string>& dnsmasq_options) const;
+  void start();
+  bool wait_until_it_answers() const;
   bool answers() const;
 
   std::string directory_;

@@ -44,7 +44,8 @@ bool is_own(const fs::path& folder) {
 
 /// Only what a playground puts there: the folder may be the user's.
 bool is_ours(const fs::path& file) {
-  return file.filename() == file_name || file.extension() == ".log" || file.extension() == ".env";
+  return file.filename() == file_name || file.extension() == ".log" || file.extension() == ".env" ||
+         file.extension() == ".sock";
 }
 
 } // namespace
@@ -68,6 +69,7 @@ json to_json(const playground_state& state) {
           {"ready", state.ready},
           {"owns_folder", state.owns_folder},
           {"parts", std::move(parts)},
+          {"faults", state.faults},
           {"folders", state.folders}};
 }
 
@@ -97,6 +99,7 @@ std::optional<playground_state> load(const fs::path& folder) {
     result.keeper = mark_from(text.at("keeper"));
     result.ready = text.at("ready").get<bool>();
     result.owns_folder = text.at("owns_folder").get<bool>();
+    result.faults = text.at("faults").get<std::vector<std::string>>();
     result.folders = text.at("folders").get<std::vector<std::string>>();
     for (const auto& it : text.at("parts"))
       result.parts.push_back({.what = it.at("what").get<std::string>(),

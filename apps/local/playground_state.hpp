@@ -15,7 +15,7 @@ namespace fly::local {
 
 /// One process of a playground.
 struct playground_part {
-  /// "node", "primary", "replica" or "dns".
+  /// "node", "primary", "replica", "old primary" (writable still, and left by the others) or "dns".
   std::string what{};
   /// Its region; empty for DNS.
   std::string region{};
@@ -40,6 +40,8 @@ struct playground_state {
   /// Whether the folder is to be removed at the end, not only what is in it.
   bool owns_folder = false;
   std::vector<playground_part> parts{};
+  /// Faults that last, "freeze-node lax".
+  std::vector<std::string> faults{};
   /// Folders elsewhere that hold data of the parts.
   std::vector<std::string> folders{};
 };

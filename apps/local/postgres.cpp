@@ -13,6 +13,7 @@
 
 #include "apps/local/eventually.hpp"
 #include "apps/local/postgres_process.hpp"
+#include "apps/local/process.hpp"
 
 namespace fly::local {
 
@@ -127,7 +128,7 @@ void postgres_server::end(int signal) {
   if (!running())
     return;
   ::kill(pid_, signal);
-  ::kill(-pid_, SIGCONT); // the postmaster leads its group: backends of a frozen server wake too
+  thaw(); // a frozen one hears of it only then
   wait_for_child(std::exchange(pid_, 0));
 }
 
@@ -144,26 +145,12 @@ void postgres_server::restart() {
   start();
 }
 
-namespace {
-
-/// Each backend leads a group of its own, so a signal to the server is one to each child.
-void signal_all(pid_t postmaster, int signal) {
-  auto list =
-      "/proc/" + std::to_string(postmaster) + "/task/" + std::to_string(postmaster) + "/children";
-  ::kill(postmaster, signal); // first, so that no child is born meanwhile
-  std::ifstream children{list};
-  for (pid_t child = 0; children >> child;)
-    ::kill(child, signal);
-}
-
-} // namespace
-
 void postgres_server::freeze() {
-  signal_all(pid_, SIGSTOP);
+  signal_with_children(mark_of(pid_), SIGSTOP);
 }
 
 void postgres_server::thaw() {
-  signal_all(pid_, SIGCONT);
+  signal_with_children(mark_of(pid_), SIGCONT);
 }
 
 void postgres_server::pause_replay() {
@@ -177,12 +164,14 @@ void postgres_server::resume_replay() {
 }
 
 void postgres_server::promote() {
-  sql("SELECT pg_promote()");
+  if (sql("SELECT pg_promote(true, 30)") != "t")
+    throw std::runtime_error{"not promoted after 30 s: " + log()};
 }
 
 void postgres_server::follow_instead(const postgres_server& from, std::uint16_t through) const {
   follow(through != 0 ? through : from.port());
-  sql("SELECT pg_reload_conf()");
+  if (running())
+    ::kill(pid_, SIGHUP); // as pg_reload_conf() does; one that is frozen reads it later
 }
 
 std::string postgres_server::log() const {

@@ -53,11 +53,11 @@ public:
   void pause_replay();
   void resume_replay();
 
-  /// Makes a replica writable on a new timeline and waits until it is.
+  /// Makes a replica writable on a new timeline and waits until it is, up to 30 s.
   void promote();
 
-  /// Makes this replica follow `from` from now on, without a restart; at the port `through` of a
-  /// proxy, where that is not 0.
+  /// Makes this replica follow `from` from now on, without a restart, or from its next start; at
+  /// the port `through` of a proxy, where that is not 0.
   void follow_instead(const postgres_server& from, std::uint16_t through = 0) const;
 
   /// Returns whether the server runs.

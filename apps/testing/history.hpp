@@ -28,8 +28,8 @@ enum class action : std::uint8_t {
   read,  ///< Reads the list `key`: `values`.
   last,  ///< The same on the primary when all is over; what is not in it is lost.
   call,  ///< Any other call: only its end and its deadline count.
-  fault, ///< A fault of kind `key`, done to `process`, or a region: `invoke` to the last of its
-         ///< end.
+  fault, ///< A fault of kind `key`, done to `process`, which may be one, all lives of a machine
+         ///< ("lax-1" is also "lax-1/3") or a region: `invoke` to the last of its end.
   life,  ///< A process: `invoke` when it begins, `ok` when it has ended in order.
   gauge, ///< A reading: `number` of what `key` names, whose bound is `bound`.
   turn,  ///< A write of a leader as it was found: begun in `epoch`, committed while `fence` held.

@@ -83,10 +83,10 @@ void history_index::add_fault(const event& each, std::map<std::string, const eve
 
 moment history_index::frozen_time(const std::string& process, moment from, moment to) const {
   moment result{0};
-  auto found = frozen.find(process);
-  if (found != frozen.end())
-    for (const auto& each : found->second)
-      result += each.shared_with(from, to);
+  for (const auto& [target, times] : frozen)
+    if (is_of(process, target))
+      for (const auto& each : times)
+        result += each.shared_with(from, to);
   return result;
 }
 
@@ -108,6 +108,11 @@ void finding_list::add(flaw what, std::string text, std::vector<const event*> ev
       result.evidence.push_back(*each);
   sort_by_time(result.evidence);
   report_.findings.push_back(std::move(result));
+}
+
+bool is_of(const std::string& process, const std::string& target) {
+  return process == target || process.starts_with(target + "/") ||
+         process.starts_with(target + "-");
 }
 
 std::string seconds_text(moment what) {

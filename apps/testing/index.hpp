@@ -43,7 +43,7 @@ struct history_index {
   std::vector<const event*> never_begun{};
   /// Processes that ended in order, and when.
   std::map<std::string, moment> ended_lives{};
-  /// When a process was frozen.
+  /// When a process, a machine or a region was frozen.
   std::map<std::string, std::vector<span_of_time>> frozen{};
   /// When some could not hear others.
   std::vector<span_of_time> deaf{};
@@ -77,6 +77,10 @@ void check_writes(const history_index& in, const check_limits& limits, check_rep
 void check_reads(const history& what, finding_list& into);
 void check_time(const history_index& in, const history& what, const check_limits& limits,
                 finding_list& into);
+
+/// Returns whether a fault of `target` is one of the process: of itself, of its machine, whose
+/// every life is "lax-1/3", or of its region.
+bool is_of(const std::string& process, const std::string& target);
 
 /// Returns "3.214 s", for texts.
 std::string seconds_text(moment what);

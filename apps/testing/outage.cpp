@@ -5,6 +5,8 @@
 #include <set>
 #include <utility>
 
+#include "fly/testing/index.hpp"
+
 namespace fly::testing {
 
 namespace {
@@ -71,11 +73,6 @@ moment longest_gap(const std::vector<success>& all, moment from, moment to) {
     last = each.ended;
   }
   return std::max(longest, to - last);
-}
-
-bool is_of(const std::string& process, const std::string& target) {
-  return process == target || process.starts_with(target + "/") ||
-         process.starts_with(target + "-");
 }
 
 } // namespace

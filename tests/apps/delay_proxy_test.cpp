@@ -45,8 +45,11 @@ public:
   end_point(end_point&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
   ~end_point() { close(); }
 
-  static end_point dial(std::uint16_t port) {
+  static end_point dial(std::uint16_t port, const char* from = "127.0.0.1") {
     end_point result{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    auto source = loopback(0);
+    ::inet_pton(AF_INET, from, &source.sin_addr);
+    REQUIRE(::bind(result.descriptor_, reinterpret_cast<sockaddr*>(&source), sizeof(source)) == 0);
     auto where = loopback(port);
     REQUIRE(::connect(result.descriptor_, reinterpret_cast<sockaddr*>(&where), sizeof(where)) == 0);
     return result;
@@ -298,6 +301,34 @@ TEST_CASE("a direction that is cut holds everything until it is healed") {
   proxy.heal(direction::to_client);
   CHECK(client.read(4) == "late");
   CHECK(client.end_of_read() == 0);
+}
+
+TEST_CASE("each client has rules of its own, and all others share theirs") {
+  target server;
+  delay_proxy proxy{{.target = server.address(), .clients = {"127.0.0.2", "127.0.0.3"}}};
+  auto cut_off = end_point::dial(proxy.port(), "127.0.0.2");
+  auto cut_off_served = server.accept();
+  auto late = end_point::dial(proxy.port(), "127.0.0.3");
+  auto late_served = server.accept();
+  auto other = end_point::dial(proxy.port(), "127.0.0.4");
+  auto other_served = server.accept();
+
+  proxy.rules(0, {.cut = {true, false}});
+  proxy.rules(1, {.delay = 100ms});
+  auto began = now();
+  for (const auto* it : {&cut_off, &late, &other})
+    it->send("x");
+
+  CHECK(other_served.read(1) == "x");
+  CHECK(now() - began < 100ms);
+  CHECK(late_served.read(1) == "x");
+  CHECK(now() - began >= 100ms);
+  CHECK_FALSE(cut_off_served.readable(100ms));
+  proxy.rules(2, {.cut = {true, false}});
+  other.send("y");
+  proxy.rules(0, {});
+  CHECK(cut_off_served.read(1) == "x");
+  CHECK_FALSE(other_served.readable(100ms));
 }
 
 TEST_CASE("what waits in a direction that is cut is bounded") {

@@ -6,17 +6,20 @@ endif()
 fly_add_test_program(apps
   SOURCES
     apps/admin_test.cpp
+    apps/check_test.cpp
     apps/delay_proxy_test.cpp
     apps/explain_test.cpp
     apps/far_nodes_test.cpp
+    apps/fault_test.cpp
     apps/flycluster_test.cpp
     apps/guestbook_test.cpp
+    apps/local_fault_test.cpp
     apps/local_test.cpp
     apps/page_test.cpp
     apps/spine_test.cpp
     apps/tls_test.cpp
-  LINKS fly::admin fly::repo fly_guestbook Httplib::httplib nlohmann_json::nlohmann_json
-  SERIAL apps/explain_test.cpp apps/flycluster_test.cpp apps/guestbook_test.cpp apps/local_test.cpp apps/page_test.cpp apps/spine_test.cpp
+  LINKS fly::admin fly::repo fly::testing fly_guestbook Httplib::httplib nlohmann_json::nlohmann_json
+  SERIAL apps/explain_test.cpp apps/flycluster_test.cpp apps/guestbook_test.cpp apps/local_fault_test.cpp apps/local_test.cpp apps/page_test.cpp apps/spine_test.cpp
     apps/tls_test.cpp
   TIMEOUT 300)
 

@@ -22,6 +22,7 @@
 #include "fly/actors/error.hpp"
 #include "fly/repo/rpc_and_wait.hpp"
 #include "tests/apps/three_regions.hpp"
+#include "tests/support/program.hpp"
 
 namespace po = boost::program_options;
 
@@ -151,19 +152,12 @@ int main(int argc, char** argv) {
   int rounds = 5;
   std::string json;
   po::options_description flags{"leader_writes: the cost of a leader's write, and of a key"};
-  flags.add_options()("help,h", "this text")("quick", "one short round")(
-      "callers", po::value(&callers), "threads that write at once")(
+  flags.add_options()("quick", "one short round")("callers", po::value(&callers),
+                                                  "threads that write at once")(
       "writes", po::value(&writes), "writes of each caller in a round")(
       "rounds", po::value(&rounds), "rounds, interleaved")("json", po::value(&json),
                                                            "also to FILE");
-  try {
-    po::variables_map given;
-    po::store(po::parse_command_line(argc, argv, flags), given);
-    po::notify(given);
-    if (given.count("help") != 0) {
-      std::cout << flags;
-      return 0;
-    }
+  return fly::test::run_program("leader_writes", argc, argv, flags, [&](const auto& given) {
     if (given.count("quick") != 0) {
       writes = 10;
       rounds = 1;
@@ -176,8 +170,5 @@ int main(int argc, char** argv) {
     if (!json.empty())
       std::ofstream{json} << report.dump(2) << '\n';
     return report["failed"] == 0 ? 0 : 1;
-  } catch (const std::exception& reason) {
-    std::cerr << "leader_writes: " << reason.what() << '\n';
-    return 2;
-  }
+  });
 }

@@ -1,7 +1,6 @@
 // fly_chaos: three regions with real processes and databases, hurt from a seed while users write
 // and read; then a checker judges what was seen. Exit status 1 where it finds anything.
 #include <algorithm>
-#include <csignal>
 #include <cstdlib>
 #include <fstream>
 #include <iostream>
@@ -11,6 +10,7 @@
 
 #include "fly/testing/print.hpp"
 #include "tests/chaos/nemesis.hpp"
+#include "tests/support/program.hpp"
 
 namespace po = boost::program_options;
 
@@ -81,32 +81,16 @@ int run(const chosen& given) {
 } // namespace
 
 int main(int argc, char** argv) {
-  sigset_t ends;
-  sigemptyset(&ends);
-  sigaddset(&ends, SIGINT);
-  sigaddset(&ends, SIGTERM);
-  pthread_sigmask(SIG_BLOCK, &ends, nullptr);
+  fly::test::end_signals ends; // `nap` looks for them
   chosen given;
+  given.seed = std::random_device{}() % 1'000'000;
   po::options_description flags{"fly_chaos: hurts three regions, and judges what users saw"};
-  flags.add_options()("help,h", "this text")("seconds", po::value(&given.seconds),
-                                             "how long (35: every fault once)")(
+  flags.add_options()("seconds", po::value(&given.seconds), "how long (35: every fault once)")(
       "seed", po::value(&given.seed), "for the faults and what users do; printed")(
       "only", po::value(&given.only), "one kind of fault, again and again")(
       "history", po::value(&given.history), "keeps the history in this file");
-  try {
-    po::variables_map it;
-    po::store(po::parse_command_line(argc, argv, flags), it);
-    po::notify(it);
-    if (it.count("help") != 0) {
-      std::cout << flags;
-      return 0;
-    }
-    if (it.count("seed") == 0)
-      given.seed = std::random_device{}() % 1'000'000;
+  return fly::test::run_program("fly_chaos", argc, argv, flags, [&](const auto&) {
     std::cerr << "seed " << given.seed << std::endl;
     return run(given);
-  } catch (const std::exception& reason) {
-    std::cerr << "fly_chaos: " << reason.what() << " (seed " << given.seed << ")\n";
-    return 2;
-  }
+  });
 }

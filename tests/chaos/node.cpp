@@ -1,6 +1,5 @@
 // fly_chaos_node_1, fly_chaos_node_2: one node with its users, as a process of its own, in two
 // versions. Records what its users did; ends in order at SIGINT or SIGTERM.
-#include <csignal>
 #include <iostream>
 #include <thread>
 
@@ -17,6 +16,7 @@
 #include "tests/chaos/clients.hpp"
 #include "tests/chaos/contract.hpp"
 #include "tests/chaos/lists.hpp"
+#include "tests/support/program.hpp"
 
 namespace po = boost::program_options;
 using namespace std::chrono_literals;
@@ -80,23 +80,7 @@ struct chosen {
   std::uint64_t seed = 0;
 };
 
-chosen read_flags(int argc, char** argv) {
-  chosen result;
-  result.database.fresh_interval = 300ms;
-  result.database.role_interval = 200ms;
-  po::options_description flags{"a node with its users"};
-  result.where.describe(flags);
-  result.database.describe(flags);
-  flags.add_options()("history", po::value(&result.history)->required(), "file to record to")(
-      "life", po::value(&result.life), "which start of the machine this is")(
-      "seed", po::value(&result.seed), "for what the users do");
-  po::variables_map given;
-  po::store(po::parse_command_line(argc, argv, flags), given);
-  po::notify(given);
-  return result;
-}
-
-int run(const chosen& given) {
+int run(const chosen& given, const fly::test::end_signals& ends) {
   auto process = given.where.machine_id + "/" + std::to_string(given.life);
   fly::testing::recorder record{given.history, process};
   fly::cluster::node node{given.where};
@@ -114,12 +98,7 @@ int run(const chosen& given) {
                               {.process = process,
                                .seed = given.seed + static_cast<std::uint64_t>(given.life),
                                .version = FLY_CHAOS_VERSION}};
-    sigset_t ends;
-    sigemptyset(&ends);
-    sigaddset(&ends, SIGINT);
-    sigaddset(&ends, SIGTERM);
-    int number = 0;
-    sigwait(&ends, &number);
+    ends.wait();
   }
   node.leave();
   return record.dropped() == 0 ? 0 : 3;
@@ -128,15 +107,16 @@ int run(const chosen& given) {
 } // namespace
 
 int main(int argc, char** argv) {
-  sigset_t ends;
-  sigemptyset(&ends);
-  sigaddset(&ends, SIGINT);
-  sigaddset(&ends, SIGTERM);
-  pthread_sigmask(SIG_BLOCK, &ends, nullptr);
-  try {
-    return run(read_flags(argc, argv));
-  } catch (const std::exception& reason) {
-    std::cerr << "chaos_node: " << reason.what() << '\n';
-    return 2;
-  }
+  fly::test::end_signals ends;
+  chosen given;
+  given.database.fresh_interval = 300ms;
+  given.database.role_interval = 200ms;
+  po::options_description flags{"a node with its users"};
+  given.where.describe(flags);
+  given.database.describe(flags);
+  flags.add_options()("history", po::value(&given.history)->required(), "file to record to")(
+      "life", po::value(&given.life), "which start of the machine this is")(
+      "seed", po::value(&given.seed), "for what the users do");
+  return fly::test::run_program("chaos_node", argc, argv, flags,
+                                [&](const auto&) { return run(given, ends); });
 }

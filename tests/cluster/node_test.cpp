@@ -9,10 +9,15 @@
 
 #include <doctest/doctest.h>
 
+#include <arpa/inet.h>
+#include <poll.h>
+#include <sys/socket.h>
+
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
 
 #include "fly/actors/error.hpp"
+#include "fly/cluster/tcp.hpp"
 #include "fly/cluster/wire.hpp"
 #include "tests/cluster/nodes.hpp"
 #include "tests/support/dns_server.hpp"
@@ -99,6 +104,27 @@ TEST_CASE("a node tells the others the address that it advertises, and keeps its
 
   CHECK(a.self().address == "127.0.0.9:4400");
   CHECK(b.region_nodes("syd") == std::vector{a.self()});
+}
+
+TEST_CASE("on loopback a node dials from the address on which it listens") {
+  auto bound = bind_tcp({"127.0.0.1", 0});
+  REQUIRE(bound);
+  auto& listening = *bound;
+  REQUIRE_FALSE(listen_tcp(listening, {"127.0.0.1", 0}));
+  auto settings = quick_node("syd", {to_string(local_address(listening, {"127.0.0.1", 0}))});
+  settings.listen = "127.0.0.9";
+  node a{settings};
+  REQUIRE_FALSE(a.join());
+
+  sockaddr_in from{};
+  socklen_t size = sizeof(from);
+  pollfd dialled{listening.descriptor(), POLLIN, 0};
+  REQUIRE(::poll(&dialled, 1, 5000) == 1);
+  socket_owner accepted{
+      ::accept(listening.descriptor(), reinterpret_cast<sockaddr*>(&from), &size)};
+
+  CHECK(accepted.descriptor() >= 0);
+  CHECK(std::string{::inet_ntoa(from.sin_addr)} == "127.0.0.9");
 }
 
 TEST_CASE("a node that leaves is gone at once") {

@@ -1,6 +1,5 @@
 // fly_fault_node: one node with endpoint and database, as a process of its own, to be killed and
 // frozen. Takes the flags of fly; ends in order at SIGINT or SIGTERM.
-#include <csignal>
 #include <iostream>
 #include <thread>
 
@@ -14,6 +13,7 @@
 #include "fly/repo/exec.hpp"
 #include "fly/rpc/endpoint.hpp"
 #include "tests/faults/contract.hpp"
+#include "tests/support/program.hpp"
 
 namespace po = boost::program_options;
 using namespace std::chrono_literals;
@@ -44,29 +44,8 @@ void serve(fly::rpc::endpoint& rpc, fly::repo::database& db) {
            });
 }
 
-} // namespace
-
-int main(int argc, char** argv) {
-  sigset_t ends;
-  sigemptyset(&ends);
-  sigaddset(&ends, SIGINT);
-  sigaddset(&ends, SIGTERM);
-  pthread_sigmask(SIG_BLOCK, &ends, nullptr);
-  fly::cluster::options where;
-  fly::repo::options database;
-  database.fresh_interval = 300ms;
-  database.role_interval = 200ms;
-  try {
-    po::options_description flags{"a node to be killed"};
-    where.describe(flags);
-    database.describe(flags);
-    po::variables_map given;
-    po::store(po::parse_command_line(argc, argv, flags), given);
-    po::notify(given);
-  } catch (const po::error& reason) {
-    std::cerr << "fault_node: " << reason.what() << '\n';
-    return 2;
-  }
+int run(const fly::cluster::options& where, const fly::repo::options& database,
+        const fly::test::end_signals& ends) {
   fly::cluster::node node{where};
   fly::rpc::endpoint rpc{node};
   fly::repo::database db{rpc, database};
@@ -75,9 +54,22 @@ int main(int argc, char** argv) {
     std::cerr << "fault_node: " << fly::to_string(reason) << '\n';
     return 1;
   }
-  int number = 0;
-  sigwait(&ends, &number);
-  pthread_sigmask(SIG_UNBLOCK, &ends, nullptr); // a second one ends at once
+  ends.wait();
   node.leave();
   return 0;
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+  fly::test::end_signals ends;
+  fly::cluster::options where;
+  fly::repo::options database;
+  database.fresh_interval = 300ms;
+  database.role_interval = 200ms;
+  po::options_description flags{"a node to be killed"};
+  where.describe(flags);
+  database.describe(flags);
+  return fly::test::run_program("fault_node", argc, argv, flags,
+                                [&](const auto&) { return run(where, database, ends); });
 }

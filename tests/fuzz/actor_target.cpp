@@ -1,8 +1,6 @@
 #include "tests/fuzz/actor_target.hpp"
 
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <map>
 
 #include <caf/actor_system.hpp>
@@ -13,6 +11,7 @@
 #include "fly/cluster/wire.hpp"
 #include "fly/rpc/letter.hpp"
 #include "fly/rpc/parcel.hpp"
+#include "tests/fuzz/expect.hpp"
 
 namespace fly::fuzz {
 
@@ -33,18 +32,6 @@ struct shelf {
 template <class Inspector>
 auto inspect(Inspector& f, shelf& x) {
   return f(caf::meta::type_name("shelf"), x.label, x.shelves, x.prices, x.flags, x.wide, x.width);
-}
-
-void expect(bool holds, const char* what) {
-  if (holds)
-    return;
-  std::fprintf(stderr, "not so: %s\n", what);
-  std::abort();
-}
-
-template <class T>
-void expect_code(const caf::expected<T>& outcome, errc code) {
-  expect(outcome || outcome.error() == code, "an error has the documented code");
 }
 
 std::string text(const std::vector<char>& bytes) {

@@ -1,12 +1,11 @@
 #include "tests/fuzz/handshake_target.hpp"
 
-#include <cstdio>
-#include <cstdlib>
 #include <memory>
 
 #include "fly/actors/error.hpp"
 #include "fly/cluster/handshake.hpp"
 #include "fly/cluster/wire.hpp"
+#include "tests/fuzz/expect.hpp"
 
 namespace fly::fuzz {
 
@@ -14,13 +13,6 @@ namespace {
 
 using side = cluster::handshake::side;
 using event = cluster::handshake::event;
-
-void expect(bool holds, const char* what) {
-  if (holds)
-    return;
-  std::fprintf(stderr, "not so: %s\n", what);
-  std::abort();
-}
 
 std::shared_ptr<const cluster::identity> member_of(const char* id, const char* secret) {
   return std::make_shared<const cluster::identity>(cluster::identity{

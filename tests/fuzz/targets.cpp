@@ -1,7 +1,5 @@
 #include "tests/fuzz/targets.hpp"
 
-#include <cstdio>
-#include <cstdlib>
 #include <map>
 #include <optional>
 #include <string_view>
@@ -26,6 +24,7 @@
 #include "fly/rpc/registry.hpp"
 #include "fly/rpc/signature.hpp"
 #include "tests/fuzz/actor_target.hpp"
+#include "tests/fuzz/expect.hpp"
 #include "tests/fuzz/handshake_target.hpp"
 #include "tests/fuzz/tls_target.hpp"
 
@@ -34,18 +33,6 @@ namespace fly::fuzz {
 namespace {
 
 using input = std::span<const char>;
-
-void expect(bool holds, const char* what) {
-  if (holds)
-    return;
-  std::fprintf(stderr, "not so: %s\n", what);
-  std::abort();
-}
-
-template <class T>
-void expect_code(const caf::expected<T>& outcome, errc code) {
-  expect(outcome || outcome.error() == code, "an error has the documented code");
-}
 
 std::string_view text(input in) {
   return {in.data(), in.size()};

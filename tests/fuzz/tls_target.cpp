@@ -1,6 +1,5 @@
 #include "tests/fuzz/tls_target.hpp"
 
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -13,6 +12,7 @@
 #include "fly/actors/error.hpp"
 #include "fly/cluster/certificates.hpp"
 #include "fly/cluster/tls_filter.hpp"
+#include "tests/fuzz/expect.hpp"
 
 namespace fly::fuzz {
 
@@ -20,13 +20,6 @@ namespace {
 
 using cluster::tls_context;
 using cluster::tls_filter;
-
-void expect(bool holds, const char* what) {
-  if (holds)
-    return;
-  std::fprintf(stderr, "not so: %s\n", what);
-  std::abort();
-}
 
 std::shared_ptr<const tls_context> make_context() {
   auto folder = (std::filesystem::temp_directory_path() / "fly-fuzz-XXXXXX").string();

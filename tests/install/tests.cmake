@@ -4,7 +4,7 @@ target_link_libraries(fly_with_postgres PRIVATE fly_test_support)
 fly_configure_target(fly_with_postgres)
 
 if(NOT FLY_SANITIZE)
-  foreach(kind IN ITEMS readme static pkg-config subfolder shared admin admin-shared)
+  foreach(kind IN ITEMS readme static pkg-config subfolder shared admin admin-shared testing)
     add_test(NAME "install/${kind}"
       COMMAND "${CMAKE_CURRENT_SOURCE_DIR}/install/run" ${kind} "${PROJECT_BINARY_DIR}" "$<TARGET_FILE:fly_with_postgres>"
         "-DCMAKE_CXX_COMPILER=${CMAKE_CXX_COMPILER}")

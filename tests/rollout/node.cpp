@@ -2,7 +2,6 @@
 // and understands members that have the old one alone. Calls all regions until it is told to end.
 #include <array>
 #include <atomic>
-#include <csignal>
 #include <iostream>
 #include <string>
 #include <thread>
@@ -15,6 +14,7 @@
 #include "fly/rpc/endpoint.hpp"
 #include "fly/rpc/verbs.hpp"
 #include "tests/rollout/contract.hpp"
+#include "tests/support/program.hpp"
 
 namespace po = boost::program_options;
 using namespace fly::rollout;
@@ -86,25 +86,7 @@ private:
   std::array<std::thread, 2> threads_;
 };
 
-} // namespace
-
-int main(int argc, char** argv) {
-  sigset_t ends;
-  sigemptyset(&ends);
-  sigaddset(&ends, SIGINT);
-  sigaddset(&ends, SIGTERM);
-  pthread_sigmask(SIG_BLOCK, &ends, nullptr);
-  fly::cluster::options where;
-  try {
-    po::options_description flags{"a node of two versions"};
-    where.describe(flags);
-    po::variables_map given;
-    po::store(po::parse_command_line(argc, argv, flags), given);
-    po::notify(given);
-  } catch (const po::error& reason) {
-    std::cerr << "rollout_node: " << reason.what() << '\n';
-    return 2;
-  }
+int run(const fly::cluster::options& where, const fly::test::end_signals& ends) {
   tally results; // outlives the endpoint, which serves it
   fly::cluster::node node{where};
   fly::rpc::endpoint rpc{node, {.workers = 4}};
@@ -114,13 +96,23 @@ int main(int argc, char** argv) {
     std::cerr << "rollout_node: " << fly::to_string(reason) << '\n';
     return 1;
   }
-  int number = 0;
   {
     callers mine{rpc, results};
-    sigwait(&ends, &number);
+    ends.wait();
   }
   node.leave();
   auto [answered, failed] = results.counts();
   std::cout << "answered " << answered << " failed " << failed << std::endl;
   return failed == 0 ? 0 : 1;
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+  fly::test::end_signals ends;
+  fly::cluster::options where;
+  po::options_description flags{"a node of two versions"};
+  where.describe(flags);
+  return fly::test::run_program("rollout_node", argc, argv, flags,
+                                [&](const auto&) { return run(where, ends); });
 }

@@ -29,6 +29,7 @@
 #include "fly/cluster/handshake.hpp"
 #include "fly/cluster/tls_filter.hpp"
 #include "shops.hpp"
+#include "tests/support/program.hpp"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -364,18 +365,10 @@ bool may_hold(std::size_t connections) {
 int main(int argc, char** argv) {
   settings how;
   po::options_description flags{"fly_hostile_port: a member whose port strangers attack"};
-  flags.add_options()("help,h", "this text")(
-      "seconds", po::value(&how.seconds), "of each attack (1)")("idle", po::value(&how.idle),
-                                                                "connections that stay (10,000)")(
+  flags.add_options()("seconds", po::value(&how.seconds), "of each attack (1)")(
+      "idle", po::value(&how.idle), "connections that stay (10,000)")(
       "per-second", po::value(&how.per_second), "attacks (1,000)");
-  try {
-    po::variables_map given;
-    po::store(po::parse_command_line(argc, argv, flags), given);
-    po::notify(given);
-    if (given.count("help") != 0) {
-      std::cout << flags;
-      return 0;
-    }
+  return fly::test::run_program("fly_hostile_port", argc, argv, flags, [&](const auto&) {
     if (!may_hold(how.idle)) {
       std::cout << "skipped: " << how.idle << " idle connections need a hard limit of "
                 << how.idle + 512 << " descriptors (ulimit -Hn)\n";
@@ -386,8 +379,5 @@ int main(int argc, char** argv) {
     bool plain = run(false, how);
     bool encrypted = run(true, how);
     return plain && encrypted ? 0 : 1;
-  } catch (const std::exception& reason) {
-    std::cerr << "fly_hostile_port: " << reason.what() << '\n';
-    return 2;
-  }
+  });
 }

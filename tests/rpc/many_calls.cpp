@@ -17,6 +17,7 @@
 
 #include "fly/actors/error.hpp"
 #include "shops.hpp"
+#include "tests/support/program.hpp"
 
 namespace po = boost::program_options;
 using namespace std::chrono_literals;
@@ -159,23 +160,13 @@ bool run(std::uint64_t calls) {
 int main(int argc, char** argv) {
   std::uint64_t calls = 1'000'000;
   po::options_description flags{"fly_many_calls: every answer to its own caller"};
-  flags.add_options()("help,h", "this text")("calls", po::value(&calls), "how many (1,000,000)");
-  try {
-    po::variables_map given;
-    po::store(po::parse_command_line(argc, argv, flags), given);
-    po::notify(given);
-    if (given.count("help") != 0) {
-      std::cout << flags;
-      return 0;
-    }
+  flags.add_options()("calls", po::value(&calls), "how many (1,000,000)");
+  return fly::test::run_program("fly_many_calls", argc, argv, flags, [&](const auto&) {
     auto before = open_descriptors();
     bool holds = run(calls);
     auto after = open_descriptors();
     if (after > before)
       std::cerr << after - before << " descriptors are left open\n";
     return holds && after <= before ? 0 : 1;
-  } catch (const std::exception& reason) {
-    std::cerr << "fly_many_calls: " << reason.what() << '\n';
-    return 2;
-  }
+  });
 }

@@ -62,24 +62,4 @@ call_end endpoint::start(const target& whom, std::string_view name, const signat
   return {core_, core_->caller().start(std::move(begun))};
 }
 
-void call_end::operator()() const {
-  if (auto core = core_.lock(); core && id_ != 0)
-    core->caller().end(id_);
-}
-
-endpoint_counts endpoint::counts() const {
-  auto waiting = core_->caller().waiting();
-  return {.in_flight = core_->caller().calls() - waiting,
-          .waiting = waiting,
-          .serving = core_->server().serving()};
-}
-
-cluster::node& endpoint::node() const noexcept {
-  return core_->node();
-}
-
-actors::worker_pool& endpoint::workers() const noexcept {
-  return core_->workers();
-}
-
 } // namespace fly::rpc

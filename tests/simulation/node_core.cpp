@@ -24,17 +24,18 @@ simulation::machine& running_machine() {
   return *here;
 }
 
-std::uint64_t incarnation_now() {
-  auto since_epoch = std::chrono::system_clock::now().time_since_epoch();
-  return static_cast<std::uint64_t>(
-      std::chrono::duration_cast<std::chrono::microseconds>(since_epoch).count());
+member member_here(const options& settings) {
+  return {.id = settings.machine_id,
+          .incarnation = incarnation_now(),
+          .region = settings.region,
+          .address = running_machine().address,
+          .version = settings.app_version};
 }
 
 } // namespace
 
-node_core::node_core(options settings)
-    : host_(running_machine()), settings_(std::move(settings)), self_(open()),
-      board_(first_snapshot()), listeners_(settings_.log), bell_(std::make_shared<doorbell>()),
+node_core::node_core(const options& settings)
+    : node_state(settings, member_here(settings)), host_(running_machine()),
       discovery_(settings_.peers, settings_.discovery_name(), settings_.port) {}
 
 node_core::~node_core() {
@@ -43,48 +44,11 @@ node_core::~node_core() {
     each.socket->set_user({});
 }
 
-member node_core::open() const {
-  return {.id = settings_.machine_id,
-          .incarnation = incarnation_now(),
-          .region = settings_.region,
-          .address = host_.address,
-          .version = settings_.app_version};
-}
-
-snapshot node_core::first_snapshot() const {
-  snapshot first;
-  primary rule{settings_.primary_region};
-  member_view view;
-  view.who = self_;
-  view.state = presence::self;
-  view.since = std::chrono::system_clock::now();
-  first.views.push_back(std::move(view));
-  rule.update(first.views);
-  first.primary = rule.state();
-  return first;
-}
-
-mesh_options node_core::links_setup() const {
-  mesh_options links;
-  links.who = {.self = self_, .cluster = settings_.app, .secret = settings_.secret};
-  if (settings_.app_version == "v2") // built later: it speaks a version more of the wire format
-    links.who.version_max = wire_version_max + 1;
-  links.membership = {.self = self_,
-                      .heartbeat = settings_.heartbeat,
-                      .silence_max = settings_.silence_max,
-                      .handshake_timeout = settings_.handshake_timeout,
-                      .strangers_max = settings_.strangers_max,
-                      .dial = {.first = settings_.dial_first, .max = settings_.dial_max},
-                      .seed = self_.incarnation};
-  links.limits = {.frame_bytes_max = settings_.frame_bytes_max,
-                  .unsent_bytes_max = settings_.unsent_bytes_max};
-  links.primary_label = settings_.primary_region;
-  links.log = settings_.log;
-  return links;
-}
-
 caf::error node_core::join() {
-  mesh_.emplace(links_setup(), *this, board_, listeners_, bell_, std::chrono::steady_clock::now(),
+  auto all = links_setup();
+  if (settings_.app_version == "v2") // built later: it speaks a version more of the wire format
+    all.who.version_max = wire_version_max + 1;
+  mesh_.emplace(std::move(all), *this, board_, listeners_, bell_, std::chrono::steady_clock::now(),
                 std::chrono::system_clock::now());
   auto& net = world::present().net;
   net.listen(host_, [this](std::shared_ptr<simulation::socket> fresh, std::string remote) {
@@ -226,7 +190,7 @@ void node_core::close(link_id link) {
 
 // -- the face -------------------------------------------------------------------------------------
 
-node::node(options settings) : core_(std::make_unique<node_core>(std::move(settings))) {}
+node::node(options settings) : core_(std::make_unique<node_core>(settings)) {}
 
 node::~node() = default;
 
@@ -238,65 +202,8 @@ void node::leave() {
   core_->leave();
 }
 
-const std::string& node::my_region() const noexcept {
-  return core_->settings().region;
-}
-
-std::string node::primary_region() const {
-  return core_->read()->primary.region;
-}
-
-bool node::is_primary() const {
-  const auto& group = core_->read()->primary.group;
-  return std::any_of(group.begin(), group.end(),
-                     [this](const member& who) { return who.id == core_->self().id; });
-}
-
-member node::self() const {
-  return core_->self();
-}
-
-std::vector<member_view> node::views() const {
-  return core_->read()->views;
-}
-
-primary_state node::primary() const {
-  return core_->read()->primary;
-}
-
-std::vector<member> node::primary_group() const {
-  return core_->read()->primary.group;
-}
-
-std::shared_ptr<channel> node::channel_to(std::string_view id) const {
-  auto latest = core_->read();
-  auto found = latest->channels.find(id);
-  return found == latest->channels.end() ? nullptr : found->second;
-}
-
-void node::announce(claim database) {
-  core_->bell().post([database = std::move(database)](mesh& links) { links.set_claim(database); });
-}
-
-void node::announce_services(std::string services) {
-  core_->bell().post(
-      [services = std::move(services)](mesh& links) { links.set_services(services); });
-}
-
-void node::announce_load(std::uint32_t running) {
-  core_->bell().post([running](mesh& links) { links.set_load(running); });
-}
-
-void node::listen(std::shared_ptr<listener> who) {
-  core_->heard_by().add(std::move(who));
-}
-
-void node::unlisten(const listener* who) {
-  core_->heard_by().remove(who);
-}
-
-const options& node::settings() const noexcept {
-  return core_->settings();
+node_state& node::state() const noexcept {
+  return *core_;
 }
 
 caf::actor_system& node::system() const noexcept {

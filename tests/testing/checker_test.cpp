@@ -160,21 +160,24 @@ TEST_CASE("a database that was left may acknowledge until it can have heard of t
 }
 
 TEST_CASE("a call ends by its deadline, but for the time in which its process was frozen") {
-  auto told = [](std::chrono::milliseconds takes, bool frozen) {
+  auto told = [](std::chrono::milliseconds takes, const std::string& frozen) {
     story it;
-    auto begun = it.begin({.action = action::call, .deadline = 1s});
-    if (frozen)
-      it.fault(phase::invoke, "freeze-node", "lax-1/1");
+    auto begun = it.begin({.action = action::call, .deadline = 1s}); // of lax-1/1
+    if (!frozen.empty())
+      it.fault(phase::invoke, "freeze-node", frozen);
     it.wait(takes);
-    if (frozen)
-      it.fault(phase::ok, "freeze-node", "lax-1/1");
+    if (!frozen.empty())
+      it.fault(phase::ok, "freeze-node", frozen);
     it.end(begun, phase::unknown);
     return it.check({.deadline_slack = 100ms});
   };
 
-  CHECK(told(1099ms, false).is_clean());
-  only(told(1101ms, false), flaw::past_deadline);
-  CHECK(told(5s, true).is_clean());
+  CHECK(told(1099ms, "").is_clean());
+  only(told(1101ms, ""), flaw::past_deadline);
+  for (const auto* its_own : {"lax-1/1", "lax-1", "lax"})
+    CHECK(told(5s, its_own).is_clean());
+  for (const auto* of_another : {"lax-1/2", "lax-2", "la", "syd", "database-lax"})
+    only(told(5s, of_another), flaw::past_deadline);
 }
 
 TEST_CASE("a call without an end is stuck where its process ended in order") {

@@ -23,6 +23,7 @@
 #include "fly/cluster/certificates.hpp"
 #include "tests/bench/rpc/peer.hpp"
 #include "tests/bench/rpc/process.hpp"
+#include "tests/support/program.hpp"
 
 namespace po = boost::program_options;
 
@@ -248,19 +249,12 @@ int main(int argc, char** argv) {
   std::string json;
   std::vector<std::string> systems{"tcp", "fly", "grpc", "capnp", "caf"};
   po::options_description flags{"rpc: how long a call takes, and how many there are in a second"};
-  flags.add_options()("help,h", "this text")("quick", "one short round")(
-      "rounds", po::value(&rounds), "rounds, interleaved")("seconds", po::value(&seconds),
-                                                           "of each run")(
-      "system", po::value(&systems)->multitoken(),
-      "only these: tcp, fly, grpc, capnp, caf")("json", po::value(&json), "also to FILE");
-  try {
-    po::variables_map given;
-    po::store(po::parse_command_line(argc, argv, flags), given);
-    po::notify(given);
-    if (given.count("help") != 0) {
-      std::cout << flags;
-      return 0;
-    }
+  flags.add_options()("quick", "one short round")("rounds", po::value(&rounds),
+                                                  "rounds, interleaved")(
+      "seconds", po::value(&seconds), "of each run")("system", po::value(&systems)->multitoken(),
+                                                     "only these: tcp, fly, grpc, capnp, caf")(
+      "json", po::value(&json), "also to FILE");
+  return fly::test::run_program("rpc", argc, argv, flags, [&](const auto& given) {
     if (given.count("quick") != 0) {
       rounds = 1;
       seconds = 0.2;
@@ -274,8 +268,5 @@ int main(int argc, char** argv) {
     if (!json.empty())
       std::ofstream{json} << report.dump(2) << '\n';
     return 0;
-  } catch (const std::exception& reason) {
-    std::cerr << "rpc: " << reason.what() << '\n';
-    return 2;
-  }
+  });
 }

@@ -1,0 +1,93 @@
+// The part of node.hpp that asks and tells its state: whatever carries the node.
+#include <algorithm>
+#include <utility>
+
+#include "fly/cluster/mesh.hpp"
+#include "fly/cluster/node.hpp"
+#include "fly/cluster/node_state.hpp"
+
+namespace fly::cluster {
+
+const std::string& node::my_region() const noexcept {
+  return state().settings().region;
+}
+
+std::string node::primary_region() const {
+  return state().read()->primary.region;
+}
+
+bool node::is_primary() const {
+  const auto& group = state().read()->primary.group;
+  return std::any_of(group.begin(), group.end(),
+                     [this](const member& who) { return who.id == state().self().id; });
+}
+
+std::vector<member> node::members() const {
+  std::vector<member> result;
+  for (const auto& view : state().read()->views)
+    result.push_back(view.who);
+  return result;
+}
+
+std::vector<member> node::region_nodes(std::string_view region) const {
+  auto result = members();
+  std::erase_if(result, [region](const member& who) { return who.region != region; });
+  return result;
+}
+
+std::optional<member> node::leader() const {
+  auto latest = state().read();
+  for (const auto& who : latest->primary.group)
+    if (who.id == latest->primary.leader)
+      return who;
+  return std::nullopt;
+}
+
+member node::self() const {
+  return state().self();
+}
+
+std::vector<member_view> node::views() const {
+  return state().read()->views;
+}
+
+primary_state node::primary() const {
+  return state().read()->primary;
+}
+
+std::vector<member> node::primary_group() const {
+  return state().read()->primary.group;
+}
+
+std::shared_ptr<channel> node::channel_to(std::string_view id) const {
+  auto latest = state().read();
+  auto found = latest->channels.find(id);
+  return found == latest->channels.end() ? nullptr : found->second;
+}
+
+void node::announce(claim database) {
+  state().bell().post([database = std::move(database)](mesh& links) { links.set_claim(database); });
+}
+
+void node::announce_services(std::string services) {
+  state().bell().post(
+      [services = std::move(services)](mesh& links) { links.set_services(services); });
+}
+
+void node::announce_load(std::uint32_t running) {
+  state().bell().post([running](mesh& links) { links.set_load(running); });
+}
+
+void node::listen(std::shared_ptr<listener> who) {
+  state().heard_by().add(std::move(who));
+}
+
+void node::unlisten(const listener* who) {
+  state().heard_by().remove(who);
+}
+
+const options& node::settings() const noexcept {
+  return state().settings();
+}
+
+} // namespace fly::cluster

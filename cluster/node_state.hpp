@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "fly/cluster/board.hpp"
+#include "fly/cluster/doorbell.hpp"
+#include "fly/cluster/listeners.hpp"
+#include "fly/cluster/member.hpp"
+#include "fly/cluster/mesh.hpp"
+#include "fly/cluster/options.hpp"
+
+namespace fly::cluster {
+
+/// What a node is, whatever carries it: what it was told, who it is, what it sees, who hears of it,
+/// and the way to its links. The face `node` asks nothing else, once it has joined. A resource. The
+/// public members are safe from any thread.
+class node_state {
+public:
+  node_state(const node_state&) = delete;
+  node_state& operator=(const node_state&) = delete;
+
+  const options& settings() const noexcept { return settings_; }
+  const member& self() const noexcept { return self_; }
+  std::shared_ptr<const snapshot> read() const { return board_.read(); }
+  listeners& heard_by() noexcept { return listeners_; }
+  doorbell& bell() noexcept { return *bell_; }
+
+protected:
+  /// A node that sees itself alone, if it is no observer.
+  node_state(options settings, member self);
+  ~node_state() = default;
+
+  /// Returns what its links begin with, by the options, which have no problem; without TLS.
+  mesh_options links_setup() const;
+
+  const options settings_;
+  const member self_;
+  board board_;
+  listeners listeners_;
+  std::shared_ptr<doorbell> bell_;
+};
+
+/// Returns the incarnation of a node that begins now: microseconds since 1970.
+std::uint64_t incarnation_now();
+
+} // namespace fly::cluster

@@ -1,0 +1,43 @@
+// The part of lsn_tracker.hpp that asks its core: whoever drives that.
+#include <mutex>
+
+#include "fly/actors/error.hpp"
+#include "fly/repo/lsn_tracker.hpp"
+#include "fly/repo/tracker_core.hpp"
+
+namespace fly::repo {
+
+lsn_tracker::~lsn_tracker() {
+  close();
+}
+
+actors::expire lsn_tracker::wait_for(const position& where, time_point deadline,
+                                     actors::completion<caf::unit_t> done) {
+  auto who = core_->add(where, deadline, std::move(done));
+  if (!who)
+    return [] {};
+  return [core = core_, ticket = *who] {
+    core->end(ticket, make_error(errc::not_visible, "the local database was not that far in time"));
+  };
+}
+
+std::optional<progress> lsn_tracker::current() const {
+  std::lock_guard guard{core_->mutex};
+  return core_->last;
+}
+
+std::optional<server_identity> lsn_tracker::server() const {
+  std::lock_guard guard{core_->mutex};
+  return core_->server;
+}
+
+std::size_t lsn_tracker::waiting() const {
+  std::lock_guard guard{core_->mutex};
+  return core_->waiting.size();
+}
+
+void lsn_tracker::close() {
+  core_->close();
+}
+
+} // namespace fly::repo

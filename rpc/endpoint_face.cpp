@@ -1,0 +1,27 @@
+// The part of endpoint.hpp that asks its core: whoever drives that.
+#include "fly/rpc/endpoint.hpp"
+#include "fly/rpc/endpoint_core.hpp"
+
+namespace fly::rpc {
+
+void call_end::operator()() const {
+  if (auto core = core_.lock(); core && id_ != 0)
+    core->caller().end(id_);
+}
+
+endpoint_counts endpoint::counts() const {
+  auto waiting = core_->caller().waiting();
+  return {.in_flight = core_->caller().calls() - waiting,
+          .waiting = waiting,
+          .serving = core_->server().serving()};
+}
+
+cluster::node& endpoint::node() const noexcept {
+  return core_->node();
+}
+
+actors::worker_pool& endpoint::workers() const noexcept {
+  return core_->workers();
+}
+
+} // namespace fly::rpc
