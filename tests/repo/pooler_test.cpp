@@ -274,6 +274,34 @@ TEST_CASE_FIXTURE(two_pooled_replicas,
 }
 
 TEST_CASE_FIXTURE(two_pooled_replicas,
+                  "a replica that was left behind is not taken for the one that the pooler had") {
+  promote();
+  repo::session user;
+  auto mine = lax->db.with({.timeout = 300ms, .session = user});
+  REQUIRE(rpc_and_wait(mine, shop::place, "pen", 1));
+  auto count = [&] {
+    return mine.read([](pqxx::transaction_base& tx) {
+      return tx.exec("SELECT count(*) FROM orders WHERE item = 'pen'")[0][0].as<int>();
+    });
+  };
+  REQUIRE(count());
+  // The old primary's log, and so its replica's, is longer, and without the order.
+  servers.primary().sql("CREATE TABLE junk AS SELECT generate_series(1, 10000)");
+  servers.wait_caught_up(servers.replica(1), servers.primary());
+
+  at_replica.point_to(servers.replica(1));
+  int refused = 0;
+  auto until = std::chrono::steady_clock::now() + 2s;
+  while (std::chrono::steady_clock::now() < until) {
+    auto seen = count();
+    refused += !seen;
+    if (seen)
+      CHECK(*seen == 1);
+  }
+  CHECK(refused > 0);
+}
+
+TEST_CASE_FIXTURE(two_pooled_replicas,
                   "no write goes to an old primary that a pooler is pointed to") {
   promote();
   busy_writer from_lax{*lax};
