@@ -46,6 +46,9 @@ link_options named(link_options link, const char* part) {
   return link;
 }
 
+/// How long nothing more is tried after a commit was refused because commits are held.
+constexpr std::chrono::milliseconds held_pause{200};
+
 /// Room in a frame for what stands around a result.
 constexpr std::size_t frame_head_bytes_max = 4096;
 
@@ -87,7 +90,7 @@ database_core::database_core(cluster::node& node, const options& settings,
       link_(link_of(node, settings, url)),
       names_writes_(link_.url.find("application_name=") == std::string::npos),
       connect_timeout_(settings.connect_timeout), manage_schema_(settings.manage_schema),
-      sweeper_(settings.key_lifetime),
+      sweeper_(settings.key_lifetime), commits_(named(link_, " move"), settings.connect_timeout),
       roles_(std::make_shared<role_board>(settings.fresh_interval,
                                           [this](const role_report& report) { announce(report); })),
       leading_(std::make_shared<leadership>(
@@ -151,13 +154,25 @@ caf::error database_core::left_behind() const {
                                            std::to_string(now.timeline));
 }
 
+/// Whoever a connection has reached, where several servers stand behind a name or a pooler, one
+/// after the other: no write is taken by any but the one that is known to be primary.
+caf::error database_core::check_server(transaction& tx) const {
+  auto now = node_.primary();
+  if (now.system == tx.server().system && !mutant("zombie_routed_to"))
+    tx.expect(now.timeline, static_cast<std::int64_t>(now.server));
+  else if (name_.empty() && now.system != 0 && now.system != tx.server().system)
+    return make_error(errc::not_primary, "the server that was reached is of another database "
+                                         "system than the primary");
+  return {};
+}
+
 caf::expected<rpc::bytes> database_core::run_write(const rpc::call_context& context,
                                                    const std::string& name,
                                                    const transaction_runner::write_body& body,
                                                    bool on_leader, const keyed_write* once) {
   auto pass = gate_.enter();
   if (!pass)
-    return make_error(errc::not_primary, "writes are held here: the primary is being moved");
+    return held_error();
   if (auto refused = left_behind())
     return refused;
   cluster::epoch turn; // before BEGIN: whoever leads later has another one
@@ -173,6 +188,8 @@ caf::expected<rpc::bytes> database_core::run_write(const rpc::call_context& cont
         auto value = body(tx);
         if (auto refused = left_behind()) // heard while the function ran: it is rolled back
           return refused;
+        if (auto refused = check_server(tx))
+          return refused;
         if (on_leader && !mutant("no_epoch_check"))
           tx.before_commit(fence_of(turn));
         return value;
@@ -181,6 +198,8 @@ caf::expected<rpc::bytes> database_core::run_write(const rpc::call_context& cont
   if (!outcome) {
     if (on_leader && outcome.error() == errc::not_leader)
       leading_->deposed(turn);
+    if (is_held(outcome.error())) // by somebody who does not know of this node
+      gate_.hold_at_least(clock::now() + held_pause);
     return std::move(outcome.error());
   }
   auto self = node_.self();
@@ -192,17 +211,25 @@ caf::expected<rpc::bytes> database_core::run_write(const rpc::call_context& cont
                       outcome->value);
 }
 
-hold_report database_core::hold(std::chrono::milliseconds longest) {
-  auto deadline = clock::now() + longest;
-  gate_.hold(deadline);
+hold_report database_core::hold(std::chrono::milliseconds longest, std::uint32_t timeline) {
+  auto begun = clock::now();
   if (longest.count() == 0) {
+    commits_.end();
+    gate_.hold(begun);
     leading_->rest({});
     return {};
   }
-  hold_report result{.drained = gate_.wait_empty(deadline)};
-  leading_->rest(deadline); // a renewal is a write, too
-  if (auto now = runner_.run_write(deadline, [](transaction&) { return rpc::bytes{}; }))
-    result.position = to_string(now->where); // of an empty write: how far the log is
+  auto deadline = begun + longest;
+  auto patience = gate_.held() ? begun : begun + longest / 2; // for those that run
+  gate_.hold(deadline);
+  gate_.wait_empty(patience); // what still runs then is not committed
+  leading_->rest(deadline);   // a renewal is a write, too
+  auto commits = unusable_ ? commit_hold::answer{.reason = text_of(unusable_)}
+                           : commits_.ask(timeline, deadline);
+  hold_report result{
+      .held = commits.held, .waits = commits.waits, .kept = commits.kept, .reason = commits.reason};
+  if (commits.held)
+    result.position = to_string(commits.where);
   return result;
 }
 
@@ -210,6 +237,7 @@ void database_core::keep() {
   if (unusable_)
     return;
   auto now = clock::now();
+  commits_.expire(now);
   if (roles_->fresh_due() > now)
     return;
   auto link = pq_link::open(link_, now + connect_timeout_);
@@ -262,6 +290,7 @@ void database_core::close() {
   node_.unlisten(leading_.get());
   roles_->close();
   tracker_->close();
+  commits_.end();
   pool_.close();
 }
 

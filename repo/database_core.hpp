@@ -12,6 +12,7 @@
 #include <caf/fwd.hpp>
 
 #include "fly/cluster/claim.hpp"
+#include "fly/repo/commit_hold.hpp"
 #include "fly/repo/connection_pool.hpp"
 #include "fly/repo/driver_seat.hpp"
 #include "fly/repo/key_sweeper.hpp"
@@ -29,6 +30,8 @@ class node;
 }
 
 namespace fly::repo {
+
+class transaction;
 
 /// Returns what a node says of its database.
 cluster::claim to_claim(const role_report& report);
@@ -49,8 +52,8 @@ public:
                                       const transaction_runner::write_body& body, bool on_leader,
                                       const keyed_write* once = nullptr);
 
-  /// Holds writes back for a move of the primary, or ends that (0 ms); waits for those that run.
-  hold_report hold(std::chrono::milliseconds longest);
+  /// Holds writes back for a move of the primary, or ends that (0 ms); see `hold_writes`.
+  hold_report hold(std::chrono::milliseconds longest, std::uint32_t timeline);
 
   /// Waits until this node has seen to fly's own tables, or could not; until `deadline` at most.
   /// Returns whether it has tried. The first keyed write of a new database may come before.
@@ -84,6 +87,7 @@ private:
   void announce(const role_report& report);
   void prepare(pq_link& link, const server_identity& server);
   caf::error left_behind() const;
+  caf::error check_server(transaction& tx) const;
   cluster::claim claim_of(const role_report& report) const;
 
   cluster::node& node_; // not touched after close
@@ -102,6 +106,7 @@ private:
   std::condition_variable has_prepared_now_;
   std::atomic<bool> tells_timelines_ = false;
   write_gate gate_;
+  commit_hold commits_;
   std::shared_ptr<role_board> roles_;
   std::shared_ptr<leadership> leading_;
   std::shared_ptr<lsn_tracker> tracker_;

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "fly/actors/error.hpp"
+#include "fly/repo/commit_hold.hpp"
 
 namespace fly::repo {
 
@@ -28,11 +29,11 @@ caf::expected<lease_answer> take_lease(pq_link& link, const cluster::member& me,
                                        pq_link::time_point deadline) {
   // One query is one transaction. An epoch must not be lost in a crash, hence local; nor wait for a
   // replica. A question that nobody waits for any more must not take the lease later.
-  auto rows =
-      link.query("SET LOCAL synchronous_commit = local; SET LOCAL lock_timeout = " +
-                     std::to_string((lasts / 3).count()) + "; SELECT * FROM fly.take_lease(" +
-                     holder_of(link, me) + ", '" + std::to_string(lasts.count()) + " ms')",
-                 deadline);
+  auto rows = link.query("SET LOCAL synchronous_commit = local; SET LOCAL lock_timeout = " +
+                             std::to_string((lasts / 3).count()) + "; SELECT " +
+                             commit_hold_column + "; SELECT * FROM fly.take_lease(" +
+                             holder_of(link, me) + ", '" + std::to_string(lasts.count()) + " ms')",
+                         deadline);
   if (!rows)
     return std::move(rows.error());
   lease_answer result;

@@ -32,7 +32,8 @@ struct lease_answer {
 /// trip. The epoch goes up where it is taken, and stays where it is renewed: by the same process,
 /// in time, on the same timeline. A later run of a member takes it from the earlier one. Leaves
 /// nothing in the session, which may be a pooler's. Errors: as `pq_link::query`; errc::sql_failed
-/// where there are no tables, or no right to the functions (docs/rights.md), and on a replica.
+/// where there are no tables, or no right to the functions (docs/rights.md), on a replica, and
+/// while commits are held (commit_hold.hpp).
 caf::expected<lease_answer> take_lease(pq_link& link, const cluster::member& me,
                                        std::chrono::milliseconds lasts,
                                        pq_link::time_point deadline);

@@ -9,6 +9,7 @@
 
 #include "fly/actors/error.hpp"
 #include "fly/cluster/proof.hpp"
+#include "fly/repo/commit_hold.hpp"
 #include "fly/repo/exec.hpp"
 #include "fly/repo/hex.hpp"
 #include "fly/repo/position_row.hpp"
@@ -155,12 +156,14 @@ bool is_lost_race(const caf::error& reason) {
 
 caf::expected<std::size_t> delete_expired(pq_link& link, std::chrono::seconds lifetime,
                                           std::size_t rows_max, pq_link::time_point deadline) {
-  auto rows = link.query(
-      "WITH gone AS (DELETE FROM fly.ledger WHERE key IN (SELECT key FROM fly.ledger WHERE at < "
-      "clock_timestamp() - interval '" +
-          std::to_string(lifetime.count()) + " s' ORDER BY at LIMIT " + std::to_string(rows_max) +
-          " FOR UPDATE SKIP LOCKED) RETURNING 1) SELECT count(*) FROM gone",
-      deadline);
+  auto rows = link.query(std::string{"SELECT "} + commit_hold_column +
+                             "; WITH gone AS (DELETE FROM fly.ledger WHERE key IN (SELECT key FROM "
+                             "fly.ledger WHERE at < "
+                             "clock_timestamp() - interval '" +
+                             std::to_string(lifetime.count()) + " s' ORDER BY at LIMIT " +
+                             std::to_string(rows_max) +
+                             " FOR UPDATE SKIP LOCKED) RETURNING 1) SELECT count(*) FROM gone",
+                         deadline);
   if (!rows)
     return std::move(rows.error());
   const auto& field = rows->at(0).at(0);

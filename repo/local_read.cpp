@@ -7,6 +7,7 @@
 #include "fly/actors/error.hpp"
 #include "fly/actors/pending.hpp"
 #include "fly/repo/database_core.hpp"
+#include "fly/repo/sql_error.hpp"
 #include "fly/rpc/current_call.hpp"
 
 namespace fly::repo {
@@ -37,10 +38,10 @@ struct attempt {
   bool asks_timelines = core.tells_timelines();
   std::optional<progress> known = core.tracker()->current();
   std::optional<server_identity> watched = core.tracker()->server();
-  bool late = false;         // the check says so, and nothing was read
-  bool again = false;        // nothing was read: the question was wrong for this database
-  bool has_timelines = true; // the check says so
-  bool begun = false;        // the body ran
+  bool late = false;  // the check says so, and nothing was read
+  bool again = false; // nothing was read: the question was wrong for this database now
+  bool moved = false; // it is not the database that the connection was opened to
+  bool begun = false; // the body ran
   read_end end{};
 
   std::string question(const server_identity& server) const {
@@ -62,6 +63,10 @@ struct attempt {
     auto at = read(rows, server);
     if (!at)
       return make_error(errc::database_unavailable, "the database does not tell how far it is");
+    if (at->is_another) {
+      again = moved = true;
+      return make_error(errc::database_unavailable, "a pooler has another server behind it");
+    }
     if (!asks_timelines && at->has_timelines) {
       again = true;
       core.tells_timelines(true);
@@ -84,6 +89,8 @@ struct attempt {
         .after =
             [this](const auto& rows, const auto& server) {
               end = {server, read(rows, server)};
+              if (end.at && end.at->is_another)
+                end.at.reset();
             }};
     auto reason = core.runner().run_read(
         deadline,
@@ -92,10 +99,12 @@ struct attempt {
           return body(tx);
         },
         &check);
-    // Without fly's tables, or the right to read them: nothing ran, and it is asked without.
-    if (reason == errc::sql_failed && !begun && asks_timelines) {
-      core.tells_timelines(false);
-      again = true;
+    if (moved) // it has been given back, and others are no better
+      core.pool().drop_idle();
+    if (reason == errc::sql_failed && !begun) { // the question failed, nothing ran
+      again = asks_timelines || was_promoted(reason);
+      if (!was_promoted(reason)) // without fly's tables, or the right to read them
+        core.tells_timelines(false);
     }
     return reason;
   }

@@ -149,14 +149,26 @@ caf::expected<pq_link> pq_link::open(const link_options& options, time_point dea
 }
 
 caf::expected<link_rows> pq_link::query(const std::string& sql, time_point deadline) {
+  if (auto reason = start(sql))
+    return reason;
+  if (auto rows = answer(deadline))
+    return std::move(*rows);
+  return unavailable("no answer in time");
+}
+
+caf::error pq_link::start(const std::string& sql) {
   report_->clear();
   if (PQsendQuery(raw(), sql.c_str()) != 1)
     return unavailable(PQerrorMessage(raw()));
+  return {};
+}
+
+std::optional<caf::expected<link_rows>> pq_link::answer(time_point deadline) {
   result_ptr last{nullptr, &PQclear};
   for (;;) {
     while (PQisBusy(raw()) == 1) {
       if (!wait_for(PQsocket(raw()), POLLIN, deadline))
-        return unavailable("no answer in time");
+        return std::nullopt;
       if (PQconsumeInput(raw()) != 1)
         return unavailable(PQerrorMessage(raw()));
     }

@@ -66,6 +66,14 @@ public:
   /// Errors: errc::sql_failed as `to_error`; errc::database_unavailable.
   caf::expected<link_rows> query(const std::string& sql, time_point deadline);
 
+  /// Sends one statement and waits for nothing; nothing else is sent before `answer` has it.
+  /// Errors: errc::database_unavailable.
+  caf::error start(const std::string& sql);
+
+  /// Returns the rows of what `start` has sent, or why there are none, as `query` does; nothing
+  /// where that is not there at `deadline`: then ask again. Blocks until then at most.
+  std::optional<caf::expected<link_rows>> answer(time_point deadline);
+
   /// Runs statements in one round trip and one transaction, each with a snapshot of its own, and
   /// returns the rows of each. The session parses and plans each once and keeps it, but behind a
   /// pooler, where it may be another session the next time. Blocks until `deadline` at most; after

@@ -13,20 +13,30 @@ namespace fly::repo {
 
 /// What a member says once it holds writes back.
 struct hold_report {
-  /// Whether all writes that had begun have ended.
-  bool drained = false;
-  /// How far the database's log is then, as `to_string` of a position; empty where it cannot tell.
+  /// Whether this member holds the commits of every node in the database, or is next in line
+  /// behind one that does; neither where it has no database that is writable on that timeline.
+  bool held = false;
+  bool waits = false;
+  /// Whether one of the two is so without a break since the last time it was asked.
+  bool kept = false;
+  /// Where it holds them: how far the log is with all that was committed, as `to_string` of a
+  /// position.
   std::string position{};
+  /// Why it neither holds nor waits, for people.
+  std::string reason{};
 };
 
 template <class Inspector>
 auto inspect(Inspector& f, hold_report& x) {
-  return f(caf::meta::type_name("fly::hold_report"), x.drained, x.position);
+  return f(caf::meta::type_name("fly::hold_report"), x.held, x.waits, x.kept, x.position, x.reason);
 }
 
 /// Lets the member refuse new writes of fly for that many milliseconds (0 ends it), so that their
-/// callers wait or go elsewhere, and waits for those that run, that long at most. Longest: an hour.
-inline constexpr rpc::function<hold_report(std::int64_t)> hold_writes{"fly.hold_writes"};
+/// callers wait or go elsewhere; waits for those that run, half that long at most; and holds the
+/// commits of every node in its database, where that is writable on the timeline (0: any). Asked
+/// again it prolongs that. Longest: an hour.
+inline constexpr rpc::function<hold_report(std::int64_t, std::uint32_t)> hold_writes{
+    "fly.hold_writes"};
 
 /// Waits until the member's database has a position, so many milliseconds at most. Errors: those of
 /// `database::wait_for`.

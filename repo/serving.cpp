@@ -159,7 +159,9 @@ std::vector<std::string> serve_builtins(rpc::endpoint& rpc,
               return refused;
             return explain_write_call(rpc, core->tracker(), std::move(asked));
           });
-  all.add(hold_writes, [core](std::int64_t longest) { return core->hold(bounded(longest)); });
+  all.add(hold_writes, [core](std::int64_t longest, std::uint32_t timeline) {
+    return core->hold(bounded(longest), timeline);
+  });
   all.add(timelines, [core] { return read_history(*core); });
   return std::move(all).names();
 }

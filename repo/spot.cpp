@@ -76,21 +76,25 @@ std::string spot_question(std::uint64_t system, bool has_timelines,
          "ELSE ('x' || substr(pg_walfile_name(pg_current_wal_flush_lsn()), 1, 8))::bit(32)::int8 "
          "END, " +
          newest + ", " + visible_among(xids) +
+         ", (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::int8"
          " FROM (SELECT pg_is_in_recovery() AS recovering) AS r";
 }
 
 std::optional<spot> read_spot(const pqxx::result& rows, const server_identity& server,
                               const progress* known) {
-  if (rows.size() != 1 || rows.columns() != 5)
+  if (rows.size() != 1 || rows.columns() != 6)
     return std::nullopt;
   std::string_view reached = rows[0][1].c_str();
   bool next_begun = reached.ends_with('+');
   auto where = lsn::parse(reached.substr(0, reached.size() - (next_begun ? 1 : 0)));
   auto timeline = number<std::uint32_t>(rows, 2);
   auto newest = number<std::int64_t>(rows, 3); // -1: could be asked, 0: nothing is known
-  if (!where || !timeline || !newest)
+  auto started = number<std::int64_t>(rows, 5);
+  if (!where || !timeline || !newest || !started)
     return std::nullopt;
-  spot result{.has_timelines = *newest != 0, .next_begun = next_begun};
+  spot result{.has_timelines = *newest != 0,
+              .next_begun = next_begun,
+              .is_another = *started != server.started_us};
   auto& seen = result.seen;
   seen.system = server.system;
   seen.lsn = *where;

@@ -21,6 +21,9 @@ struct spot {
   bool has_timelines = false;
   /// Whether a snapshot of a replica may hold the record after its replay position.
   bool next_begun = false;
+  /// Whether another server answered than the connection was opened to, as a pooler may bring
+  /// about: then nothing of `seen` is to be believed.
+  bool is_another = false;
 
   /// Returns where all that a snapshot before the answer could hold is there: the place that was
   /// told, or a byte more, which only a server reaches that has all of the record after it.

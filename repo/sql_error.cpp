@@ -11,6 +11,7 @@
 
 #include "fly/actors/error.hpp"
 #include "fly/actors/must.hpp"
+#include "fly/repo/commit_hold.hpp"
 #include "fly/repo/lease.hpp"
 
 namespace fly::repo {
@@ -81,11 +82,23 @@ caf::error to_error(const server_error& what) {
 caf::error to_write_error(const server_error& what) {
   if (what.sqlstate == "25006")
     return make_error(errc::not_primary, what.message, details_of(what));
+  if (says_held(what))
+    return held_error();
   if (what.sqlstate == epoch_is_over)
     return make_error(errc::not_leader,
                       "deposed while the write ran, nothing of it remains: " + what.message,
                       details_of(what));
   return to_error(what);
+}
+
+bool was_promoted(const std::optional<server_error>& said) {
+  return said && said->sqlstate == "55000";
+}
+
+bool was_promoted(const caf::error& reason) {
+  auto details = fly::details_of(reason);
+  auto found = details.find("sqlstate");
+  return reason == errc::sql_failed && found != details.end() && found->second == "55000";
 }
 
 caf::error error_of_exception(std::exception_ptr what, const server_report& report,

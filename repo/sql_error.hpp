@@ -1,6 +1,8 @@
 #pragma once
 
 #include <exception>
+#include <optional>
+#include <string>
 
 #include <caf/error.hpp>
 
@@ -16,9 +18,14 @@ namespace fly::repo {
 caf::error to_error(const server_error& what);
 
 /// As `to_error`, but for a statement of a transaction that may write: SQLSTATE 25006 (read-only)
-/// is errc::not_primary, and the fence of a leader's write whose epoch is over errc::not_leader;
-/// nothing remains.
+/// is errc::not_primary, as is a hold of the commits, and the fence of a leader's write whose epoch
+/// is over errc::not_leader; nothing remains.
 caf::error to_write_error(const server_error& what);
+
+/// Returns whether a statement failed because what works in recovery only was asked on a server
+/// that was promoted meanwhile (SQLSTATE 55000).
+bool was_promoted(const std::optional<server_error>& said);
+bool was_promoted(const caf::error& reason);
 
 /// Turns an exception that left a function into an error, before the commit was sent: nothing
 /// remains in any case. What libpqxx threw because of the server becomes `to_error` or

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "fly/actors/error.hpp"
+#include "fly/repo/commit_hold.hpp"
 #include "fly/repo/position_row.hpp"
 #include "fly/repo/sql_error.hpp"
 
@@ -12,12 +13,26 @@ namespace fly::repo {
 
 namespace {
 
-// The guard. It fails in an aborted transaction (25P02) and on a server in recovery (55000, by
-// pg_current_wal_flush_lsn), raises synchronous_commit, and tells the transaction id, which the
-// server's report keeps (transaction_id_column).
-const kept_statement guard{"fly_guard", "", R"(SELECT pg_current_xact_id_if_assigned() AS fly_xid,
-pg_current_wal_flush_lsn(), CASE current_setting('synchronous_commit') WHEN 'off'
-  THEN set_config('synchronous_commit', 'local', true) END)"};
+// The guard. It fails in an aborted transaction (25P02), on a server in recovery (55000, by
+// pg_current_wal_flush_lsn), where commits are held, where the server's timeline was left ($1), and
+// where it is not the one with that start ($2, unless that is 0); it raises synchronous_commit, and
+// tells the transaction id, which the server's report keeps (transaction_id_column).
+const std::string guard_text =
+    std::string{"SELECT pg_current_xact_id_if_assigned() AS fly_xid, pg_current_wal_flush_lsn(), "
+                "CASE current_setting('synchronous_commit') WHEN 'off' "
+                "THEN set_config('synchronous_commit', 'local', true) END, "} +
+    commit_hold_column +
+    ", CASE WHEN ('x' || substr(pg_walfile_name(pg_current_wal_flush_lsn()), 1, 8))::bit(32)::int8 "
+    "< $1 THEN current_setting('fly.timeline_was_left') "
+    "WHEN $2 NOT IN (0, (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::int8) "
+    "THEN current_setting('fly.server_is_another') END";
+
+kept_statement guard_of(std::uint32_t timeline_min, std::int64_t server) {
+  return {"fly_guard",
+          "int8, int8",
+          guard_text,
+          {std::to_string(timeline_min), std::to_string(server)}};
+}
 
 // The end of a write in a sandbox: what COMMIT would check is checked now, and stays deferred.
 constexpr auto end_in_sandbox = R"(SAVEPOINT fly_check; SET CONSTRAINTS ALL IMMEDIATE;
@@ -54,6 +69,8 @@ std::string begin_text(connection& on, const transaction_options& options) {
   }
   if (!options.question.empty())
     result += "; " + options.question;
+  if (options.asks_hold)
+    result += std::string{"; SELECT "} + commit_hold_column;
   if (options.with_begin)
     result += "; " + on.keep(*options.with_begin) + on.run(*options.with_begin);
   return result;
@@ -92,14 +109,13 @@ void transaction::before_commit(const kept_statement& statement) {
 
 void transaction::do_commit() {
   commit_sent_ = true;
-  if (read_only_) {
-    ended_ = direct_exec(sandbox_ ? undo_in_sandbox : ("COMMIT; " + question_).c_str());
-    return;
-  }
+  if (read_only_)
+    return commit_reading();
   // What aborted the transaction before stays known beside what the commit itself says.
   auto before = std::exchange(on_.report(), server_report{});
   try {
     // What is to be kept is said before the commit: after it nothing but the question may fail.
+    auto guard = guard_of(timeline_min_, server_wanted_);
     auto keep = on_.keep(guard) + on_.keep(after_commit);
     auto position = position_query_.empty() ? on_.run(after_commit) : position_query_;
     auto end = sandbox_ ? end_in_sandbox : "COMMIT; ";
@@ -118,6 +134,22 @@ void transaction::do_commit() {
     failure_ = error_of_commit();
     roll_back();
     throw;
+  }
+}
+
+/// Commits what was read, whatever the question behind it comes to.
+void transaction::commit_reading() {
+  if (sandbox_) {
+    ended_ = direct_exec(undo_in_sandbox);
+    return;
+  }
+  on_.report().tags.clear();
+  try {
+    ended_ = direct_exec(("COMMIT; " + question_).c_str());
+  } catch (const pqxx::sql_error&) {
+    if (!has_tag(on_.report(), "COMMIT") || !was_promoted(on_.report().last))
+      throw;
+    ended_ = direct_exec(question_.c_str());
   }
 }
 
@@ -151,6 +183,11 @@ caf::error transaction::error_of_commit() const {
   const auto& sqlstate = report.last->sqlstate;
   if (sqlstate == "25P02")
     return swallowed_error();
+  if (sqlstate == "42704" && !says_held(*report.last) &&
+      report.last->message.find("\"fly.") != std::string::npos)
+    return make_error(errc::not_primary,
+                      "the server that was reached is not the primary: " + report.last->message,
+                      std::move(details));
   bool by_guard = std::all_of(report.tags.begin(), report.tags.end(),
                               [](const auto& tag) { return tag == "PREPARE"; });
   if (sqlstate == "55000" && by_guard)

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -27,6 +28,8 @@ struct transaction_options {
   std::string question{};
   /// What pg_stat_activity shows meanwhile; empty: the connection's own name.
   std::string application_name{};
+  /// Whether BEGIN fails where commits are held; the commit does in any case.
+  bool asks_hold = false;
   /// Makes it a savepoint of the connection's own transaction, which nobody commits (sandbox.hpp).
   bool sandbox = false;
 };
@@ -48,6 +51,16 @@ public:
   void before_commit(std::string_view statement);
   void before_commit(const kept_statement& statement);
 
+  /// Lets the commit fail on a server whose timeline is lower, an old primary, and on another one
+  /// than that with this start (`server_identity::started_us`; 0: any).
+  void expect(std::uint32_t timeline_min, std::int64_t started_us) noexcept {
+    timeline_min_ = timeline_min;
+    server_wanted_ = started_us;
+  }
+
+  /// What the connection's server was when it was opened.
+  const server_identity& server() const noexcept { return on_.identity(); }
+
   /// Commits and returns the position, in one round trip: a guard that fails in an aborted
   /// transaction, COMMIT, and the flush position read after it. A `synchronous_commit` of off is
   /// raised to local, also where the function has set it: otherwise the position would be before
@@ -56,7 +69,8 @@ public:
   /// after the COMMIT; detail "committed" is "yes" where the server had confirmed it). Otherwise
   /// nothing remains: errc::sql_failed where the server refused the commit (deferred constraints,
   /// serialization), or where the function swallowed the error of a statement, with that error's
-  /// details; errc::not_primary on a server that cannot write; errc::database_unavailable where
+  /// details; errc::not_primary on a server that cannot write, that is not the one that
+  /// was meant, or where commits are held (commit_hold.hpp); errc::database_unavailable where
   /// the connection was gone before; errc::function_failed where the function ended the transaction
   /// itself.
   caf::expected<position> finish();
@@ -70,6 +84,7 @@ public:
 
 private:
   void do_commit() override;
+  void commit_reading();
   caf::error error_of_commit() const;
   caf::error swallowed_error() const;
   caf::error run_commit();
@@ -82,6 +97,8 @@ private:
   pqxx::result ended_;
   std::string before_commit_; // each statement with its ";"
   std::string position_query_;
+  std::uint32_t timeline_min_ = 0;
+  std::int64_t server_wanted_ = 0;
   bool commit_sent_ = false;
   std::optional<position> position_; // set by a successful commit
   caf::error failure_;               // of the commit, once it was sent

@@ -9,6 +9,7 @@
 
 #include "fly/actors/error.hpp"
 #include "fly/actors/mutant.hpp"
+#include "fly/repo/commit_hold.hpp"
 #include "fly/repo/ledger.hpp"
 #include "fly/repo/sql_error.hpp"
 #include "fly/repo/transaction.hpp"
@@ -138,8 +139,10 @@ caf::expected<std::unique_ptr<transaction_runner::begun>>
 transaction_runner::begin_write(time_point deadline, const keyed_write* once,
                                 const std::string& name, rpc::call_parts* parts) {
   for (;;) {
-    transaction_options options{
-        .deadline = deadline, .application_name = name, .sandbox = pool_.keeps_transactions()};
+    transaction_options options{.deadline = deadline,
+                                .application_name = name,
+                                .asks_hold = asks_hold_,
+                                .sandbox = pool_.keeps_transactions()};
     if (once != nullptr)
       options.with_begin = claim_statement(*once);
     auto on = begin(options, parts);
@@ -193,10 +196,13 @@ transaction_runner::run_write(time_point deadline, const write_body& body, rpc::
     on->reset(); // gives the connection back first
     on = begin_write(deadline, once, name, parts);
   }
+  asks_hold_ = !on && is_held(on.error());
   if (!on)
     return std::move(on.error());
   auto outcome = run_write_on(*on, body, parts, once);
-  if (!outcome && outcome.error() == errc::not_primary) {
+  if (!outcome && is_held(outcome.error()))
+    asks_hold_ = true;
+  if (!outcome && outcome.error() == errc::not_primary && !is_held(outcome.error())) {
     // Whatever else was opened before the database became read-only is of no use either.
     roles_->refused();
     (*on)->lease.spoil();

@@ -113,6 +113,9 @@ private:
   std::size_t result_bytes_max_;
   read_place reads_here_;
   std::atomic<time_point> reads_anywhere_until_{}; // after a search in vain
+  // Whether BEGIN asks if commits are held: at first, and after a commit was refused. What is
+  // refused there leaves nothing in the log, which replicas might take beyond a promotion.
+  std::atomic<bool> asks_hold_ = true;
 };
 
 } // namespace fly::repo

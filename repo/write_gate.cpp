@@ -1,5 +1,7 @@
 #include "fly/repo/write_gate.hpp"
 
+#include <algorithm>
+
 namespace fly::repo {
 
 write_gate::pass::~pass() {
@@ -23,6 +25,11 @@ std::optional<write_gate::pass> write_gate::enter() {
 void write_gate::hold(clock::time_point until) {
   std::lock_guard guard{mutex_};
   held_until_ = until;
+}
+
+void write_gate::hold_at_least(clock::time_point until) {
+  std::lock_guard guard{mutex_};
+  held_until_ = std::max(held_until_, until);
 }
 
 bool write_gate::held() const {

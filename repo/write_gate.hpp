@@ -32,6 +32,9 @@ public:
   /// Lets no write in until `until`, in the place of a hold before; one in the past ends it.
   void hold(clock::time_point until);
 
+  /// Lets no write in until `until` at least.
+  void hold_at_least(clock::time_point until);
+
   /// Returns whether writes are held now.
   bool held() const;
 

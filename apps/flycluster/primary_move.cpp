@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/flycluster/primary.hpp"
+#include "apps/flycluster/primary_hold.hpp"
 #include "fly/actors/error.hpp"
 #include "fly/repo/position.hpp"
 #include "fly/rpc/verbs.hpp"
@@ -18,44 +19,6 @@ namespace {
 
 using clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
-
-/// Holds the writes of the group until it ends.
-class hold {
-public:
-  hold(const visit& here, std::vector<std::string> ids) : here_(here), ids_(std::move(ids)) {}
-
-  ~hold() {
-    for (const auto& id : ids_)
-      rpc_member(here_.rpc.with({.timeout = here_.timeout}), id, repo::hold_writes,
-                 std::int64_t{0});
-  }
-
-  hold(const hold&) = delete;
-  hold& operator=(const hold&) = delete;
-
-  /// Returns how far the log is once nothing of fly writes any more.
-  caf::expected<repo::position> begin(milliseconds longest) const {
-    std::optional<repo::position> last;
-    for (const auto& id : ids_) {
-      auto told = rpc_member(here_.rpc.with({.timeout = longest}), id, repo::hold_writes,
-                             std::int64_t{longest.count()});
-      if (!told)
-        return std::move(told.error());
-      auto where = repo::parse_position(told->position);
-      if (!told->drained || !where)
-        return make_error(errc::timeout, "the writes of " + id + " have not ended in time");
-      if (!last || last->lsn < where->lsn)
-        last = *where;
-    }
-    if (!last)
-      return make_error(errc::no_primary, "nobody is primary");
-    return *last;
-  }
-
-private:
-  const visit& here_;
-  std::vector<std::string> ids_;
-};
 
 void say(const visit& here, const std::string& what) {
   if (!here.json)
@@ -99,21 +62,6 @@ caf::error run_command(const move_options& how, const std::string& from) {
                         : "the command was ended by a signal");
 }
 
-/// Waits until the region is primary on a higher timeline than before. Errors: errc::timeout.
-caf::expected<rpc::primary_report> wait_for_new_primary(const visit& here, const std::string& asked,
-                                                        const std::string& region,
-                                                        std::uint32_t before,
-                                                        clock::time_point deadline) {
-  for (;;) {
-    auto now = rpc_member(here.rpc.with({.timeout = here.timeout}), asked, rpc::primary);
-    if (now && now->region == region && now->timeline > before && !now->group.empty())
-      return now;
-    if (clock::now() > deadline)
-      return make_error(errc::timeout, region + " did not become primary in time");
-    std::this_thread::sleep_for(milliseconds{20});
-  }
-}
-
 milliseconds left_until(clock::time_point deadline) {
   auto left = std::chrono::duration_cast<milliseconds>(deadline - clock::now());
   return std::max(left, milliseconds{1});
@@ -124,6 +72,93 @@ struct moved {
   rpc::primary_report before;
   rpc::primary_report now;
   milliseconds held{0};
+  /// Why something may be lost after all; empty where nothing is.
+  caf::error broken{};
+};
+
+/// One move. Writes are held while it is there.
+class move {
+public:
+  move(const visit& here, const move_options& how, rpc::primary_report before, std::string target)
+      : here_(here), how_(how),
+        target_(std::move(target)), result_{.before = std::move(before), .now = {}},
+        hold_(here, result_.before, target_, how.hold) {}
+
+  caf::expected<moved> run() {
+    if (auto reason = catch_up()) {
+      hold_.let_go();
+      return reason;
+    }
+    hold_.keep();
+    auto reason = promote();
+    result_.broken = hold_.stop();
+    if (reason && !wait(clock::now() + std::min(how_.hold, milliseconds{2000})))
+      hold_.let_go(); // else it is done all the same, and nothing more is to be written there
+    if (reason)
+      return reason;
+    // The old group's hold is left to run out: not all of it need have heard of the new one.
+    for (const auto& id : result_.now.group)
+      rpc_member(here_.rpc.with({.timeout = here_.timeout}), id, repo::hold_writes, std::int64_t{0},
+                 std::uint32_t{0});
+    result_.held = std::chrono::duration_cast<milliseconds>(clock::now() - begun_);
+    return std::move(result_);
+  }
+
+private:
+  /// Lets nothing more be written, and the target have all that was.
+  caf::error catch_up() {
+    auto last = hold_.begin();
+    if (!last)
+      return std::move(last.error());
+    say(here_,
+        "writes are held; the log of " + result_.before.region + " ends at " + to_string(*last));
+    auto longest = left_until(begun_ + how_.hold);
+    auto there = rpc_member(here_.rpc.with({.timeout = longest}), target_, repo::reach,
+                            to_string(*last), std::int64_t{longest.count()});
+    if (!there)
+      return std::move(there.error());
+    say(here_, how_.region + " has it all");
+    return hold_.renew();
+  }
+
+  /// Lets the command make the target primary, or waits for somebody else to do it.
+  caf::error promote() {
+    auto deadline = begun_ + how_.hold;
+    if (how_.command.empty()) {
+      say(here_, "now make the database of " + how_.region +
+                     " primary (SELECT pg_promote()), and stop the one of " +
+                     result_.before.region);
+    } else {
+      if (auto failed = run_command(how_, result_.before.region))
+        return failed;
+      deadline = std::max(deadline, clock::now() + how_.hold); // however long the command took
+    }
+    auto now = wait(deadline);
+    if (!now)
+      return std::move(now.error());
+    result_.now = std::move(*now);
+    return {};
+  }
+
+  /// Waits until the region is primary on a higher timeline than before. Errors: errc::timeout.
+  caf::expected<rpc::primary_report> wait(clock::time_point deadline) const {
+    for (;;) {
+      auto now = rpc_member(here_.rpc.with({.timeout = here_.timeout}), target_, rpc::primary);
+      if (now && now->region == how_.region && now->timeline > result_.before.timeline &&
+          !now->group.empty())
+        return now;
+      if (clock::now() > deadline)
+        return make_error(errc::timeout, how_.region + " did not become primary in time");
+      std::this_thread::sleep_for(milliseconds{20});
+    }
+  }
+
+  const visit& here_;
+  const move_options& how_;
+  const std::string target_;
+  const clock::time_point begun_ = clock::now();
+  moved result_;
+  primary_hold hold_;
 };
 
 caf::expected<moved> move_primary(const visit& here, const move_options& how) {
@@ -133,33 +168,7 @@ caf::expected<moved> move_primary(const visit& here, const move_options& how) {
   auto target = choose_target(*seen, how.region);
   if (!target)
     return std::move(target.error());
-  moved result{.before = seen->primary, .now = {}};
-  auto begun = clock::now();
-  auto deadline = begun + how.hold;
-  hold held{here, seen->primary.group};
-  auto last = held.begin(how.hold);
-  if (!last)
-    return std::move(last.error());
-  say(here,
-      "writes are held; the log of " + result.before.region + " ends at " + to_string(last->lsn));
-  auto there = rpc_member(here.rpc.with({.timeout = left_until(deadline)}), *target, repo::reach,
-                          to_string(*last), std::int64_t{left_until(deadline).count()});
-  if (!there)
-    return std::move(there.error());
-  say(here, how.region + " has it all");
-  if (how.command.empty())
-    say(here, "now make the database of " + how.region +
-                  " primary (SELECT pg_promote()), and stop "
-                  "the one of " +
-                  result.before.region);
-  else if (auto failed = run_command(how, result.before.region))
-    return failed;
-  auto now = wait_for_new_primary(here, *target, how.region, result.before.timeline, deadline);
-  if (!now)
-    return std::move(now.error());
-  result.now = std::move(*now);
-  result.held = std::chrono::duration_cast<milliseconds>(clock::now() - begun);
-  return result;
+  return move{here, how, std::move(seen->primary), std::move(*target)}.run();
 }
 
 } // namespace
@@ -174,13 +183,16 @@ int run_primary_move(const visit& here, const move_options& how) {
                                 {"to", now.region},
                                 {"timeline", now.timeline},
                                 {"held_ms", done->held.count()},
-                                {"zombies", now.zombies}}
+                                {"zombies", now.zombies},
+                                {"may_be_lost", text_of(done->broken)}}
                      .dump(2)
               << '\n';
     return exit_done;
   }
   std::cout << now.region << " is primary on timeline " << now.timeline << "; writes were held for "
             << done->held.count() << " ms\n";
+  if (done->broken)
+    std::cout << text_of(done->broken) << '\n';
   for (const auto& id : now.zombies)
     std::cout << "the old database of " << id
               << " is still writable: stop it, or make it a replica (pg_rewind, pg_basebackup)\n";

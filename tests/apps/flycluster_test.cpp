@@ -190,7 +190,8 @@ TEST_CASE("schema makes fly's tables for nodes whose role may not, and says what
 
 namespace {
 
-/// Three regions, and a thread that writes in ams all the time.
+/// Three regions, a thread that writes in ams all the time, and one that writes through a node of
+/// syd that joins late.
 struct busy_cluster : local_cluster {
   busy_cluster() {
     writer = std::thread{[this] {
@@ -199,19 +200,46 @@ struct busy_cluster : local_cluster {
         ++(has(answer, "\"id\":") ? written : failed);
       }
     }};
+    late_writer = std::thread{[this] {
+      for (int i = 0; !over; ++i) {
+        auto answer = write_to(host("syd") + ":8081", "late " + std::to_string(i)).text;
+        if (has(answer, "\"id\":"))
+          ++late_written;
+        else
+          std::this_thread::sleep_for(50ms); // it has not started
+      }
+    }};
   }
-  ~busy_cluster() { end(); }
+  ~busy_cluster() {
+    end();
+    shell("kill $(cat " + late_pid + ") && rm " + late_pid);
+  }
+
+  /// Starts that node, in a shell's words.
+  std::string start_late() const {
+    std::string peers;
+    for (const char* region : {"syd", "lax", "ams"})
+      peers += (peers.empty() ? "" : ",") + part(region, "node")["address"].get<std::string>();
+    return ". " + (folder() / "syd.env").string() +
+           "\nFLY_MACHINE_ID=machine-late FLY_PORT=4399 FLY_PEERS=" + peers + " " + GUESTBOOK +
+           " --http " + host("syd") + ":8081 >/dev/null 2>&1 &\necho $! > " + late_pid + "\n";
+  }
 
   void end() {
     over = true;
-    if (writer.joinable())
-      writer.join();
+    for (auto* it : {&writer, &late_writer})
+      if (it->joinable())
+        it->join();
   }
 
+  const std::string late_pid =
+      (std::filesystem::temp_directory_path() / ("late-" + std::to_string(::getpid()))).string();
   std::atomic<bool> over = false;
   std::atomic<int> written = 0;
   std::atomic<int> failed = 0;
+  std::atomic<int> late_written = 0;
   std::thread writer;
+  std::thread late_writer;
 };
 
 } // namespace
@@ -240,7 +268,8 @@ TEST_CASE(
   CHECK(eventually([&] { return shop.written > goes_on; })); // where they were
   CHECK(shop.flycluster("lax", "primary mave lax").code == 2);
 
-  // Promotes, and lets ams follow the new primary, as a failover manager does.
+  // Promotes, and lets ams follow the new primary, as a failover manager does. Before, a node of
+  // syd starts, and has the time to write.
   auto database = [&](const char* region, const char* what) {
     auto address = shop.part(region, what)["address"].get<std::string>();
     auto at = address.find(':');
@@ -248,8 +277,8 @@ TEST_CASE(
   };
   auto lax = shop.part("lax", "replica")["address"].get<std::string>();
   auto at = lax.find(':');
-  auto command = "psql -q " + database("lax", "replica") + " -c 'SELECT pg_promote()' && psql -q " +
-                 database("ams", "replica") +
+  auto command = shop.start_late() + "sleep 2\npsql -q " + database("lax", "replica") +
+                 " -c 'SELECT pg_promote()' && psql -q " + database("ams", "replica") +
                  " -c \"ALTER SYSTEM SET primary_conninfo = 'host=" + lax.substr(0, at) +
                  " port=" + lax.substr(at + 1) + " user=postgres'\" -c 'SELECT pg_reload_conf()'";
   auto file = std::filesystem::temp_directory_path() / ("move-" + std::to_string(::getpid()));
@@ -262,19 +291,24 @@ TEST_CASE(
   CHECK(moved["from"] == "syd");
   CHECK(moved["to"] == "lax");
   CHECK(moved["timeline"] == 2);
-  CHECK(moved["held_ms"].get<int>() > 0);
+  CHECK(moved["held_ms"].get<int>() > 2000);
+  CHECK(moved["may_be_lost"] == "");
 
   auto then = shop.written.load();
-  CHECK(eventually([&] { return shop.written > then + 3; }));
+  CHECK(eventually([&] { return shop.written > then + 3 && shop.late_written > 3; }, 30s));
   shop.end();
   CHECK(shop.failed == 0);
-  auto count = shell("psql -X -A -t " + database("lax", "replica") +
-                     " -c \"SELECT count(*) FROM entries WHERE text LIKE 'entry %'\"");
-  CHECK(count.text == std::to_string(shop.written) + "\n");
+  auto count = [&](const std::string& texts) {
+    return std::stoi(shell("psql -X -A -t " + database("lax", "replica") +
+                           " -c \"SELECT count(*) FROM entries WHERE text LIKE '" + texts + "'\"")
+                         .text);
+  };
+  CHECK(count("entry %") == shop.written);
+  CHECK(count("late %") >= shop.late_written);
   auto after = json::parse(shop.flycluster("ams", "--json primary").text);
   CHECK(after["region"] == "lax");
   CHECK(after["timeline"] == 2);
-  CHECK(after["zombies"] == json::array({"machine-syd"}));
+  CHECK(after["zombies"] == json::array({"machine-late", "machine-syd"}));
   CHECK(after["history"].size() == 1);
   CHECK_FALSE(after["history"][0]["left_at"].get<std::string>().empty());
 }

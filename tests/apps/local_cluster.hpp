@@ -71,9 +71,14 @@ public:
 
   /// Writes an entry through a region's node and returns the answer.
   shell_answer write(const std::string& region, const std::string& text) const {
+    return write_to(host(region) + ":8080", text);
+  }
+
+  /// Writes one through the node whose page is at `address`.
+  static shell_answer write_to(const std::string& address, const std::string& text) {
     return shell("curl -s -H 'Content-Type: application/json' -d '" +
-                 nlohmann::json{{"author", "test"}, {"text", text}}.dump() + "' http://" +
-                 host(region) + ":8080/entries");
+                 nlohmann::json{{"author", "test"}, {"text", text}}.dump() + "' http://" + address +
+                 "/entries");
   }
 
   shell_answer curl(const std::string& region, const std::string& port_and_path) const {

@@ -302,10 +302,12 @@ TEST_CASE("a role without the right to the lease says so, and leaves it to other
 TEST_CASE_FIXTURE(leaders, "while writes are held nobody leads and the lease is not renewed") {
   auto hold = [&](std::int64_t longest) {
     for (auto* it : {one.get(), two.get()}) {
-      auto told = rpc_member(lax->rpc, it->id(), repo::hold_writes, longest);
+      auto told = rpc_member(lax->rpc, it->id(), repo::hold_writes, longest, std::uint32_t{1});
       REQUIRE_MESSAGE(told, fly::to_string(told.error()));
-      CHECK(told->drained == (longest > 0));
-      CHECK(told->position.empty() == (longest == 0));
+      bool first = longest > 0 && it == one.get();
+      CHECK(told->held == first);
+      CHECK(told->waits == (longest > 0 && !first));
+      CHECK(told->position.empty() != first);
     }
   };
   hold(60'000);

@@ -1,5 +1,6 @@
 // Proves that all of it works through a pooler in transaction mode, that nothing of one connection
 // stays in a session for the next, and that a database that turns read-only is noticed there, too.
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <string>
@@ -45,7 +46,8 @@ struct pooled_node {
 };
 
 struct pooled_shops {
-  pooled_shops() : servers(1), at_primary(servers.primary()), at_replica(servers.replica(0)) {
+  explicit pooled_shops(std::size_t replicas = 1)
+      : servers(replicas), at_primary(servers.primary()), at_replica(servers.replica(0)) {
     servers.primary().sql("CREATE TABLE orders (id bigserial PRIMARY KEY, item text, count int);"
                           "CREATE TABLE names (id bigserial PRIMARY KEY, name text UNIQUE);"
                           "GRANT ALL ON ALL TABLES IN SCHEMA public TO app;"
@@ -60,6 +62,10 @@ struct pooled_shops {
       return lax->node.primary_group().size() == 2 && lax->node.leader() &&
              lax->node.primary().lease.counter > 0;
     }));
+  }
+
+  static int rows_of(const postgres_server& server) {
+    return std::stoi(server.sql("SELECT count(*) FROM orders"));
   }
 
   /// What a setting is in the sessions behind the pooler.
@@ -144,4 +150,205 @@ TEST_CASE_FIXTURE(pooled_shops,
   servers.primary().sql("BEGIN READ WRITE; ALTER ROLE app IN DATABASE app SET "
                         "default_transaction_read_only = on; COMMIT");
   CHECK(eventually([&] { return lax->node.primary_group().empty(); }));
+}
+
+namespace {
+
+struct two_pooled_replicas : pooled_shops {
+  two_pooled_replicas() : pooled_shops(2) {}
+
+  /// Promotes lax's replica and waits until all know.
+  void promote() {
+    servers.wait_caught_up();
+    servers.replica(0).promote();
+    for (auto* it : {one.get(), two.get(), lax.get()})
+      REQUIRE(eventually([&] {
+        auto now = it->node.primary();
+        return now.timeline == 2 && now.region == "lax" && now.lease.timeline == 2;
+      }));
+  }
+};
+
+/// Writes through one node in a thread, and counts what was acknowledged.
+struct busy_writer {
+  explicit busy_writer(const pooled_node& from)
+      : thread_([this, &from] {
+          while (!over_) {
+            auto placed = rpc_primary(from.db.with({.timeout = 300ms}), shop::place, "busy", 1);
+            acknowledged += bool(placed);
+            if (placed && placed->position().timeline < timeline)
+              ++elsewhere;
+          }
+        }) {}
+  ~busy_writer() { stop(); }
+
+  void stop() {
+    over_ = true;
+    if (thread_.joinable())
+      thread_.join();
+  }
+
+  std::atomic<int> acknowledged = 0;
+  std::atomic<std::uint32_t> timeline = 0;
+  std::atomic<int> elsewhere = 0; ///< On a timeline below `timeline`.
+
+private:
+  std::atomic<bool> over_ = false;
+  std::thread thread_;
+};
+
+} // namespace
+
+TEST_CASE_FIXTURE(two_pooled_replicas,
+                  "a promotion behind a pooler is noticed, and writes go there") {
+  auto before = rpc_and_wait(lax->db, shop::place, "before", 1);
+  REQUIRE(before);
+  promote();
+  auto old = rows_of(servers.primary());
+
+  for (auto* from : {one.get(), two.get(), lax.get()}) {
+    auto placed = rpc_primary(from->db, shop::place, "after", 1);
+    REQUIRE_MESSAGE(placed, fly::to_string(placed ? caf::error{} : placed.error()));
+    CHECK(placed->position().timeline == 2);
+    CHECK(placed->position().system == before->position().system);
+    auto led = rpc_primary(from->db, place_on_leader, "led");
+    REQUIRE_MESSAGE(led, fly::to_string(led ? caf::error{} : led.error()));
+    CHECK(**led == lax->node.self().id);
+  }
+  CHECK(rows_of(servers.primary()) == old);
+  CHECK_FALSE(lax->db.wait_for(before->position(), 5s));
+  CHECK(servers.replica(0).sql("SELECT left_at IS NOT NULL FROM fly.timeline WHERE timeline = 2 "
+                               "AND parent = 1") == "t");
+
+  // And where their pooler is pointed there, the old primary's nodes are of the group.
+  at_primary.point_to(servers.replica(0));
+  CHECK(eventually([&] { return lax->node.primary_group().size() == 3; }));
+  CHECK(lax->node.primary().conflict.empty());
+  CHECK(eventually([&] { return lax->node.primary().zombies.empty(); }));
+  for (auto* from : {one.get(), two.get(), lax.get()}) {
+    CHECK_FALSE(from->db.wait_for(before->position(), 5s));
+    auto placed = rpc_and_wait(from->db, shop::place, "at last", 1);
+    REQUIRE_MESSAGE(placed, fly::to_string(placed ? caf::error{} : placed.error()));
+    CHECK(placed->visible());
+    CHECK(rpc_primary(from->db, place_on_leader, "led"));
+  }
+  CHECK(rows_of(servers.primary()) == old);
+}
+
+TEST_CASE_FIXTURE(two_pooled_replicas,
+                  "progress starts anew where a pooler is pointed to a slower replica") {
+  servers.wait_caught_up();
+  servers.replica(1).pause_replay();
+  repo::session user;
+  auto mine = lax->db.with({.timeout = 300ms, .session = user});
+  auto placed = rpc_and_wait(mine, shop::place, "pen", 1);
+  REQUIRE(placed);
+  REQUIRE(placed->visible());
+  auto count = [&] {
+    return mine.read([](pqxx::transaction_base& tx) {
+      return tx.exec("SELECT count(*) FROM orders WHERE item = 'pen'")[0][0].as<int>();
+    });
+  };
+  REQUIRE(count());
+  CHECK(*count() == 1);
+
+  at_replica.point_to(servers.replica(1));
+  bool refused = false;
+  auto until = std::chrono::steady_clock::now() + 3s;
+  while (std::chrono::steady_clock::now() < until) {
+    auto seen = count();
+    if (seen)
+      CHECK(*seen == 1); // never less than the user has seen
+    else
+      refused = refused || seen.error() == errc::not_visible;
+  }
+  CHECK(refused);
+  CHECK(lax->db.wait_for(placed->position(), 300ms) == errc::not_visible);
+
+  servers.replica(1).resume_replay();
+  CHECK_FALSE(lax->db.wait_for(placed->position(), 5s));
+  CHECK(eventually([&] {
+    auto seen = count();
+    return seen && *seen == 1;
+  }));
+}
+
+TEST_CASE_FIXTURE(two_pooled_replicas,
+                  "a replica that was left behind is not taken for the one that the pooler had") {
+  promote();
+  repo::session user;
+  auto mine = lax->db.with({.timeout = 300ms, .session = user});
+  REQUIRE(rpc_and_wait(mine, shop::place, "pen", 1));
+  auto count = [&] {
+    return mine.read([](pqxx::transaction_base& tx) {
+      return tx.exec("SELECT count(*) FROM orders WHERE item = 'pen'")[0][0].as<int>();
+    });
+  };
+  REQUIRE(count());
+  // The old primary's log, and so its replica's, is longer, and without the order.
+  servers.primary().sql("CREATE TABLE junk AS SELECT generate_series(1, 10000)");
+  servers.wait_caught_up(servers.replica(1), servers.primary());
+
+  at_replica.point_to(servers.replica(1));
+  int refused = 0;
+  auto until = std::chrono::steady_clock::now() + 2s;
+  while (std::chrono::steady_clock::now() < until) {
+    auto seen = count();
+    refused += !seen;
+    if (seen)
+      CHECK(*seen == 1);
+  }
+  CHECK(refused > 0);
+}
+
+TEST_CASE_FIXTURE(two_pooled_replicas,
+                  "no write goes to an old primary that a pooler is pointed to") {
+  promote();
+  busy_writer from_lax{*lax};
+  busy_writer from_syd{*one};
+  from_lax.timeline = from_syd.timeline = 2;
+  auto old = rows_of(servers.primary());
+  for (int i = 0; i < 3; ++i) {
+    auto then = from_lax.acknowledged.load();
+    REQUIRE(eventually([&] { return from_lax.acknowledged > then + 20; }));
+    at_replica.point_to(servers.primary());
+    REQUIRE(eventually([&] { return lax->node.primary_group().empty(); }));
+    CHECK(lax->node.primary().timeline == 2);
+    at_replica.point_to(servers.replica(0));
+    REQUIRE(eventually([&] { return lax->node.primary_group().size() == 1; }));
+  }
+  from_lax.stop();
+  from_syd.stop();
+  CHECK(rows_of(servers.primary()) == old);
+  CHECK(from_lax.elsewhere + from_syd.elsewhere == 0);
+  CHECK(rows_of(servers.replica(0)) >= old + from_lax.acknowledged + from_syd.acknowledged);
+}
+
+TEST_CASE_FIXTURE(pooled_shops, "no write goes to another server that a pooler is pointed to") {
+  bool foreign = true;
+  SUBCASE("of its own system") {}
+  SUBCASE("a copy of the primary, on its timeline") {
+    foreign = false;
+  }
+  postgres others{postgres_options{.foreign = foreign}};
+  others.primary().sql("CREATE TABLE orders (id bigserial PRIMARY KEY, item text, count int);"
+                       "GRANT ALL ON ALL TABLES IN SCHEMA public TO app;"
+                       "GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO app");
+  pgbouncer third{servers.primary()};
+  pooled_node three{"syd", third, {one->node.self().address, lax->node.self().address}};
+  REQUIRE(eventually([&] { return lax->node.primary_group().size() == 3; }));
+  busy_writer from_three{three};
+  REQUIRE(eventually([&] { return from_three.acknowledged > 20; }));
+
+  third.point_to(others.primary());
+  CHECK(eventually([&] { return lax->node.primary_group().size() == 2; }));
+  CHECK(eventually([&] { return lax->node.primary().conflict.empty() == foreign; }));
+  auto then = from_three.acknowledged.load();
+  CHECK(eventually([&] { return from_three.acknowledged > then + 20; })); // by the other two
+  CHECK(rows_of(others.primary()) == 0);
+  third.point_to(servers.primary());
+  CHECK(eventually([&] { return lax->node.primary_group().size() == 3; }));
+  from_three.stop();
+  CHECK(rows_of(others.primary()) == 0);
+  CHECK(rows_of(servers.primary()) >= from_three.acknowledged);
 }

@@ -2,6 +2,8 @@
 // and what positions from before are worth.
 #include <algorithm>
 #include <chrono>
+#include <memory>
+#include <thread>
 
 #include <doctest/doctest.h>
 
@@ -135,6 +137,84 @@ TEST_CASE_FIXTURE(moved_primary,
   REQUIRE(where);
   CHECK(*where == before);
   CHECK_FALSE(lax.db->wait_for(*where, 5s));
+}
+
+namespace {
+
+/// Lets the sessions of "app" on replicas ask whether they recover, and go on with the answer only
+/// once they do not any more, while somebody holds the advisory lock 77.
+constexpr const char* slow_answer =
+    "CREATE SCHEMA shadow; GRANT USAGE ON SCHEMA shadow TO app;"
+    "CREATE FUNCTION shadow.pg_is_in_recovery() RETURNS boolean LANGUAGE plpgsql AS $$ "
+    "DECLARE then_it_was boolean := pg_catalog.pg_is_in_recovery(); BEGIN "
+    "WHILE then_it_was AND current_setting('application_name') NOT LIKE '% tracker' "
+    "AND EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = 77) "
+    "AND pg_catalog.pg_is_in_recovery() LOOP PERFORM pg_sleep(0.01); END LOOP; "
+    "RETURN then_it_was; END $$;"
+    "ALTER ROLE app SET search_path = shadow, pg_catalog, public";
+
+struct read_at_promotion : far_shops {
+  read_at_promotion() {
+    servers.primary().sql(slow_answer);
+    servers.wait_caught_up();
+    asking = std::make_unique<far_shop>("lax", servers.replica(0).url(),
+                                        std::vector{syd.address(), lax.address()});
+    REQUIRE_FALSE(asking->node.join());
+    REQUIRE(eventually([&] { return asking->node.primary_region() == "syd"; }));
+    CHECK(asking->count("pen") == 0); // the read finds out about fly's tables
+    auto soon = std::chrono::steady_clock::now() + 10s;
+    auto opened = repo::connection::open({.url = servers.replica(0).url("postgres")}, soon);
+    REQUIRE(opened);
+    holder = std::move(*opened);
+  }
+
+  void hold() {
+    repo::transaction{*holder, {.read_only = true}}.exec("SELECT pg_advisory_lock(77)");
+  }
+
+  /// Promotes once the read waits for that.
+  void promote_under_it() {
+    CHECK(eventually([&] {
+      return servers.replica(0).sql("SELECT count(*) > 0 FROM pg_stat_activity WHERE state = "
+                                    "'active' AND wait_event = 'PgSleep' AND query LIKE "
+                                    "'%pg_get_wal_replay_pause_state%'") == "t";
+    }));
+    servers.replica(0).promote();
+  }
+
+  std::unique_ptr<far_shop> asking;
+  std::unique_ptr<repo::connection> holder;
+};
+
+} // namespace
+
+TEST_CASE_FIXTURE(read_at_promotion, "a read whose questions fall on a promotion succeeds") {
+  std::thread promoter;
+  bool at_the_end = false;
+  SUBCASE("the one before it") {
+    hold();
+    promoter = std::thread{[&] { promote_under_it(); }};
+  }
+  SUBCASE("the one behind it") {
+    at_the_end = true;
+  }
+  int runs = 0;
+  repo::session user;
+  auto found =
+      asking->db->with({.timeout = 20s, .session = user}).read([&](pqxx::transaction_base& tx) {
+        ++runs;
+        if (at_the_end) {
+          hold();
+          promoter = std::thread{[&] { promote_under_it(); }};
+        }
+        return tx.exec("SELECT count(*) FROM orders")[0][0].as<int>();
+      });
+  promoter.join();
+  REQUIRE_MESSAGE(found, fly::to_string(found.error()));
+  CHECK(*found == 0);
+  CHECK(runs == 1);
+  REQUIRE(user.position()); // and it is known how far it has read
+  CHECK(user.position()->timeline == 2);
 }
 
 TEST_CASE_FIXTURE(far_shops, "without the right to make tables a node says what is off") {

@@ -2,6 +2,7 @@ fly_add_test_program(repo
   SOURCES
     repo/ask_pace_test.cpp
     repo/cancel_test.cpp
+    repo/commit_hold_test.cpp
     repo/commit_test.cpp
     repo/connection_pool_test.cpp
     repo/cut_off_test.cpp

@@ -15,6 +15,7 @@
 
 struct pg_conn {
   fly::simulation::session session;
+  std::string sent{}; // by `start`
 };
 
 namespace fly::repo {
@@ -215,6 +216,15 @@ caf::expected<link_rows> pq_link::query(const std::string& sql, time_point deadl
   if (auto broken = on.round_trip(deadline, [&] { result = answer(on, sql); }))
     return broken;
   return result;
+}
+
+caf::error pq_link::start(const std::string& sql) {
+  raw_->sent = sql;
+  return {};
+}
+
+std::optional<caf::expected<link_rows>> pq_link::answer(time_point deadline) {
+  return query(raw_->sent, deadline);
 }
 
 caf::expected<std::vector<link_rows>> pq_link::run(std::span<const link_statement> statements,

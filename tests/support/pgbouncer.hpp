@@ -4,11 +4,14 @@
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <stdexcept>
 #include <string>
 
 #include <sys/types.h>
 #include <unistd.h>
 
+#include "apps/local/loopback_block.hpp"
+#include "tests/support/eventually.hpp"
 #include "tests/support/postgres.hpp"
 #include "tests/support/postgres_process.hpp"
 
@@ -20,20 +23,17 @@ namespace fly::test {
 class pgbouncer {
 public:
   explicit pgbouncer(const postgres_server& server) {
-    auto folder = folder_ / "bouncer";
-    std::filesystem::create_directory(folder);
-    std::ofstream{folder / "users"} << "\"app\" \"\"\n";
-    std::ofstream{folder / "ini"} << "[databases]\n* = host=127.0.0.1 port=" << server.port()
-                                  << "\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = "
-                                  << port_ << "\nunix_socket_dir =\nauth_type = trust\nauth_file = "
-                                  << (folder / "users").string()
-                                  << "\npool_mode = transaction\ndefault_pool_size = 4\n";
+    std::filesystem::create_directory(folder_ / "bouncer");
+    std::ofstream{folder_ / "bouncer" / "users"} << "\"app\" \"\"\n";
+    write_settings(server);
     give_to_postgres(folder_);
-    pid_ = spawn_postgres_program({"/usr/sbin/pgbouncer", "-q", (folder / "ini").string()},
-                                  folder_ / "log");
+    pid_ =
+        spawn_postgres_program({"/usr/sbin/pgbouncer", "-q", settings().string()}, folder_ / "log");
     // The guardian looks for files of this name.
-    std::ofstream{folder / "postmaster.pid"} << pid_ << '\n';
+    std::ofstream{folder_ / "bouncer" / "postmaster.pid"} << pid_ << '\n';
     guardian_ = spawn_guardian(folder_, guardian_pipe_);
+    if (!eventually([this] { return local::is_listened("127.0.0.1", port_); }))
+      throw std::runtime_error{"pgbouncer does not listen"};
   }
 
   ~pgbouncer() {
@@ -48,10 +48,28 @@ public:
   pgbouncer(const pgbouncer&) = delete;
   pgbouncer& operator=(const pgbouncer&) = delete;
 
+  /// Stands before another server from now on, as after a RELOAD: connections to it stay, and get
+  /// sessions of that one with their next transactions.
+  void point_to(const postgres_server& server) {
+    write_settings(server);
+    ::kill(pid_, SIGHUP);
+  }
+
   /// Returns the URL of database "app" through it.
   std::string url() const { return "postgresql://app@127.0.0.1:" + std::to_string(port_) + "/app"; }
 
 private:
+  std::filesystem::path settings() const { return folder_ / "bouncer" / "ini"; }
+
+  void write_settings(const postgres_server& server) const {
+    std::ofstream{settings()}
+        << "[databases]\n* = host=127.0.0.1 port=" << server.port()
+        << "\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = " << port_
+        << "\nunix_socket_dir =\nauth_type = trust\nauth_file = "
+        << (folder_ / "bouncer" / "users").string()
+        << "\npool_mode = transaction\ndefault_pool_size = 4\nserver_login_retry = 0.1\n";
+  }
+
   std::filesystem::path folder_ = make_postgres_folder();
   std::uint16_t port_ = free_port();
   pid_t pid_ = 0;
