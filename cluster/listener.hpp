@@ -12,9 +12,9 @@
 
 namespace fly::cluster {
 
-/// What a floor above hears of the cluster. Everything but `on_leaving` is called on the node's I/O
-/// thread, one call at a time: it must not block and must not throw. A listener may call the node's
-/// and the channel's functions, but not `node::unlisten`.
+/// What a floor above hears of the cluster. Everything but `on_leaving` and `on_left` is called on
+/// the node's I/O thread, one call at a time: it must not block and must not throw. A listener may
+/// call the node's and the channel's functions, but not `node::unlisten`.
 class listener {
 public:
   virtual ~listener() = default;
@@ -40,6 +40,10 @@ public:
   /// elsewhere, and return when what runs has ended, at `until` at the latest. Called on the thread
   /// that leaves, which may block; links are up, and frames come meanwhile.
   virtual void on_leaving(std::chrono::steady_clock::time_point until) { (void)until; }
+
+  /// Says, once, that the node has left: no link is up any more, and none will be. Called on the
+  /// thread that leaves.
+  virtual void on_left() {}
 };
 
 } // namespace fly::cluster

@@ -44,9 +44,9 @@ public:
     }
   }
 
-  /// Tells each, one after the other, that the node is about to leave. Blocks as they do, outside
-  /// of the lock.
-  void leaving(std::chrono::steady_clock::time_point until) {
+  /// Calls `what(listener&)` on each, one after the other, outside of the lock: it may block.
+  template <class Function>
+  void each_unlocked(Function what) {
     std::vector<std::shared_ptr<listener>> all;
     {
       std::lock_guard guard{mutex_};
@@ -54,7 +54,7 @@ public:
     }
     for (const auto& who : all) {
       try {
-        who->on_leaving(until);
+        what(*who);
       } catch (const std::exception& thrown) {
         log_(log_level::error, std::string{"a listener threw: "} + thrown.what());
       }

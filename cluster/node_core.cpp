@@ -2,6 +2,8 @@
 
 #include <array>
 #include <chrono>
+#include <optional>
+#include <thread>
 #include <utility>
 
 #include <unistd.h>
@@ -10,6 +12,7 @@
 #include <caf/actor_system_config.hpp>
 
 #include "fly/actors/error.hpp"
+#include "fly/actors/thread_locals.hpp"
 #include "fly/cluster/node.hpp"
 
 namespace fly::cluster {
@@ -39,8 +42,26 @@ caf::error bind(const options& settings, socket_owner& into) {
 
 /// An actor system of the node's own.
 struct node_core::own_system {
+  own_system() {
+    actors::watch_thread_locals();
+    system.emplace(config);
+  }
+
+  // CAF 0.17 keeps its logger in a thread-local of each thread, and takes it back here. Where that
+  // is destroyed already, as it is for a static node, it would be given back twice: so on a thread
+  // that has one.
+  ~own_system() {
+    if (actors::thread_locals_alive())
+      system.reset();
+    else
+      std::thread{[this] { system.reset(); }}.join();
+  }
+
+  own_system(const own_system&) = delete;
+  own_system& operator=(const own_system&) = delete;
+
   prepared_config config;
-  caf::actor_system system{config};
+  std::optional<caf::actor_system> system;
 };
 
 node_core::node_core(caf::actor_system* lent, const options& settings)
@@ -49,7 +70,7 @@ node_core::node_core(caf::actor_system* lent, const options& settings)
 node_core::node_core(caf::actor_system* lent, const options& settings, opening begun)
     : node_state(settings, std::move(begun.self)),
       own_(lent == nullptr ? std::make_unique<own_system>() : nullptr),
-      system_(lent == nullptr ? &own_->system : lent), listening_(std::move(begun.listening)),
+      system_(lent == nullptr ? &*own_->system : lent), listening_(std::move(begun.listening)),
       open_error_(std::move(begun.problem)) {}
 
 node_core::~node_core() {
@@ -84,14 +105,21 @@ caf::error node_core::join() {
 
 void node_core::leave() {
   std::unique_lock lock{join_mutex_};
-  if (!std::exchange(left_, true) && joined_) // the last tenth of the time is for the goodbyes
-    listeners_.leaving(std::chrono::steady_clock::now() + settings_.kill_timeout * 9 / 10);
+  bool first = !std::exchange(left_, true) && joined_;
+  if (first) { // the last tenth of the time is for the goodbyes
+    auto until = std::chrono::steady_clock::now() + settings_.kill_timeout * 9 / 10;
+    listeners_.each_unlocked([until](listener& who) { who.on_leaving(until); });
+  }
   discovery_.reset(); // waits for its thread
   if (!joined_)
     return;
   bell_->post([](mesh& links) { links.leave(); });
-  std::unique_lock ended_lock{ended_mutex_};
-  ended_changed_.wait(ended_lock, [this] { return ended_; });
+  {
+    std::unique_lock ended_lock{ended_mutex_};
+    ended_changed_.wait(ended_lock, [this] { return ended_; });
+  }
+  if (first)
+    listeners_.each_unlocked([](listener& who) { who.on_left(); });
 }
 
 caf::error node_core::reload_tls() {

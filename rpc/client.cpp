@@ -42,7 +42,8 @@ client::client(std::size_t calls_max, server& local)
 std::uint64_t client::start(call begun) {
   std::optional<handoff> what;
   std::optional<call> over;
-  caf::expected<std::uint64_t> id{make_error(errc::shutting_down, "the endpoint is closing")};
+  caf::expected<std::uint64_t> id{
+      make_error(errc::shutting_down, "the endpoint has closed, or its node has left")};
   {
     std::lock_guard guard{mutex_};
     if (!closed_)

@@ -214,11 +214,11 @@ void client::close() {
   }
   for (auto& each : over) {
     if (each.state == call_state::waiting || withdraw(each))
-      each.reply(make_error(errc::shutting_down,
-                            "the endpoint closed before " + each.name + " was started"));
+      each.reply(make_error(errc::shutting_down, "the endpoint closed, or its node left, before " +
+                                                     each.name + " was started"));
     else
-      each.reply(make_error(errc::member_lost, "the endpoint closed before " + each.via_id +
-                                                   " had answered " + each.name));
+      each.reply(make_error(errc::member_lost, "the endpoint closed, or its node left, before " +
+                                                   each.via_id + " had answered " + each.name));
   }
 }
 

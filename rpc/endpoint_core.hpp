@@ -51,6 +51,7 @@ public:
                     const caf::error& reason) override;
   void on_change() override;
   void on_leaving(std::chrono::steady_clock::time_point until) override;
+  void on_left() override { client_->close(); } // nobody can be asked any more
 
   // -- for the RPC actor
   /// Makes `driver` the one that drives, instead of the one before; returns its number.

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <doctest/doctest.h>
@@ -275,6 +276,18 @@ TEST_CASE("a lent actor system that was not prepared is refused") {
   REQUIRE(problem);
   CHECK(problem == errc::invalid_argument);
   CHECK(fly::text_of(problem).find("prepare") != std::string::npos);
+}
+
+TEST_CASE("a node may outlive the thread-locals of its thread, as a static one does") {
+  bool joined = false;
+  std::thread{[&] {
+    // Made before CAF's own thread-local, and so destroyed after it.
+    thread_local std::unique_ptr<node> last;
+    last = std::make_unique<node>(quick_node("syd"));
+    joined = !last->join();
+  }}.join();
+
+  CHECK(joined);
 }
 
 TEST_CASE("prepare leaves what the user has set") {

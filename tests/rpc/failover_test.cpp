@@ -173,6 +173,24 @@ TEST_CASE("calls of a member that leaves fail when its time is over") {
   release.set_value();
 }
 
+TEST_CASE("who has left ends its own waiting calls, and makes no more") {
+  shop_node syd{"syd"};
+  REQUIRE_FALSE(syd.node.join());
+  auto waits = std::async(std::launch::async, [&] {
+    return rpc_region(syd.rpc->with({.timeout = 30s}), "lax", shop::shout, "hi");
+  });
+  REQUIRE(eventually([&] { return syd.rpc->counts().waiting == 1; }));
+
+  syd.node.leave();
+
+  REQUIRE(waits.wait_for(5s) == std::future_status::ready);
+  CHECK(waits.get().error() == errc::shutting_down);
+  auto begun = std::chrono::steady_clock::now();
+  CHECK(rpc_region(*syd.rpc, "lax", shop::shout, "hi").error() == errc::shutting_down);
+  CHECK(rpc_region(*syd.rpc, "syd", shop::shout, "hi").error() == errc::shutting_down);
+  CHECK(std::chrono::steady_clock::now() - begun < 1s);
+}
+
 TEST_CASE("a primary that refuses is left for another one") {
   shop_node one{"syd"};
   shop_node two{"syd", {one.address()}};

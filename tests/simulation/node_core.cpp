@@ -72,7 +72,8 @@ caf::error node_core::join() {
 }
 
 void node_core::leave() {
-  listeners_.leaving(std::chrono::steady_clock::now() + settings_.kill_timeout * 9 / 10);
+  auto until = std::chrono::steady_clock::now() + settings_.kill_timeout * 9 / 10;
+  listeners_.each_unlocked([until](listener& who) { who.on_leaving(until); });
   world::present().net.unlisten(host_);
   tell_time();
   mesh_->leave();
