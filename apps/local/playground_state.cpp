@@ -99,7 +99,7 @@ std::optional<playground_state> load(const fs::path& folder) {
     result.keeper = mark_from(text.at("keeper"));
     result.ready = text.at("ready").get<bool>();
     result.owns_folder = text.at("owns_folder").get<bool>();
-    result.faults = text.at("faults").get<std::vector<std::string>>();
+    result.faults = text.value("faults", std::vector<std::string>{}); // none in former versions
     result.folders = text.at("folders").get<std::vector<std::string>>();
     for (const auto& it : text.at("parts"))
       result.parts.push_back({.what = it.at("what").get<std::string>(),
