@@ -24,6 +24,10 @@ int run_check(const std::vector<std::string>& words) {
       return exit_usage;
     }
   }
+  if (all.empty()) {
+    std::cerr << "flycluster check: there is no event in these files: nothing to judge\n";
+    return exit_usage;
+  }
   testing::sort_by_time(all);
   auto report = testing::check(all);
   testing::print(std::cout, all, report);
