@@ -25,6 +25,13 @@ caf::expected<std::string> local_url(const cluster::node& node, const options& s
   return database_url_for(settings.database_url, node.my_region(), node.settings().primary_region);
 }
 
+/// Whether the server has refused a connection because it has as many as it may have.
+bool is_full(const caf::error& reason) {
+  auto details = details_of(reason);
+  auto found = details.find("sqlstate");
+  return found != details.end() && found->second == "53300";
+}
+
 /// What pg_stat_activity shows of this node: of which cluster, and which machine.
 std::string application_name(const cluster::node& node, const options& settings) {
   auto app = settings.application_name;
@@ -241,6 +248,8 @@ void database_core::keep() {
   if (roles_->fresh_due() > now)
     return;
   auto link = pq_link::open(link_, now + connect_timeout_);
+  if (!link && is_full(link.error())) // a storm of connections is no reason to have no primary
+    return roles_->had_no_room(text_of(link.error()));
   if (!link)
     return roles_->failed(text_of(link.error()));
   auto server = identify(*link, clock::now() + connect_timeout_, link_.pooled);

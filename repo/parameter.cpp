@@ -1,6 +1,7 @@
 #include "fly/repo/parameter.hpp"
 
 #include "fly/actors/error.hpp"
+#include "fly/actors/must.hpp"
 
 namespace fly::repo {
 
@@ -15,6 +16,14 @@ caf::error check_parameters(const std::vector<parameter>& given) {
                         "parameter $" + std::to_string(i + 1) +
                             " has a zero byte, which PostgreSQL's texts do not take");
   return {};
+}
+
+void must_be_texts(const std::string& sql, const std::vector<parameter>& given) {
+  if (auto at = sql.find('\0'); at != std::string::npos)
+    throw failure{make_error(errc::invalid_argument, "the statement has a zero byte behind " +
+                                                         std::to_string(at) + " bytes")};
+  if (auto wrong = check_parameters(given))
+    throw failure{std::move(wrong)};
 }
 
 } // namespace fly::repo

@@ -68,6 +68,11 @@ inline constexpr std::size_t parameters_max = 65'535;
 /// Returns errc::invalid_argument where a parameter has a zero byte, or there are too many.
 caf::error check_parameters(const std::vector<parameter>& given);
 
+/// Throws `failure` with errc::invalid_argument where a zero byte would end the statement, or one
+/// of its parameters, before its end: libpq takes texts that end there, and what is behind it would
+/// be left out without a word.
+void must_be_texts(const std::string& sql, const std::vector<parameter>& given);
+
 /// Turns the arguments of a statement into its parameters, $1 and on.
 template <class... Ts>
 std::vector<parameter> to_parameters(const Ts&... values) {

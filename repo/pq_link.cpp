@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <regex>
 #include <utility>
 
 #include <libpq-events.h>
@@ -70,6 +71,19 @@ caf::error unavailable(std::string text) {
   return make_error(errc::database_unavailable, std::move(text));
 }
 
+/// Why a server let nobody in. libpq gives the SQLSTATE of that in its text alone, where it is
+/// asked to be verbose, together with a line about the server's source.
+caf::error refused(std::string text) {
+  static const std::regex state{R"((:  )([0-9A-Z]{5}): )"};
+  static const std::regex place{R"(\n[^\n]*\.c:[0-9]+(?=\n|$))"};
+  error_details details;
+  if (std::smatch found; std::regex_search(text, found, state))
+    details.emplace("sqlstate", found[2].str());
+  text = std::regex_replace(std::regex_replace(text, place, ""), state, "$1");
+  return make_error(errc::database_unavailable, text_of(unavailable(std::move(text))),
+                    std::move(details));
+}
+
 link_rows to_rows(const PGresult* result) {
   link_rows rows(static_cast<std::size_t>(PQntuples(result)));
   for (std::size_t row = 0; row < rows.size(); ++row)
@@ -128,6 +142,7 @@ caf::expected<pq_link> pq_link::open(const link_options& options, time_point dea
   if (link.raw() == nullptr)
     return unavailable("no memory for a connection");
   PQsetNoticeProcessor(link.raw(), drop_notice, nullptr);
+  auto verbosity = PQsetErrorVerbosity(link.raw(), PQERRORS_VERBOSE);
   auto state =
       PQstatus(link.raw()) == CONNECTION_BAD ? PGRES_POLLING_FAILED : PGRES_POLLING_WRITING;
   while (state != PGRES_POLLING_OK && state != PGRES_POLLING_FAILED) {
@@ -138,7 +153,8 @@ caf::expected<pq_link> pq_link::open(const link_options& options, time_point dea
     state = PQconnectPoll(link.raw());
   }
   if (state == PGRES_POLLING_FAILED)
-    return unavailable(PQerrorMessage(link.raw()));
+    return refused(PQerrorMessage(link.raw()));
+  PQsetErrorVerbosity(link.raw(), verbosity);
   PQregisterEventProc(link.raw(), on_event, "fly", link.report_.get());
   if (options.read_only) {
     auto set = link.query("SET default_transaction_read_only = on", deadline);

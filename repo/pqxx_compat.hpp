@@ -15,6 +15,8 @@
 #include <pqxx/connectionpolicy>
 #endif
 
+#include "fly/repo/parameter.hpp"
+
 namespace fly::repo::compat {
 
 // All that differs between libpqxx 6.4 (Debian 12) and 7.10 (Debian 13): how a connection of libpq
@@ -60,9 +62,10 @@ private:
   pqxx::result begun_;
 };
 
-/// Runs a statement with parameters.
+/// Runs a statement with parameters. Throws what libpqxx throws, and as `must_be_texts`.
 inline pqxx::result exec_with(pqxx::transaction_base& tx, const std::string& sql,
                               const std::vector<std::optional<std::string>>& parameters) {
+  must_be_texts(sql, parameters);
   pqxx::params all;
   for (const auto& it : parameters)
     all.append(it);
@@ -139,9 +142,10 @@ private:
   pqxx::result begun_;
 };
 
-/// Runs a statement with parameters.
+/// Runs a statement with parameters. Throws what libpqxx throws, and as `must_be_texts`.
 inline pqxx::result exec_with(pqxx::transaction_base& tx, const std::string& sql,
                               const std::vector<std::optional<std::string>>& parameters) {
+  must_be_texts(sql, parameters);
   std::vector<const char*> all;
   for (const auto& it : parameters)
     all.push_back(it ? it->c_str() : nullptr);

@@ -26,6 +26,12 @@ void role_board::failed(std::string reason) {
   tell();
 }
 
+void role_board::had_no_room(std::string reason) {
+  std::lock_guard guard{mutex_};
+  roles_.had_no_room(std::move(reason), clock::now());
+  tell();
+}
+
 void role_board::refused() {
   std::lock_guard guard{mutex_};
   roles_.refused();

@@ -24,6 +24,7 @@ public:
   void saw_fresh(const server_identity& server);
   void saw(const server_identity& server);
   void failed(std::string reason);
+  void had_no_room(std::string reason);
   void refused();
 
   /// Tells again, for what the listener adds of its own.

@@ -54,6 +54,10 @@ public:
   /// Takes that the database could not be reached or asked.
   void failed(std::string reason, time_point now);
 
+  /// Takes that the server had no room for a fresh connection (SQLSTATE 53300): it is there, and
+  /// what is known of it stays; where nothing is known, as `failed`.
+  void had_no_room(std::string reason, time_point now);
+
   /// Takes that a write was refused (SQLSTATE 25006): no primary until a fresh look says so.
   void refused();
 
@@ -63,6 +67,9 @@ public:
   const role_report& report() const noexcept { return report_; }
 
 private:
+  bool answered() const noexcept;
+  void look_again_after(time_point now);
+
   std::chrono::milliseconds fresh_interval_;
   time_point fresh_due_{};
   role_report report_;

@@ -44,9 +44,13 @@ std::string text_of(const server_error& what) {
                         "execute and write<> do, on the primary";
 }
 
+/// By its severity where that is known: an ERROR of class 08 is of a statement with too few
+/// parameters (08P01) or of a foreign server (08001), and the session goes on.
 bool ends_session(const server_error& what) {
-  return what.severity == "FATAL" || what.severity == "PANIC" || what.sqlstate.starts_with("08") ||
-         what.sqlstate.starts_with("57P0") || what.sqlstate == "53300";
+  if (!what.severity.empty())
+    return what.severity == "FATAL" || what.severity == "PANIC";
+  return what.sqlstate.starts_with("08") || what.sqlstate.starts_with("57P0") ||
+         what.sqlstate == "53300";
 }
 
 /// What libpqxx throws because of the server has the server's message in its text.

@@ -13,8 +13,8 @@ namespace fly::repo {
 /// Turns what the server said into errc::sql_failed: the text is the server's message, the details
 /// are "sqlstate" and, where the server named them, "detail", "hint", "constraint", "schema",
 /// "table", "column", "data_type" and "context". A server that ends the session or does not take
-/// one (FATAL, class 08, 57P01 to 57P05, 53300) is errc::database_unavailable with the same
-/// details.
+/// one (FATAL, PANIC; where the severity is unknown class 08, 57P01 to 57P05, 53300) is
+/// errc::database_unavailable with the same details.
 caf::error to_error(const server_error& what);
 
 /// As `to_error`, but for a statement of a transaction that may write: SQLSTATE 25006 (read-only)

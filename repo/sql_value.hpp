@@ -126,6 +126,10 @@ struct sql_value<std::chrono::sys_time<Duration>> {
     sql::microseconds exact;
     if (auto wrong = sql::read_time(text, exact); !wrong.empty())
       return wrong;
+    if (exact == std::chrono::floor<std::chrono::microseconds>(value_type::min())) {
+      value = value_type::min(); // what `write` makes of it
+      return {};
+    }
     if (exact < std::chrono::ceil<std::chrono::microseconds>(value_type::min()) ||
         exact > std::chrono::floor<std::chrono::microseconds>(value_type::max()))
       return sql::out_of_range(text);

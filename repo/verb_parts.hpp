@@ -16,6 +16,7 @@
 #include "fly/repo/record_sql.hpp"
 #include "fly/repo/result.hpp"
 #include "fly/repo/write_call.hpp"
+#include "fly/repo/write_reply.hpp"
 
 namespace pqxx {
 class transaction_base;
@@ -109,6 +110,8 @@ caf::expected<committed<R>> taken(caf::expected<committed<result>> done,
   if (!done)
     return std::move(done.error());
   auto value = take(**done);
+  if (!value && value.error() == errc::malformed_result)
+    return but_committed(value.error());
   if (!value)
     return std::move(value.error());
   return committed<R>{std::move(*value), done->report()};

@@ -115,7 +115,7 @@ template <class R>
 caf::expected<committed<R>> to_committed(raw_committed raw) {
   auto value = rpc::decode_result<R>(raw.value);
   if (!value)
-    return value.error();
+    return but_committed(value.error());
   if constexpr (std::is_void_v<R>)
     return committed<R>{caf::unit, std::move(raw.report)};
   else

@@ -44,4 +44,11 @@ caf::expected<std::string> take_key(std::span<const char>& arguments) {
   return std::string{text.data(), text.size()};
 }
 
+caf::error but_committed(const caf::error& reason) {
+  auto details = details_of(reason);
+  details.emplace("committed", "yes");
+  return make_error(code_of(reason), text_of(reason) + "; the write is committed",
+                    std::move(details));
+}
+
 } // namespace fly::repo

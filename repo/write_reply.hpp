@@ -61,4 +61,8 @@ const rpc::signature& write_signature() {
   return built;
 }
 
+/// Returns `reason`, which a result gave that cannot be decoded, as that of a committed write: its
+/// text and the detail "committed" say so.
+caf::error but_committed(const caf::error& reason);
+
 } // namespace fly::repo

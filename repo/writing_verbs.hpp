@@ -18,7 +18,8 @@ namespace fly::repo {
 /// transaction (`within`): there and then, `Written<R>` is R; throws what libpqxx throws. Errors
 /// besides: errc::invalid_argument, the record or an argument cannot be used, nothing ran;
 /// errc::not_found, no row has the key, nothing changed; errc::malformed_result, the row was
-/// written, and what the database made of it does not fit. Each blocks.
+/// written, and what the database made of it does not fit (of a database: committed, and the detail
+/// "committed" is "yes"). Each blocks.
 template <class Self, template <class> class Written>
 class writing_verbs {
 public:

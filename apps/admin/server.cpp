@@ -87,6 +87,8 @@ public:
   }
 
   caf::error start() {
+    if (thread_.joinable())
+      return make_error(errc::invalid_argument, "the admin port listens already on " + address_);
     auto where = checked(options_.listen);
     if (!where)
       return where.error();

@@ -54,7 +54,7 @@ public:
 
   /// Listens and begins to count calls. Call once.
   /// Errors, and then nothing was started: errc::invalid_argument (an address that may not be
-  /// listened on), errc::cannot_listen.
+  /// listened on; it was started already), errc::cannot_listen.
   caf::error start();
 
   /// Stops listening and counting; idempotent. Blocks until running requests are answered.

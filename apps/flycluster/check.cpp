@@ -90,6 +90,8 @@ int run_check(const std::vector<std::string>& words) {
     std::cerr << "flycluster check: " << text_of(reason) << '\n';
     return exit_usage;
   }
+  if (history.empty())
+    return mistake_in("check", "there is no event in these files: nothing to judge");
   auto report = testing::check(history, limits);
   if (as_json) {
     std::cout << to_json(report).dump(2) << std::endl;

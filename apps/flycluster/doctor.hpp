@@ -8,6 +8,7 @@
 #include "apps/flycluster/commands.hpp"
 #include "fly/cluster/options.hpp"
 #include "fly/repo/options.hpp"
+#include "fly/rpc/members.hpp"
 
 namespace fly::apps {
 
@@ -50,6 +51,9 @@ findings check_database(const patient& who);
 
 /// Asks the members for what they see: databases, versions, clocks. Blocks.
 findings check_members(const visit& here);
+
+/// Judges what the members say of their databases. PURE.
+findings judge_databases(const std::vector<rpc::member_report>& members);
 
 /// Prints what was found. Returns `exit_done` where nothing is a problem, else `exit_failed`.
 int print_findings(const findings& all, bool json);

@@ -5,7 +5,6 @@
 #include <set>
 
 #include "fly/actors/error.hpp"
-#include "fly/rpc/members.hpp"
 #include "fly/rpc/tools.hpp"
 #include "fly/rpc/verbs.hpp"
 
@@ -18,7 +17,6 @@ using std::chrono::microseconds;
 using state = enum finding::state;
 
 constexpr std::int64_t skew_max_us = 1'000'000;
-constexpr std::int64_t lag_max_us = 10'000'000;
 
 std::string in_ms(std::int64_t us) {
   return std::to_string(us / 1000) + " ms";
@@ -51,41 +49,6 @@ finding check_clock(const visit& here, const std::string& id) {
           "like an old process"};
 }
 
-findings check_databases(const std::vector<rpc::member_report>& members) {
-  findings all;
-  std::set<std::uint64_t> systems;
-  bool attached = false;
-  std::string primaries;
-  for (const auto& each : members) {
-    attached |= each.role != "none";
-    if (each.role == "primary")
-      primaries += (primaries.empty() ? "" : ", ") + each.id;
-    if (each.system != 0)
-      systems.insert(each.system);
-    if (each.role == "unreachable")
-      all.push_back({"databases", state::problem,
-                     each.id + " does not reach its database: " + each.reason,
-                     "look at that server, and run flycluster doctor on that machine"});
-    if (each.lag_us > lag_max_us)
-      all.push_back(
-          {"databases", state::warning,
-           each.id + ": its replica is " + std::to_string(each.lag_us / 1'000'000) + " s behind",
-           "is its connection to the primary up, is replay paused?"});
-  }
-  if (systems.size() > 1)
-    all.push_back({"databases", state::problem,
-                   "the members have databases of different origin (system identifiers)",
-                   "each replica must be a copy of the one primary: rebuild the strangers"});
-  if (!attached)
-    all.push_back({"databases", state::ok, "no member has one"});
-  else if (primaries.empty())
-    all.push_back({"databases", state::problem, "no member has a writable one: writes wait",
-                   "start the primary, or promote a replica"});
-  else
-    all.push_back({"databases", state::ok, "writes go to " + primaries});
-  return all;
-}
-
 findings check_versions(const std::vector<rpc::member_report>& members) {
   std::set<std::string> versions;
   for (const auto& each : members)
@@ -116,7 +79,7 @@ findings check_members(const visit& here) {
     if (each.state == "suspect")
       all.push_back({"members", state::warning, each.id + " in " + each.region + " is silent",
                      "frozen, overloaded or cut off; it is gone soon unless it comes back"});
-  for (const auto& part : {check_databases(*seen), check_versions(*seen)})
+  for (const auto& part : {judge_databases(*seen), check_versions(*seen)})
     all.insert(all.end(), part.begin(), part.end());
   for (const auto& each : *seen)
     if (each.state != "suspect")

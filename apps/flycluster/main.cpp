@@ -48,7 +48,8 @@ constexpr const char* usage =
   flycluster [options] call NAME ARGS...
       runs a function by its name; each argument is JSON:
       flycluster call guestbook.shout '"hello"'
-      with --key KEY a write happens once, however often the command is given
+      with --key KEY a write happens once, however often the command is given; an argument that
+      begins with '-' stands behind --: flycluster call numbers.twice -- -5
   flycluster [options] explain NAME ARGS...
       makes one real call as a member would (a write is written) and says where its time went:
       flycluster explain --from lax guestbook.shout '"hello"'
@@ -139,13 +140,10 @@ std::chrono::milliseconds milliseconds_of(double seconds) {
   return std::chrono::milliseconds{static_cast<std::int64_t>(seconds * 1000)};
 }
 
-std::chrono::milliseconds timeout_of(const request& asked) {
-  return milliseconds_of(asked.timeout);
-}
-
 /// Looks at everything that can be seen from here, one after the other.
 int run_doctor(request& asked) {
-  patient who{.cluster = asked.cluster, .repo = asked.repo, .timeout = timeout_of(asked)};
+  patient who{
+      .cluster = asked.cluster, .repo = asked.repo, .timeout = milliseconds_of(asked.timeout)};
   auto all = check_environment(who);
   auto add = [&](const findings& more) { all.insert(all.end(), more.begin(), more.end()); };
   std::vector<std::string> addresses;
@@ -192,13 +190,13 @@ int run(request& asked) {
     return run_schema({.cluster = asked.cluster,
                        .repo = asked.repo,
                        .grants = asked.grants,
-                       .timeout = timeout_of(asked),
+                       .timeout = milliseconds_of(asked.timeout),
                        .print = asked.print,
                        .json = asked.json});
   asked.cluster.observer = true;
   if (asked.words[0] == "primary") // it tells of the primary itself
     asked.cluster.log = [](fly::cluster::log_level, std::string_view) {};
-  auto timeout = timeout_of(asked);
+  auto timeout = milliseconds_of(asked.timeout);
   fly::cluster::node node{asked.cluster};
   fly::rpc::endpoint rpc{node, {.workers = 1}};
   visit here{.node = node, .rpc = rpc, .timeout = timeout, .json = asked.json};
@@ -219,6 +217,25 @@ int run(request& asked) {
   std::vector<std::string> words{asked.words.begin() + 1, asked.words.end()};
   return asked.words[0] == "explain" ? run_explain(here, asked.from, whom, words)
                                      : run_call(here, whom, words, asked.key);
+}
+
+/// Returns what is wrong with a command that was given; "" where nothing is.
+std::string mistake_in(const request& asked) {
+  const auto& words = asked.words;
+  bool calls = words[0] == "call" || words[0] == "explain";
+  if (calls && words.size() < 2)
+    return words[0] + " needs the NAME of a function";
+  if (words[0] == "primary" && words.size() != 1 && (words.size() != 3 || words[1] != "move"))
+    return "primary stands alone, or before: move REGION";
+  if (!calls && words[0] != "primary" && words[0] != "status" && words[0] != "doctor" &&
+      words[0] != "schema")
+    return "'" + words[0] +
+           "' is not one of status, call, explain, primary, doctor, schema, local, cert, check";
+  if (asked.timeout < 0.001 || asked.timeout > 86'400)
+    return "--timeout must be 0.001 to 86400 seconds";
+  if (asked.hold < 0.001 || asked.hold > 3600)
+    return "--hold must be 0.001 to 3600 seconds";
+  return {};
 }
 
 /// Reads the command line. Returns an exit code, or nothing where there is a command to run.
@@ -251,14 +268,10 @@ std::optional<int> parse(int argc, char** argv, request& asked) {
     return exit_done;
   }
   asked.words = std::move(all.words);
-  auto command = asked.words.empty() ? std::string{} : asked.words[0];
-  bool calls = command == "call" || command == "explain";
-  bool known = calls || command == "status" || command == "doctor" || command == "schema";
-  bool moves = command == "primary" && asked.words.size() == 3 && asked.words[1] == "move";
-  known = known || moves || (command == "primary" && asked.words.size() == 1);
-  if (!known || (calls && asked.words.size() < 2) || asked.timeout < 0.001 ||
-      asked.timeout > 86'400 || asked.hold < 0.001 || asked.hold > 3600) {
-    std::cerr << usage << flags;
+  if (asked.words.empty())
+    return std::cerr << usage << flags, exit_usage;
+  if (auto wrong = mistake_in(asked); !wrong.empty()) {
+    std::cerr << "flycluster: " << wrong << "; --help tells more\n";
     return exit_usage;
   }
   return std::nullopt;

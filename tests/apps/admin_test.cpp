@@ -230,6 +230,7 @@ TEST_CASE("the admin port is bound to loopback or 6PN, once, and says what is wr
   CHECK(refusal("[fdaa::1]:9100") == errc::cannot_listen); // 6PN: allowed, but not ours here
   admin::server first{syd.node, *syd.rpc, any_port};
   REQUIRE_FALSE(first.start());
+  CHECK(first.start() == errc::invalid_argument); // once only
   CHECK(refusal(first.address()) == errc::cannot_listen);
   CHECK(has(text_of(refusal(first.address())), first.address()));
 }

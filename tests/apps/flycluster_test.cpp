@@ -151,6 +151,20 @@ TEST_CASE("a mistake in the command ends with exit code 2 and shows how it is wr
     CHECK(wrong.code == 2);
     CHECK(has(wrong.text, "flycluster"));
   }
+  for (auto [words, cause] : std::initializer_list<std::pair<const char*, const char*>>{
+           {"sideways", "'sideways' is not one of status"},
+           {"call", "call needs the NAME"},
+           {"explain", "explain needs the NAME"},
+           {"primary mave lax", "before: move REGION"},
+           {"--timeout 0 status", "--timeout must be"},
+           {"--hold 0 primary move lax", "--hold must be"},
+           {"check /dev/null", "no event in these files"}}) {
+    CAPTURE(words);
+    auto wrong = flycluster(words);
+    CHECK(wrong.code == 2);
+    CHECK(has(wrong.text, cause));
+    CHECK_FALSE(has(wrong.text, "Exit codes")); // one line, not the whole help
+  }
   auto help = flycluster("--help");
   CHECK(help.code == 0);
   for (const char* word :

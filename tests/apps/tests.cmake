@@ -8,6 +8,7 @@ fly_add_test_program(apps
     apps/admin_test.cpp
     apps/check_test.cpp
     apps/delay_proxy_test.cpp
+    apps/doctor_test.cpp
     apps/explain_test.cpp
     apps/far_nodes_test.cpp
     apps/fault_test.cpp
@@ -25,6 +26,7 @@ fly_add_test_program(apps
 
 target_compile_definitions(fly_apps_test PRIVATE
   FLYCLUSTER="$<TARGET_FILE:flycluster>" GUESTBOOK="$<TARGET_FILE:guestbook>")
+target_sources(fly_apps_test PRIVATE "${PROJECT_SOURCE_DIR}/apps/flycluster/doctor_databases.cpp")
 add_dependencies(fly_apps_test flycluster guestbook)
 
 add_executable(fly_far_writes bench/far_writes.cpp)

@@ -3,13 +3,17 @@
 #include <chrono>
 #include <filesystem>
 #include <future>
+#include <memory>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include <doctest/doctest.h>
 
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include "fly/repo/connection.hpp"
 #include "tests/repo/far_shops.hpp"
 #include "tests/support/postgres_process.hpp"
 
@@ -29,6 +33,28 @@ bool writes_again(const far_shop& from) {
 }
 
 } // namespace
+
+TEST_CASE_FIXTURE(far_shops, "operations: a primary without room for a connection stays primary") {
+  REQUIRE(rpc_and_wait(*lax.db, shop::place, "before", 1));
+  std::vector<std::unique_ptr<repo::connection>> crowd;
+  caf::error full;
+  while (!full && crowd.size() < 500) {
+    auto opened = repo::connection::open({.url = servers.primary().url()}, clock_type::now() + 5s);
+    if (opened)
+      crowd.push_back(std::move(*opened));
+    else
+      full = opened.error();
+  }
+
+  CHECK(details_of(full).at("sqlstate") == "53300");
+  CHECK(text_of(full).find(".c:") == std::string::npos); // the place in the server's source
+  auto until = clock_type::now() + 5s; // longer than from one fresh look to the next
+  while (clock_type::now() < until) {
+    CHECK(rpc_and_wait(lax.db->with({.timeout = 1s}), shop::place, "meanwhile", 1));
+    std::this_thread::sleep_for(200ms);
+  }
+  CHECK(syd.db->role().role == database_role::primary);
+}
 
 TEST_CASE_FIXTURE(far_shops, "operations: a paused replica reads old data, writes are late there") {
   REQUIRE(rpc_and_wait(*lax.db, shop::place, "old", 1));

@@ -110,6 +110,7 @@ TEST_CASE("times keep microseconds, over all years that PostgreSQL has with 64 b
   using time = sys_time<microseconds>;
   constexpr auto day = sys_days{2026y / 11 / 24};
   CHECK(text_of(time{day + 1h + 2us}) == "2026-11-24 01:00:00.000002+00");
+  CHECK(returns(system_clock::time_point::min())); // cut off, it is before the smallest
   CHECK(returns(system_clock::time_point{day + 13h + 18min + 37s + 123456us}));
   CHECK(text_of(system_clock::time_point{sys_days{1970y / 1 / 1}} - 1ns) ==
         "1969-12-31 23:59:59.999999+00"); // cut off towards the past

@@ -127,6 +127,21 @@ TEST_CASE("a write that was refused revokes at once, until a fresh look") {
   CHECK(roles.report().role == database_role::primary);
 }
 
+TEST_CASE("a server without room for a fresh look stays what it is, and is looked at again soon") {
+  role_watcher roles{3s};
+  roles.had_no_room("too many clients", start);
+  CHECK(roles.report().role == database_role::unreachable);
+  CHECK(roles.report().reason == "too many clients");
+
+  roles.saw_fresh(writable(), start + 1s);
+  roles.had_no_room("too many clients", start + 4s);
+  CHECK(roles.report().role == database_role::primary);
+  CHECK(roles.fresh_due() == start + 5s);
+  roles.saw(fenced());
+  roles.had_no_room("too many clients", start + 5s);
+  CHECK(roles.report().role == database_role::replica);
+}
+
 TEST_CASE("a database that does not answer is unreachable, with the reason, until it answers") {
   role_watcher roles{3s};
   roles.saw_fresh(writable(), start);

@@ -8,6 +8,7 @@
 
 #include <doctest/doctest.h>
 
+#include "fly/repo/exec.hpp"
 #include "tests/repo/one_server.hpp"
 
 using namespace std::chrono_literals;
@@ -114,6 +115,34 @@ TEST_CASE_FIXTURE(one_server, "an exception of the function's own rolls back and
   CHECK(details_of(where.error())["exception"] == "std::domain_error");
   CHECK(count() == "0");
   CHECK(link->reusable());
+}
+
+TEST_CASE_FIXTURE(one_server, "a text with a zero byte is refused, not cut off") {
+  servers.primary().sql("CREATE TABLE notes (note text); GRANT ALL ON notes TO app");
+  auto note = run([](pqxx::transaction_base& tx) {
+    fly::repo::exec(tx, "INSERT INTO notes VALUES ($1)", std::string{"a\0b", 3});
+  });
+  auto statement = run([](pqxx::transaction_base& tx) {
+    fly::repo::exec(tx, std::string{"DELETE FROM t\0 WHERE n = 1", 26});
+  });
+
+  CHECK(fly::code_of(note.error()) == errc::invalid_argument);
+  CHECK(text_of(note.error()).starts_with("parameter $1 has a zero byte"));
+  CHECK(fly::code_of(statement.error()) == errc::invalid_argument);
+  CHECK(text_of(statement.error()) == "the statement has a zero byte behind 13 bytes");
+  CHECK(servers.primary().sql("SELECT count(*) FROM notes") == "0");
+}
+
+TEST_CASE_FIXTURE(one_server, "an error of class 08 that leaves the session is the statement's") {
+  auto few = run([](pqxx::transaction_base& tx) { fly::repo::exec(tx, "SELECT $1::int"); });
+  auto far = run([](pqxx::transaction_base& tx) {
+    tx.exec("DO $$ BEGIN RAISE 'no foreign server' USING ERRCODE = '08001'; END $$");
+  });
+
+  CHECK(fly::code_of(few.error()) == errc::sql_failed);
+  CHECK(details_of(few.error()).at("sqlstate") == "08P01");
+  CHECK(fly::code_of(far.error()) == errc::sql_failed);
+  CHECK(text_of(far.error()) == "no foreign server");
 }
 
 TEST_CASE_FIXTURE(one_server, "a function that commits itself gets the position of that commit") {

@@ -184,6 +184,17 @@ TEST_CASE_FIXTURE(far_shelves, "every type comes back as it was, by a write and 
   CHECK(lost.error() == errc::malformed_result);
   CHECK(fly::text_of(lost.error())
             .starts_with("column now of everything is 'lost', not one of open, paid"));
+
+  servers.primary().sql("CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS "
+                        "'BEGIN NEW.now = ''lost''; RETURN NEW; END';"
+                        "CREATE TRIGGER lose BEFORE UPDATE ON everything FOR EACH ROW "
+                        "EXECUTE FUNCTION lose()");
+  auto x = extremes();
+  x.id = 1;
+  auto changed = far().update(x, &shelf::everything::text);
+  CHECK(changed.error() == errc::malformed_result);
+  CHECK(fly::text_of(changed.error()).ends_with("; the write is committed"));
+  CHECK(fly::details_of(changed.error()).at("committed") == "yes");
 }
 
 TEST_CASE_FIXTURE(far_shelves, "times and bytes do not depend on the session's settings") {
