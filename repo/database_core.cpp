@@ -150,8 +150,7 @@ cluster::claim database_core::claim_of(const role_report& report) const {
 }
 
 /// Why no write may run here although the database takes it; empty where it may.
-caf::error database_core::left_behind() const {
-  auto now = node_.primary();
+caf::error database_core::left_behind(const cluster::primary_state& now) const {
   auto self = node_.self().id;
   if (std::find(now.zombies.begin(), now.zombies.end(), self) == now.zombies.end())
     return {};
@@ -163,8 +162,7 @@ caf::error database_core::left_behind() const {
 
 /// Whoever a connection has reached, where several servers stand behind a name or a pooler, one
 /// after the other: no write is taken by any but the one that is known to be primary.
-caf::error database_core::check_server(transaction& tx) const {
-  auto now = node_.primary();
+caf::error database_core::check_server(const cluster::primary_state& now, transaction& tx) const {
   if (now.system == tx.server().system && !mutant("zombie_routed_to"))
     tx.expect(now.timeline, static_cast<std::int64_t>(now.server));
   else if (name_.empty() && now.system != 0 && now.system != tx.server().system)
@@ -180,7 +178,7 @@ caf::expected<rpc::bytes> database_core::run_write(const rpc::call_context& cont
   auto pass = gate_.enter();
   if (!pass)
     return held_error();
-  if (auto refused = left_behind())
+  if (auto refused = left_behind(node_.primary()))
     return refused;
   cluster::epoch turn; // before BEGIN: whoever leads later has another one
   if (on_leader) {
@@ -193,9 +191,10 @@ caf::expected<rpc::bytes> database_core::run_write(const rpc::call_context& cont
       context.deadline,
       [&](transaction& tx) -> caf::expected<rpc::bytes> {
         auto value = body(tx);
-        if (auto refused = left_behind()) // heard while the function ran: it is rolled back
+        auto now = node_.primary(); // heard while the function ran: it is rolled back
+        if (auto refused = left_behind(now))
           return refused;
-        if (auto refused = check_server(tx))
+        if (auto refused = check_server(now, tx))
           return refused;
         if (on_leader && !mutant("no_epoch_check"))
           tx.before_commit(fence_of(turn));

@@ -27,7 +27,8 @@
 
 namespace fly::cluster {
 class node;
-}
+struct primary_state;
+} // namespace fly::cluster
 
 namespace fly::repo {
 
@@ -86,8 +87,8 @@ private:
   database_core(cluster::node& node, const options& settings, caf::expected<std::string> url);
   void announce(const role_report& report);
   void prepare(pq_link& link, const server_identity& server);
-  caf::error left_behind() const;
-  caf::error check_server(transaction& tx) const;
+  caf::error left_behind(const cluster::primary_state& now) const;
+  caf::error check_server(const cluster::primary_state& now, transaction& tx) const;
   cluster::claim claim_of(const role_report& report) const;
 
   cluster::node& node_; // not touched after close

@@ -326,3 +326,54 @@ TEST_CASE(
   CHECK(after["history"].size() == 1);
   CHECK_FALSE(after["history"][0]["left_at"].get<std::string>().empty());
 }
+
+namespace {
+
+/// Three regions whose primary is moved to lax by a script of the test.
+struct movable_cluster : local_cluster {
+  std::string psql(const char* region, const char* what, const std::string& statement) const {
+    return "psql -X -A -t postgresql://postgres@" +
+           part(region, what)["address"].get<std::string>() + "/app -c \"" + statement + "\" ";
+  }
+  std::string promote() const { return psql("lax", "replica", "SELECT pg_promote()") + ">&2\n"; }
+
+  shell_answer move(const std::string& script) const {
+    auto file = folder() / "move.sh";
+    std::ofstream{file} << script;
+    return flycluster("lax",
+                      "--json primary move lax --command 'sh " + file.string() + "' 2>/dev/null");
+  }
+};
+
+} // namespace
+
+TEST_CASE_FIXTURE(movable_cluster,
+                  "a move says what may be lost where its hold was broken in the middle") {
+  auto end_holds = psql("syd", "primary",
+                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE "
+                        "application_name LIKE '% move'") +
+                   ">&2\n";
+
+  auto unfinished = json::parse(move(end_holds + "exit 3\n").text);
+  CHECK(unfinished["code"] == "function_failed");
+  CHECK(has(write("ams", "goes on").text, "\"id\":"));
+  auto done = move(end_holds + "sleep 3\n" + promote());
+
+  CHECK(done.code == 0);
+  auto moved = json::parse(done.text);
+  CHECK(moved["timeline"] == 2);
+  CHECK(has(moved["may_be_lost"].get<std::string>(), "nobody held the commits"));
+}
+
+TEST_CASE_FIXTURE(movable_cluster, "a command that fails after the promotion lets nothing go") {
+  auto failed = move(promote() + "exit 3\n");
+
+  CHECK(failed.code == 1);
+  CHECK(json::parse(failed.text)["code"] == "function_failed");
+  CHECK(json::parse(flycluster("lax", "--json primary").text)["region"] == "lax");
+  CHECK(shell(psql("syd", "primary",
+                   "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE locktype "
+                   "= 'advisory' AND granted AND application_name LIKE '% move'"))
+            .text == "1\n");
+  CHECK(has(write("lax", "after").text, "\"visible\":true"));
+}

@@ -95,6 +95,44 @@ TEST_CASE_FIXTURE(far_shops, "a replica that is promoted takes the writes over")
 }
 
 TEST_CASE_FIXTURE(far_shops,
+                  "PRIMARY_REGION may change at a deploy, before the primary moves or after") {
+  std::vector<std::string> peers{syd.address(), lax.address(), ams.address()};
+  auto labelled = [&](const char* region, const postgres_server& database) {
+    auto where = far_options(region, peers);
+    where.primary_region = "lax"; // the others say syd
+    auto made = std::make_unique<far_shop>(where, database.url());
+    REQUIRE_FALSE(made->node.join());
+    return made;
+  };
+  auto in_syd = labelled("syd", servers.primary());
+  peers.push_back(in_syd->address());
+  auto in_lax = labelled("lax", servers.replica(0));
+  auto write_from_all = [&](const std::string& item, std::uint32_t timeline) {
+    for (auto* from : {&syd, &lax, &ams, in_syd.get(), in_lax.get()}) {
+      auto placed = rpc_primary(*from->db, shop::place, item, 1);
+      REQUIRE_MESSAGE(placed, fly::to_string(placed.error()));
+      CHECK(placed->position().timeline == timeline);
+    }
+  };
+  auto all_know = [&](const std::string& region) {
+    return eventually([&] {
+      for (auto* each : {&syd, &lax, &ams, in_syd.get(), in_lax.get()})
+        if (each->node.primary_region() != region || each->node.primary_group().size() != 2)
+          return false;
+      return true;
+    });
+  };
+  CHECK(all_know("syd"));
+  write_from_all("before", 1);
+
+  servers.wait_caught_up();
+  servers.replica(0).promote();
+  CHECK(all_know("lax"));
+  write_from_all("after", 2);
+  CHECK(in_lax->count("after") == 5);
+}
+
+TEST_CASE_FIXTURE(far_shops,
                   "a database that turns read-only revokes its claim at once, nothing ran") {
   REQUIRE(rpc_and_wait(*lax.db, shop::place, "before", 1));
   servers.primary().sql("ALTER DATABASE app SET default_transaction_read_only = on;"

@@ -161,7 +161,7 @@ caf::expected<link_rows> end_lease_of(simulation::session& on, std::string_view 
   return link_rows{};
 }
 
-caf::expected<link_rows> answer(simulation::session& on, const std::string& sql) {
+caf::expected<link_rows> answer_to(simulation::session& on, const std::string& sql) {
   auto& server = on.server();
   auto has = [&](const char* part) { return sql.find(part) != std::string::npos; };
   if (has("fly.take_lease("))
@@ -213,7 +213,7 @@ caf::expected<pq_link> pq_link::open(const link_options&, time_point deadline) {
 caf::expected<link_rows> pq_link::query(const std::string& sql, time_point deadline) {
   caf::expected<link_rows> result{link_rows{}};
   auto& on = raw_->session;
-  if (auto broken = on.round_trip(deadline, [&] { result = answer(on, sql); }))
+  if (auto broken = on.round_trip(deadline, [&] { result = answer_to(on, sql); }))
     return broken;
   return result;
 }
