@@ -1,4 +1,4 @@
-// The part of database_core.hpp that drives it: the actors.
+// The part of database_core.hpp that drives it: what is done again and again, and the actors.
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -7,13 +7,23 @@
 #include <caf/event_based_actor.hpp>
 #include <caf/send.hpp>
 
+#include "fly/actors/error.hpp"
 #include "fly/repo/database_core.hpp"
+#include "fly/repo/schema.hpp"
+#include "fly/repo/server_identity.hpp"
 
 namespace fly::repo {
 
 using clock = std::chrono::steady_clock;
 
 namespace {
+
+/// Whether the server has refused a connection because it has as many as it may have.
+bool is_full(const caf::error& reason) {
+  auto details = details_of(reason);
+  auto found = details.find("sqlstate");
+  return found != details.end() && found->second == "53300";
+}
 
 /// Keeps the lease, whatever the keeper itself waits for.
 caf::behavior leader(caf::event_based_actor* self, const std::shared_ptr<database_core>& core,
@@ -53,6 +63,55 @@ caf::behavior keeper(caf::event_based_actor* self, const std::shared_ptr<databas
 }
 
 } // namespace
+
+void database_core::keep() {
+  if (unusable_)
+    return;
+  auto now = clock::now();
+  commits_.expire(now);
+  if (roles_->fresh_due() > now)
+    return;
+  auto link = pq_link::open(link_, now + connect_timeout_);
+  if (!link && is_full(link.error())) // a storm of connections is no reason to have no primary
+    return roles_->had_no_room(text_of(link.error()));
+  if (!link)
+    return roles_->failed(text_of(link.error()));
+  auto server = identify(*link, clock::now() + connect_timeout_, link_.pooled);
+  if (!server)
+    return roles_->failed(text_of(server.error()));
+  if (server->in_recovery)
+    in_recovery_ = *server;
+  else if (server->writable())
+    prepare(*link, *server); // before it is claimed: its replicas learn of a new timeline first
+  roles_->saw_fresh(*server);
+  if (server->writable() && !gate_.held())
+    sweeper_.sweep(*link, connect_timeout_);
+}
+
+/// Sees to fly's own tables, once for each server and timeline.
+void database_core::prepare(pq_link& link, const server_identity& server) {
+  if (prepared_ && same_server(*prepared_, server) && prepared_->timeline == server.timeline)
+    return;
+  auto deadline = clock::now() + connect_timeout_;
+  auto reason = manage_schema_ ? ensure_schema(link, deadline) : caf::error{};
+  if (!reason) {
+    auto version = read_schema_version(link, deadline);
+    if (!version)
+      reason = version.error();
+    else if (*version == 0)
+      reason = make_error(errc::sql_failed, "they are not there");
+    else
+      reason = note_timeline(link, link_, server, in_recovery_, deadline);
+  }
+  if (!reason || reason == errc::sql_failed)
+    prepared_ = server; // a right that is missing is asked for once
+  {
+    std::lock_guard guard{mutex_};
+    without_ = reason ? "without fly's own tables (docs/rights.md): " + text_of(reason) : "";
+    has_prepared_ = true;
+  }
+  has_prepared_now_.notify_all();
+}
 
 caf::actor start_keeper(caf::event_based_actor* parent,
                         const std::shared_ptr<database_core>& core) {

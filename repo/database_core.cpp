@@ -8,7 +8,6 @@
 #include "fly/cluster/node.hpp"
 #include "fly/repo/database_url.hpp"
 #include "fly/repo/ledger.hpp"
-#include "fly/repo/schema.hpp"
 #include "fly/repo/server_identity.hpp"
 #include "fly/repo/transaction.hpp"
 #include "fly/repo/write_reply.hpp"
@@ -23,13 +22,6 @@ caf::expected<std::string> local_url(const cluster::node& node, const options& s
   if (auto reason = settings.validate())
     return reason;
   return database_url_for(settings.database_url, node.my_region(), node.settings().primary_region);
-}
-
-/// Whether the server has refused a connection because it has as many as it may have.
-bool is_full(const caf::error& reason) {
-  auto details = details_of(reason);
-  auto found = details.find("sqlstate");
-  return found != details.end() && found->second == "53300";
 }
 
 /// What pg_stat_activity shows of this node: of which cluster, and which machine.
@@ -237,55 +229,6 @@ hold_report database_core::hold(std::chrono::milliseconds longest, std::uint32_t
   if (commits.held)
     result.position = to_string(commits.where);
   return result;
-}
-
-void database_core::keep() {
-  if (unusable_)
-    return;
-  auto now = clock::now();
-  commits_.expire(now);
-  if (roles_->fresh_due() > now)
-    return;
-  auto link = pq_link::open(link_, now + connect_timeout_);
-  if (!link && is_full(link.error())) // a storm of connections is no reason to have no primary
-    return roles_->had_no_room(text_of(link.error()));
-  if (!link)
-    return roles_->failed(text_of(link.error()));
-  auto server = identify(*link, clock::now() + connect_timeout_, link_.pooled);
-  if (!server)
-    return roles_->failed(text_of(server.error()));
-  if (server->in_recovery)
-    in_recovery_ = *server;
-  else if (server->writable())
-    prepare(*link, *server); // before it is claimed: its replicas learn of a new timeline first
-  roles_->saw_fresh(*server);
-  if (server->writable() && !gate_.held())
-    sweeper_.sweep(*link, connect_timeout_);
-}
-
-/// Sees to fly's own tables, once for each server and timeline.
-void database_core::prepare(pq_link& link, const server_identity& server) {
-  if (prepared_ && same_server(*prepared_, server) && prepared_->timeline == server.timeline)
-    return;
-  auto deadline = clock::now() + connect_timeout_;
-  auto reason = manage_schema_ ? ensure_schema(link, deadline) : caf::error{};
-  if (!reason) {
-    auto version = read_schema_version(link, deadline);
-    if (!version)
-      reason = version.error();
-    else if (*version == 0)
-      reason = make_error(errc::sql_failed, "they are not there");
-    else
-      reason = note_timeline(link, link_, server, in_recovery_, deadline);
-  }
-  if (!reason || reason == errc::sql_failed)
-    prepared_ = server; // a right that is missing is asked for once
-  {
-    std::lock_guard guard{mutex_};
-    without_ = reason ? "without fly's own tables (docs/rights.md): " + text_of(reason) : "";
-    has_prepared_ = true;
-  }
-  has_prepared_now_.notify_all();
 }
 
 bool database_core::wait_prepared(clock::time_point deadline) {
