@@ -22,15 +22,30 @@ struct snapshot {
   std::map<std::string, std::shared_ptr<channel>, std::less<>> channels{};
 };
 
+/// Keeps a snapshot. What it holds is reached by name only, never through a temporary: in C++20
+/// `for (auto& each : board.read()->views)` would end the snapshot before the loop begins.
+class kept_snapshot {
+public:
+  explicit kept_snapshot(std::shared_ptr<const snapshot> held) noexcept : held_(std::move(held)) {}
+
+  const snapshot& operator*() const& noexcept { return *held_; }
+  const snapshot& operator*() const&& = delete;
+  const snapshot* operator->() const& noexcept { return held_.get(); }
+  const snapshot* operator->() const&& = delete;
+
+private:
+  std::shared_ptr<const snapshot> held_; // never null
+};
+
 /// Where the I/O thread pins what it knows and any thread reads it.
 class board {
 public:
   explicit board(snapshot first) : latest_(std::make_shared<const snapshot>(std::move(first))) {}
 
-  /// Returns the latest snapshot, never null. Safe from any thread.
-  std::shared_ptr<const snapshot> read() const {
+  /// Returns the latest snapshot. Safe from any thread.
+  kept_snapshot read() const {
     std::lock_guard guard{mutex_};
-    return latest_;
+    return kept_snapshot{latest_};
   }
 
   /// Replaces the snapshot. Safe from any thread.

@@ -13,18 +13,21 @@ const std::string& node::my_region() const noexcept {
 }
 
 std::string node::primary_region() const {
-  return state().read()->primary.region;
+  auto latest = state().read();
+  return latest->primary.region;
 }
 
 bool node::is_primary() const {
-  const auto& group = state().read()->primary.group;
+  auto latest = state().read();
+  const auto& group = latest->primary.group;
   return std::any_of(group.begin(), group.end(),
                      [this](const member& who) { return who.id == state().self().id; });
 }
 
 std::vector<member> node::members() const {
+  auto latest = state().read();
   std::vector<member> result;
-  for (const auto& view : state().read()->views)
+  for (const auto& view : latest->views)
     result.push_back(view.who);
   return result;
 }
@@ -48,15 +51,18 @@ member node::self() const {
 }
 
 std::vector<member_view> node::views() const {
-  return state().read()->views;
+  auto latest = state().read();
+  return latest->views;
 }
 
 primary_state node::primary() const {
-  return state().read()->primary;
+  auto latest = state().read();
+  return latest->primary;
 }
 
 std::vector<member> node::primary_group() const {
-  return state().read()->primary.group;
+  auto latest = state().read();
+  return latest->primary.group;
 }
 
 std::shared_ptr<channel> node::channel_to(std::string_view id) const {

@@ -22,7 +22,7 @@ public:
 
   const options& settings() const noexcept { return settings_; }
   const member& self() const noexcept { return self_; }
-  std::shared_ptr<const snapshot> read() const { return board_.read(); }
+  kept_snapshot read() const { return board_.read(); }
   listeners& heard_by() noexcept { return listeners_; }
   doorbell& bell() noexcept { return *bell_; }
 

@@ -34,14 +34,17 @@ struct fake_node : transport {
   void drain(link_id link, const std::shared_ptr<channel>& from) override;
   void close(link_id link) override;
 
-  std::shared_ptr<const snapshot> read() const { return pinned.read(); }
+  snapshot read() const {
+    auto latest = pinned.read();
+    return *latest;
+  }
 
   bool sees(std::size_t count) const {
     auto latest = read();
-    for (const auto& view : latest->views)
+    for (const auto& view : latest.views)
       if (view.state != presence::self && !(view.linked && view.state == presence::alive))
         return false;
-    return latest->views.size() == count;
+    return latest.views.size() == count;
   }
 
   network& net;
@@ -215,7 +218,7 @@ TEST_CASE("three nodes that know one of them find that one, and all if they know
   for (auto* node : {&a, &b, &c}) {
     CHECK(node->sees(3));
     CHECK(node->links->size() == 2);
-    CHECK(node->read()->primary.group.front().id == "a");
+    CHECK(node->read().primary.group.front().id == "a");
   }
 }
 
@@ -246,17 +249,17 @@ TEST_CASE("services reach a member before the first frame does") {
   };
   auto who = std::make_shared<checking>();
   int seen = 0;
-  who->check = [&] { seen += static_cast<int>(a.read()->channels.size()); };
+  who->check = [&] { seen += static_cast<int>(a.read().channels.size()); };
   a.heard_by.add(who);
   a.links->on_addresses({"b:1"});
 
   net.pass(500ms);
-  auto to_a = b.read()->channels.at("a");
+  auto to_a = b.read().channels.at("a");
   to_a->send(frame_kind::first_user, bytes_of("hello"));
   net.settle();
 
   CHECK(seen > 0);
-  CHECK(a.read()->views.front().services == "greet"); // lax before syd
+  CHECK(a.read().views.front().services == "greet"); // lax before syd
   CHECK(a.heard->from("b") == std::vector<std::string>{"hello"});
 }
 
@@ -271,12 +274,12 @@ TEST_CASE("a partition makes the others gone on both sides, and its end brings t
 
   net.cut = true;
   net.pass(3s);
-  CHECK(a.read()->views.front().state == presence::suspect);
+  CHECK(a.read().views.front().state == presence::suspect);
   net.pass(3s);
   CHECK(a.sees(1));
   CHECK(b.sees(1));
   CHECK(a.heard->downs().size() == 1);
-  CHECK(a.read()->channels.empty());
+  CHECK(a.read().channels.empty());
 
   net.cut = false;
   net.pass(5s);
@@ -308,7 +311,7 @@ TEST_CASE(
   CHECK(b.heard->downs().size() == 1);
   CHECK(b.links->size() == 0);
   net.pass(2s);
-  CHECK(b.read()->views.size() == 1); // it does not come back
+  CHECK(b.read().views.size() == 1); // it does not come back
 }
 
 TEST_CASE("a changed claim travels at once, a moved position with the next heartbeat") {
@@ -317,14 +320,14 @@ TEST_CASE("a changed claim travels at once, a moved position with the next heart
   fake_node b{net, "b", "lax"};
   b.links->on_addresses({"a:1"});
   net.pass(1s);
-  auto of_b = [&] { return a.read()->views.front().database; };
+  auto of_b = [&] { return a.read().views.front().database; };
   auto changes = a.heard->changes.load();
 
   b.links->set_claim({.role = claim::role::primary, .system = 1, .timeline = 1, .lsn = 10});
   net.settle();
   CHECK(of_b().role == claim::role::primary);
   CHECK(a.heard->changes > changes);
-  CHECK(a.read()->primary.group.front().id == "b");
+  CHECK(a.read().primary.group.front().id == "b");
 
   changes = a.heard->changes.load();
   b.links->set_claim({.role = claim::role::primary, .system = 1, .timeline = 1, .lsn = 20});
@@ -351,7 +354,7 @@ TEST_CASE("a listener that throws costs a line of the log and nothing else") {
   b.links->on_addresses({"a:1"});
   net.pass(1s);
 
-  b.read()->channels.at("a")->send(frame_kind::first_user, bytes_of("x"));
+  b.read().channels.at("a")->send(frame_kind::first_user, bytes_of("x"));
   net.settle();
 
   CHECK(a.log.count("error: a listener threw: oops") == 1);
@@ -364,7 +367,7 @@ TEST_CASE("unknown kinds of this floor are skipped, a second handshake ends the 
   fake_node b{net, "b", "lax"};
   b.links->on_addresses({"a:1"});
   net.pass(1s);
-  auto to_a = b.read()->channels.at("a");
+  auto to_a = b.read().channels.at("a");
 
   to_a->send(static_cast<frame_kind>(15), bytes_of("of a later version"));
   net.settle();

@@ -2,6 +2,7 @@
 // by DNS, notice who leaves, dies and starts anew, and say of each other what was announced.
 #include "fly/cluster/node.hpp"
 
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <string>
@@ -276,6 +277,28 @@ TEST_CASE("a lent actor system that was not prepared is refused") {
   REQUIRE(problem);
   CHECK(problem == errc::invalid_argument);
   CHECK(fly::text_of(problem).find("prepare") != std::string::npos);
+}
+
+TEST_CASE("what a node tells can be read while it changes") {
+  auto settings = quick_node("syd");
+  settings.primary_region = "syd";
+  settings.machine_id = "a machine with a name that is too long to stand within the string";
+  node alone{settings};
+  REQUIRE_FALSE(alone.join());
+  std::atomic<bool> over{false};
+  std::thread changing{[&] {
+    for (std::uint64_t i = 0; !over; ++i)
+      alone.announce({.role = claim::role::primary, .system = 1, .timeline = 1, .lsn = i});
+  }};
+
+  bool same = true;
+  for (auto end = std::chrono::steady_clock::now() + 500ms; std::chrono::steady_clock::now() < end;)
+    same = same && alone.members().front().id == settings.machine_id && alone.is_primary() &&
+           alone.views().front().who.id == settings.machine_id;
+  over = true;
+  changing.join();
+
+  CHECK(same);
 }
 
 TEST_CASE("a node may outlive the thread-locals of its thread, as a static one does") {

@@ -1,5 +1,6 @@
 fly_add_test_program(cluster
   SOURCES
+    cluster/board_test.cpp
     cluster/channel_line_test.cpp
     cluster/channel_test.cpp
     cluster/directory_test.cpp
