@@ -282,7 +282,7 @@ TEST_CASE("a lent actor system that was not prepared is refused") {
 TEST_CASE("what a node tells can be read while it changes") {
   auto settings = quick_node("syd");
   settings.primary_region = "syd";
-  settings.machine_id = "a machine with a name that is too long to stand within the string";
+  settings.machine_id = "a-machine-whose-name-is-too-long-to-stand-within-the-string";
   node alone{settings};
   REQUIRE_FALSE(alone.join());
   std::atomic<bool> over{false};
