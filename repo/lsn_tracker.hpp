@@ -34,7 +34,7 @@ struct tracker_options {
   std::chrono::milliseconds role_interval{1000};
   /// Time between two attempts to reach a database that is down.
   actors::backoff_options retry{.first = std::chrono::milliseconds{50},
-                                .max = std::chrono::milliseconds{1000}};
+                                .max = std::chrono::milliseconds{250}};
 };
 
 /// Answers when the local database is as far as a position: one poller for all who wait, on a
