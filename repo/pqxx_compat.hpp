@@ -8,14 +8,12 @@
 
 #include <pqxx/connection>
 #include <pqxx/dbtransaction>
-#include <pqxx/prepared_statement>
 #include <pqxx/result>
 #include <pqxx/version>
 #if PQXX_VERSION_MAJOR < 7
 #include <pqxx/connectionpolicy>
 #endif
 
-#include "fly/repo/parameter.hpp"
 
 namespace fly::repo::compat {
 
@@ -61,16 +59,6 @@ protected:
 private:
   pqxx::result begun_;
 };
-
-/// Runs a statement with parameters. Throws what libpqxx throws, and as `must_be_texts`.
-inline pqxx::result exec_with(pqxx::transaction_base& tx, const std::string& sql,
-                              const std::vector<std::optional<std::string>>& parameters) {
-  must_be_texts(sql, parameters);
-  pqxx::params all;
-  for (const auto& it : parameters)
-    all.append(it);
-  return tx.exec(sql, all);
-}
 
 #else
 
@@ -142,16 +130,10 @@ private:
   pqxx::result begun_;
 };
 
-/// Runs a statement with parameters. Throws what libpqxx throws, and as `must_be_texts`.
-inline pqxx::result exec_with(pqxx::transaction_base& tx, const std::string& sql,
-                              const std::vector<std::optional<std::string>>& parameters) {
-  must_be_texts(sql, parameters);
-  std::vector<const char*> all;
-  for (const auto& it : parameters)
-    all.push_back(it ? it->c_str() : nullptr);
-  return tx.exec_params(sql, pqxx::prepare::make_dynamic_params(all));
-}
-
 #endif
+
+/// Runs a statement with parameters. Throws what libpqxx throws, and as `must_be_texts`.
+pqxx::result exec_with(pqxx::transaction_base& tx, const std::string& sql,
+                       const std::vector<std::optional<std::string>>& parameters);
 
 } // namespace fly::repo::compat

@@ -1,5 +1,6 @@
 // The kinds of faults.
 #include <csignal>
+#include <stdexcept>
 
 #include "apps/local/eventually.hpp"
 #include "tests/chaos/nemesis.hpp"
@@ -136,6 +137,25 @@ void old_dns(hurt& to) {
   to.it.set_hosts(0);
 }
 
+/// What pg_rewind cannot mend is copied anew, as an operator would.
+void rebuild(world& it, std::size_t region, bool by_rewind) {
+  if (by_rewind) {
+    try {
+      return it.rebuild(region, true);
+    } catch (const std::runtime_error&) { // it has said why in its log
+    }
+  }
+  it.rebuild(region, false);
+}
+
+bool streams(world& it, std::size_t region) {
+  try {
+    return it.streams(region);
+  } catch (const std::runtime_error&) { // it does not run
+    return false;
+  }
+}
+
 /// Another replica becomes the primary while the old one is cut off and goes on; then it is seen
 /// again, still writable, and at last it is made a replica of the new one.
 void promote(hurt& to) {
@@ -157,11 +177,11 @@ void promote(hurt& to) {
   }
   nap(2800ms); // two are writable, and all can hear of both
   lasting fault{it, "rebuild", database_of(old)};
-  it.rebuild(old, to.chance(60));
+  rebuild(it, old, to.chance(60));
   for (std::size_t region = 0; region < region_count; ++region)
     // One that was further than the new primary cannot follow it.
-    if (region != next && !eventually([&] { return it.streams(region); }, 3s))
-      it.rebuild(region, false);
+    if (region != next && !eventually([&] { return streams(it, region); }, 3s))
+      rebuild(it, region, false);
 }
 
 /// One more node runs the other version of the program.
