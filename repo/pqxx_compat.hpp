@@ -14,7 +14,6 @@
 #include <pqxx/connectionpolicy>
 #endif
 
-
 namespace fly::repo::compat {
 
 // All that differs between libpqxx 6.4 (Debian 12) and 7.10 (Debian 13): how a connection of libpq
