@@ -105,9 +105,9 @@ private:
 sample run_limit(lab& on, int callers, int calls) {
   auto sessions = connect(on.primary().url(), callers);
   pqxx::connection replica{on.replica().url()};
-  replica.prepare("reached", "SELECT pg_last_wal_replay_lsn()");
+  prepare_replay_question(replica);
   pqxx::nontransaction asking{replica};
-  shared_poller poller{[&] { return lsn_of(asking.exec_prepared("reached")); }};
+  shared_poller poller{[&] { return lsn_of(ask_replay(asking)); }};
   return run_callers(callers, calls, [&](int caller) {
     pqxx::nontransaction tx{*sessions[static_cast<std::size_t>(caller)]};
     tx.exec("BEGIN");

@@ -51,7 +51,7 @@ clock::time_point watch_replay(pqxx::connection& replica, repo::lsn where) {
   pqxx::nontransaction asking{replica};
   for (;;) {
     auto at = clock::now();
-    auto rows = asking.exec_prepared("reached");
+    auto rows = ask_replay(asking);
     if (repo::lsn::parse(rows[0][0].c_str()).value_or(repo::lsn{}) >= where)
       return at;
   }
@@ -152,7 +152,7 @@ double transactions(const test::postgres_server& server) {
 void waiters_round(lab& on, int waiters, const amount& how, table& into) {
   auto name = "waiters/" + std::to_string(waiters);
   pqxx::connection replica{on.replica().url()};
-  replica.prepare("reached", "SELECT pg_last_wal_replay_lsn()");
+  prepare_replay_question(replica);
   std::vector<double> limit;
   std::vector<double> fly;
   for (int i = 0; i < how.waits; ++i) {

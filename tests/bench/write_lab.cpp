@@ -10,6 +10,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <pqxx/prepared_statement>
+#include <pqxx/version>
+
 #include "fly/actors/error.hpp"
 #include "fly/repo/exec.hpp"
 #include "tests/support/eventually.hpp"
@@ -205,6 +208,18 @@ std::map<std::string, std::map<std::string, double>> table::parts() const {
 std::atomic<int>& failures() {
   static std::atomic<int> count = 0;
   return count;
+}
+
+void prepare_replay_question(pqxx::connection& replica) {
+  replica.prepare("replay", "SELECT pg_last_wal_replay_lsn()");
+}
+
+pqxx::result ask_replay(pqxx::transaction_base& replica) {
+#if PQXX_VERSION_MAJOR >= 7
+  return replica.exec(pqxx::prepped{"replay"}, pqxx::params{});
+#else
+  return replica.exec_prepared("replay");
+#endif
 }
 
 } // namespace fly::bench

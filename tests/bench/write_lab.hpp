@@ -11,6 +11,10 @@
 #include <string>
 #include <vector>
 
+#include <pqxx/connection>
+#include <pqxx/result>
+#include <pqxx/transaction_base>
+
 #include "apps/local/process.hpp"
 #include "fly/cluster/node.hpp"
 #include "fly/repo/database.hpp"
@@ -155,5 +159,10 @@ idle_figures measure_idle(lab& on, std::chrono::seconds longest);
 
 /// How many calls failed, or came back before the row could be read: of all systems.
 std::atomic<int>& failures();
+
+/// Prepares what `ask_replay` asks, once for each connection.
+void prepare_replay_question(pqxx::connection& replica);
+/// Returns one row with the replay position of a replica, by the prepared statement.
+pqxx::result ask_replay(pqxx::transaction_base& replica);
 
 } // namespace fly::bench
