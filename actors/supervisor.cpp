@@ -14,6 +14,7 @@
 
 #include "fly/actors/blocking_guard.hpp"
 #include "fly/actors/error.hpp"
+#include "fly/actors/thread_locals.hpp"
 
 namespace fly::actors {
 
@@ -192,8 +193,10 @@ caf::behavior supervise(caf::event_based_actor* self, const core_ptr& shared) {
 
 supervisor::supervisor(caf::actor_system& system, supervisor_options options,
                        std::vector<child_spec> children)
-    : core_(std::make_shared<core>(options, std::move(children))),
-      handle_(system.spawn(supervise, core_)) {}
+    : core_(std::make_shared<core>(options, std::move(children))) {
+  borrowed_logger meanwhile;
+  handle_ = system.spawn(supervise, core_);
+}
 
 supervisor::~supervisor() {
   stop();

@@ -1,5 +1,7 @@
 #include "fly/actors/thread_locals.hpp"
 
+#include <caf/logger.hpp>
+
 namespace fly::actors {
 
 namespace {
@@ -20,6 +22,13 @@ void watch_thread_locals() {
 
 bool thread_locals_alive() noexcept {
   return !ended;
+}
+
+borrowed_logger::borrowed_logger() noexcept : is_new_(caf::logger::current_logger() == nullptr) {}
+
+borrowed_logger::~borrowed_logger() {
+  if (is_new_)
+    caf::logger::set_current_actor_system(nullptr);
 }
 
 } // namespace fly::actors

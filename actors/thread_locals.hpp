@@ -11,4 +11,20 @@ void watch_thread_locals();
 /// thread that is not watched.
 bool thread_locals_alive() noexcept;
 
+/// Around what makes an actor system or spawns on one, on any thread. CAF 0.17 leaves its logger in
+/// a thread-local of that thread, and a system that is destroyed waits for ever for a thread that
+/// has it still, unless that is the one which destroys it. Takes it back, where it was not there
+/// before.
+class borrowed_logger {
+public:
+  borrowed_logger() noexcept;
+  ~borrowed_logger();
+
+  borrowed_logger(const borrowed_logger&) = delete;
+  borrowed_logger& operator=(const borrowed_logger&) = delete;
+
+private:
+  bool is_new_;
+};
+
 } // namespace fly::actors

@@ -6,6 +6,7 @@
 #include <caf/behavior.hpp>
 #include <caf/io/middleman.hpp>
 
+#include "fly/actors/thread_locals.hpp"
 #include "fly/cluster/socket_io.hpp"
 
 namespace fly::cluster {
@@ -46,6 +47,7 @@ caf::behavior run_broker(caf::io::broker* self, std::shared_ptr<link_broker_setu
 
 void start_link_broker(caf::actor_system& system, link_broker_setup setup,
                        std::function<void()> on_end) {
+  actors::borrowed_logger meanwhile;
   auto shared = std::make_shared<link_broker_setup>(std::move(setup));
   auto broker = system.middleman().spawn_broker(run_broker, shared);
   broker->attach_functor([on_end = std::move(on_end)](const caf::error&) { on_end(); });

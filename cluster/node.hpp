@@ -42,8 +42,10 @@ public:
   /// Makes a node on `lent`, which was prepared and outlives it.
   node(caf::actor_system& lent, options settings);
 
-  /// Leaves, closes all links and waits until the node's actors are gone. Blocks as `leave` does;
-  /// never call it on an actor's thread.
+  /// Leaves, closes all links and waits until all actors are gone that run on a system of its own:
+  /// endpoints, databases and supervisors end before it, or it waits for them, and logs that after
+  /// a second. On any thread but an actor's; only where another one has spawned actors on that
+  /// system by itself, CAF 0.17 waits until that thread has ended. Blocks as `leave` does.
   ~node();
 
   node(const node&) = delete;

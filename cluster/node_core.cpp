@@ -8,6 +8,7 @@
 
 #include <unistd.h>
 
+#include <caf/actor_registry.hpp>
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
 
@@ -16,6 +17,8 @@
 #include "fly/cluster/node.hpp"
 
 namespace fly::cluster {
+
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -42,8 +45,9 @@ caf::error bind(const options& settings, socket_owner& into) {
 
 /// An actor system of the node's own.
 struct node_core::own_system {
-  own_system() {
+  explicit own_system(log_sink to) : log(std::move(to)) {
     actors::watch_thread_locals();
+    actors::borrowed_logger meanwhile;
     system.emplace(config);
   }
 
@@ -51,6 +55,7 @@ struct node_core::own_system {
   // is destroyed already, as it is for a static node, it would be given back twice: so on a thread
   // that has one.
   ~own_system() {
+    tell_what_is_left();
     if (actors::thread_locals_alive())
       system.reset();
     else
@@ -60,8 +65,24 @@ struct node_core::own_system {
   own_system(const own_system&) = delete;
   own_system& operator=(const own_system&) = delete;
 
+  /// The system waits for its actors, for ever if need be: says so, for whoever wonders.
+  void tell_what_is_left() {
+    auto until = std::chrono::steady_clock::now() + 1s;
+    while (system->registry().running() > 0) {
+      if (std::chrono::steady_clock::now() >= until) {
+        if (log)
+          log(log_level::error,
+              "the node is destroyed while actors run on its system, and waits for "
+              "them: destroy endpoints, databases and supervisors before it");
+        return;
+      }
+      std::this_thread::sleep_for(1ms);
+    }
+  }
+
   prepared_config config;
   std::optional<caf::actor_system> system;
+  log_sink log;
 };
 
 node_core::node_core(caf::actor_system* lent, const options& settings)
@@ -69,7 +90,7 @@ node_core::node_core(caf::actor_system* lent, const options& settings)
 
 node_core::node_core(caf::actor_system* lent, const options& settings, opening begun)
     : node_state(settings, std::move(begun.self)),
-      own_(lent == nullptr ? std::make_unique<own_system>() : nullptr),
+      own_(lent == nullptr ? std::make_unique<own_system>(settings.log) : nullptr),
       system_(lent == nullptr ? &*own_->system : lent), listening_(std::move(begun.listening)),
       open_error_(std::move(begun.problem)) {}
 
@@ -85,6 +106,9 @@ caf::error node_core::join() {
     return make_error(errc::invalid_argument, self_.id + " has joined already");
   if (auto problem = settings_.validate())
     return problem;
+  auto tls = load_tls();
+  if (!tls)
+    return tls.error();
   if (!system_->has_middleman())
     return make_error(errc::invalid_argument,
                       "the lent actor system has no middleman: call fly::cluster::prepare on its "
@@ -98,7 +122,7 @@ caf::error node_core::join() {
       return problem;
   }
   joined_ = true;
-  start_link_broker(*system_, broker_setup(), [this] { on_broker_end(); });
+  start_link_broker(*system_, broker_setup(std::move(*tls)), [this] { on_broker_end(); });
   discovery_.emplace(discovery_setup());
   return {};
 }
@@ -123,7 +147,7 @@ void node_core::leave() {
 }
 
 caf::error node_core::reload_tls() {
-  auto fresh = settings_.load_tls();
+  auto fresh = load_tls();
   if (!fresh)
     return fresh.error();
   if (*fresh == nullptr)
@@ -160,9 +184,18 @@ node_core::opening node_core::open(const options& settings) {
   return result;
 }
 
-link_broker_setup node_core::broker_setup() {
+/// Reads the files of TLS, which must let the node be who it is; null where it has none.
+caf::expected<std::shared_ptr<const tls_context>> node_core::load_tls() const {
+  auto loaded = settings_.load_tls();
+  if (loaded && *loaded)
+    if (auto refused = (*loaded)->allow(settings_.app, self_))
+      return refused;
+  return loaded;
+}
+
+link_broker_setup node_core::broker_setup(std::shared_ptr<const tls_context> tls) {
   auto all = links_setup();
-  all.tls = *settings_.load_tls();
+  all.tls = std::move(tls);
   return {.mesh = std::move(all),
           .listening = std::move(listening_),
           .source = settings_.listen_address()->host,

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include <caf/error.hpp>
+#include <caf/expected.hpp>
 
 #include "fly/cluster/discovery_thread.hpp"
 #include "fly/cluster/link_broker.hpp"
@@ -52,7 +53,8 @@ private:
   node_core(caf::actor_system* lent, const options& settings, opening begun);
 
   static opening open(const options& settings);
-  link_broker_setup broker_setup();
+  caf::expected<std::shared_ptr<const tls_context>> load_tls() const;
+  link_broker_setup broker_setup(std::shared_ptr<const tls_context> tls);
   discovery_thread::setup discovery_setup();
   void on_broker_end();
 

@@ -118,6 +118,14 @@ std::chrono::system_clock::time_point tls_context::valid_until() const noexcept 
   return parts_->valid_until;
 }
 
+caf::error tls_context::allow(std::string_view app, const member& who) const {
+  auto refused = names_in(SSL_CTX_get0_certificate(parts_->context.get())).allow(app, who);
+  if (!refused)
+    return {};
+  return make_error(errc::invalid_argument,
+                    "tls-cert: members would refuse this node: " + text_of(refused));
+}
+
 caf::expected<std::shared_ptr<const tls_context>> tls_context::load(const tls_files& files,
                                                                     const std::string& app) {
   if (auto problem = readable("tls-cert", files.certificate))

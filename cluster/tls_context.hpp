@@ -3,11 +3,14 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <caf/expected.hpp>
 
 namespace fly::cluster {
+
+struct member;
 
 /// The files of a node's TLS, all PEM.
 struct tls_files {
@@ -38,6 +41,10 @@ public:
 
   explicit tls_context(std::unique_ptr<parts> all);
   ~tls_context();
+
+  /// Says whether members of the cluster `app` would take the certificate for that of `who`.
+  /// Errors: errc::invalid_argument, naming the option and what the certificate is bound to.
+  caf::error allow(std::string_view app, const member& who) const;
 
   const parts& all() const noexcept { return *parts_; }
 

@@ -19,4 +19,9 @@ if(Httplib_FOUND AND NOT TARGET Httplib::httplib)
     IMPORTED_LOCATION "${Httplib_LIBRARY}"
     INTERFACE_COMPILE_OPTIONS "${PC_Httplib_CFLAGS_OTHER}"
     INTERFACE_INCLUDE_DIRECTORIES "${Httplib_INCLUDE_DIR}")
+  if("${PC_Httplib_CFLAGS_OTHER}" MATCHES "OPENSSL")
+    # Debian 13's header calls it itself; a static fly brings it anyway, a shared one does not.
+    find_package(OpenSSL REQUIRED COMPONENTS Crypto)
+    set_property(TARGET Httplib::httplib PROPERTY INTERFACE_LINK_LIBRARIES OpenSSL::Crypto)
+  endif()
 endif()

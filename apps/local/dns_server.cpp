@@ -49,26 +49,39 @@ dns_server::dns_server(std::vector<std::string> dnsmasq_options) {
   if (::mkdtemp(pattern.data()) == nullptr)
     throw std::runtime_error("no temporary directory");
   directory_ = pattern;
-  std::filesystem::create_directory(directory_ + "/hosts");
-  for (int attempt = 0; attempt < 5; ++attempt) { // the port may be taken meanwhile
-    port_ = free_port();
-    write_settings(dnsmasq_options);
-    start();
-    if (wait_until_it_answers())
-      return;
+  try {
+    std::filesystem::create_directory(directory_ + "/hosts");
+    for (int attempt = 0; attempt < 5; ++attempt) { // the port may be taken meanwhile
+      port_ = free_port();
+      write_settings(dnsmasq_options);
+      start();
+      if (wait_until_it_answers())
+        return;
+      kill();
+    }
+    throw std::runtime_error("dnsmasq does not answer (package dnsmasq-base)");
+  } catch (...) {
+    remove_folder();
+    throw;
   }
-  std::filesystem::remove_all(directory_);
-  throw std::runtime_error("dnsmasq does not answer (package dnsmasq-base)");
 }
 
 dns_server::~dns_server() {
   kill();
+  remove_folder();
+}
+
+void dns_server::remove_folder() const {
   std::error_code ignored;
   std::filesystem::remove_all(directory_, ignored);
 }
 
-bool dns_server::wait_until_it_answers() const {
-  for (int i = 0; i < 500 && ::waitpid(process_, nullptr, WNOHANG) == 0; ++i) {
+bool dns_server::wait_until_it_answers() {
+  for (int i = 0; i < 500; ++i) {
+    if (::waitpid(process_, nullptr, WNOHANG) != 0) { // it has ended by itself
+      process_ = -1;
+      return false;
+    }
     if (answers())
       return true;
     std::this_thread::sleep_for(std::chrono::milliseconds{10});
@@ -89,6 +102,8 @@ void dns_server::write_settings(const std::vector<std::string>& dnsmasq_options)
        << "keep-in-foreground\npid-file=\n";
   for (const auto& line : dnsmasq_options)
     file << line << '\n';
+  if (!file.flush())
+    throw std::runtime_error("cannot write " + directory_ + "/dnsmasq.conf");
 }
 
 void dns_server::start() {

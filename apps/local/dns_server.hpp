@@ -43,8 +43,9 @@ public:
 
 private:
   void write_settings(const std::vector<std::string>& dnsmasq_options) const;
+  void remove_folder() const;
   void start();
-  bool wait_until_it_answers() const;
+  bool wait_until_it_answers();
   bool answers() const;
 
   std::string directory_;

@@ -227,6 +227,7 @@ TEST_CASE("the admin port is bound to loopback or 6PN, once, and says what is wr
     CHECK(refusal(listen) == errc::invalid_argument);
     CHECK(has(text_of(refusal(listen)), "admin address"));
   }
+  CHECK(has(text_of(refusal("0.0.0.0:9100")), "must be loopback"));
   CHECK(refusal("[fdaa::1]:9100") == errc::cannot_listen); // 6PN: allowed, but not ours here
   admin::server first{syd.node, *syd.rpc, any_port};
   REQUIRE_FALSE(first.start());

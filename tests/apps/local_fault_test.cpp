@@ -1,6 +1,7 @@
 // Proves that `flycluster local fault` hurts what it names, and nothing else, until it is ended,
 // and that a nemesis leaves the cluster whole and a history that the checker takes.
 #include <csignal>
+#include <filesystem>
 #include <fstream>
 #include <string>
 
@@ -79,6 +80,30 @@ std::string process_state(const nlohmann::json& part) {
 }
 
 } // namespace
+
+TEST_CASE("a second writable server of the same timeline is told as a conflict, and left out") {
+  hurt_cluster it;
+  auto pid = std::to_string(it.now("ams", "replica")["pid"].get<int>());
+  auto data = shell("tr '\\0' '\\n' </proc/" + pid + "/cmdline | grep -A1 -x -e -D | tail -1").text;
+  while (data.ends_with('\n'))
+    data.pop_back();
+  it.done("kill database ams", "is killed");
+  REQUIRE(std::filesystem::remove(data + "/standby.signal")); // it recovers, and is a primary, too
+  it.done("start database ams", "runs again");
+
+  auto conflict = [&] {
+    auto told = it.flycluster("lax", "--json primary");
+    return told.code == 0 ? nlohmann::json::parse(told.text)["conflict"] : nlohmann::json{};
+  };
+  CHECK(eventually([&] { return conflict() == nlohmann::json{"machine-ams"}; }, 20s));
+  auto text = it.flycluster("lax", "primary").text;
+  CHECK_MESSAGE(has(text, "CONFLICT, writable beside the primary on its timeline: machine-ams\n"),
+                text);
+  CHECK(has(text, "primary: syd, timeline 1"));
+  CHECK(it.flycluster("lax", "primary move ams").code == 1);
+  CHECK(has(it.write("ams", "to syd, all the same").text, "\"id\":"));
+  CHECK(it.sql("syd", "SELECT count(*) FROM entries WHERE text LIKE 'to syd%'") == "1\n");
+}
 
 TEST_CASE("parts are frozen, killed and restarted, and made whole again") {
   hurt_cluster it;

@@ -13,6 +13,7 @@
 
 #include "fly/actors/error.hpp"
 #include "fly/cluster/wire.hpp"
+#include "tests/cluster/certified.hpp"
 #include "tests/cluster/nodes.hpp"
 
 using namespace std::chrono_literals;
@@ -26,7 +27,8 @@ class network;
 
 /// One node on the fake network.
 struct fake_node : transport {
-  fake_node(network& net, const std::string& id, const std::string& region);
+  fake_node(network& net, const std::string& id, const std::string& region,
+            std::shared_ptr<const tls_context> tls = {});
 
   caf::error dial(link_id link, const std::string& address) override;
   void write(link_id link, std::span<const char> bytes) override;
@@ -150,9 +152,12 @@ private:
   }
 };
 
-fake_node::fake_node(network& where, const std::string& id, const std::string& region)
+fake_node::fake_node(network& where, const std::string& id, const std::string& region,
+                     std::shared_ptr<const tls_context> tls)
     : net(where), address(id + ":1") {
   mesh_options options;
+  options.who.cluster = tls ? "shop" : "";
+  options.tls = std::move(tls);
   options.who.self = {.id = id, .incarnation = 1, .region = region, .address = address};
   options.membership.dial = {.first = 100ms, .max = 1000ms};
   options.primary_label = "syd";
@@ -233,6 +238,29 @@ TEST_CASE("a node behind another address knows itself and dials there no more") 
   CHECK(net.dials == 1);
   CHECK(a.links->size() == 0);
   CHECK(a.log.count("") == 0); // not a word
+}
+
+TEST_CASE("a peer whose certificate is bound to another region or machine is refused") {
+  certified by;
+  auto bound = [&](const std::string& name, certificate_request to) {
+    return *tls_context::load(by.files(name, std::move(to)), "shop");
+  };
+  network net;
+  fake_node syd{net, "syd-1", "syd", bound("syd", {})};
+  fake_node lax{net, "lax-1", "lax", bound("lax", {.regions = {"lax"}, .machines = {"lax-1"}})};
+  fake_node liar{net, "liar", "lax", bound("ams", {.regions = {"ams"}})};
+  fake_node thief{net, "thief", "lax", bound("m1", {.machines = {"m1"}})};
+  for (auto* node : {&lax, &liar, &thief})
+    node->links->on_addresses({"syd-1:1"});
+
+  net.pass(3s);
+
+  CHECK(syd.sees(2));
+  CHECK(lax.sees(2));
+  CHECK(liar.read().views.size() == 1);
+  CHECK(thief.read().views.size() == 1);
+  CHECK(syd.log.count("not for the region 'lax'") > 0);
+  CHECK(syd.log.count("not for the machine 'thief'") > 0);
 }
 
 TEST_CASE("services reach a member before the first frame does") {

@@ -17,8 +17,11 @@
 
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
+#include <caf/event_based_actor.hpp>
+#include <caf/send.hpp>
 
 #include "fly/actors/error.hpp"
+#include "fly/actors/supervisor.hpp"
 #include "fly/cluster/tcp.hpp"
 #include "fly/cluster/wire.hpp"
 #include "tests/cluster/nodes.hpp"
@@ -311,6 +314,39 @@ TEST_CASE("a node may outlive the thread-locals of its thread, as a static one d
   }}.join();
 
   CHECK(joined);
+}
+
+TEST_CASE("a node may be destroyed on another thread than the one that made it") {
+  auto it = std::make_unique<node>(quick_node("syd"));
+  {
+    fly::actors::supervisor tree{it->system(), {}, {}};
+    REQUIRE_FALSE(it->join());
+  }
+
+  bool done = false;
+  std::thread{[&] {
+    it.reset();
+    done = true;
+  }}.join();
+
+  CHECK(done);
+}
+
+TEST_CASE("a node that is destroyed before what runs on it says what it waits for") {
+  log_lines log;
+  auto settings = quick_node("syd");
+  settings.log = log.sink();
+  auto doomed = std::make_unique<node>(settings);
+  REQUIRE_FALSE(doomed->join());
+  caf::actor straggler;
+  std::thread{[&] { // an own thread, so that CAF's thread-local of it is gone
+    straggler = doomed->system().spawn([] { return caf::behavior{[](caf::ok_atom) {}}; });
+  }}
+      .join();
+
+  std::jthread destroyer{[&] { doomed.reset(); }};
+  CHECK(eventually([&] { return log.count("destroy endpoints, databases and supervisors") == 1; }));
+  caf::anon_send_exit(straggler, caf::exit_reason::kill);
 }
 
 TEST_CASE("prepare leaves what the user has set") {

@@ -106,15 +106,19 @@ TEST_CASE("a node without TLS says so when one with TLS comes") {
   CHECK(plain.members().size() == 1);
 }
 
-TEST_CASE("a certificate bound to another region or machine is refused") {
+TEST_CASE("a node does not begin with a certificate that is bound to another region or machine") {
   certified by;
   target port{by.files("syd")};
+  auto refused = [](const options& settings, const std::string& expected) {
+    auto problem = node{settings}.join();
+    CHECK(problem == fly::errc::invalid_argument);
+    return fly::text_of(problem).find(expected) != std::string::npos;
+  };
 
-  CHECK_FALSE(port.lets_in(tls_node("lax", by.files("ams", {.regions = {"ams"}})),
-                           "not for the region 'lax'"));
+  CHECK(refused(tls_node("lax", by.files("ams", {.regions = {"ams"}})), "the region 'lax'"));
   auto machine = tls_node("lax", by.files("m1", {.machines = {"m1"}}));
   machine.machine_id = "m2";
-  CHECK_FALSE(port.lets_in(machine, "not for the machine 'm2'"));
+  CHECK(refused(machine, "the machine 'm2'"));
   machine.machine_id = "m1";
   machine.peers = {port.it->self().address};
   node good{machine};
@@ -162,6 +166,11 @@ TEST_CASE("new files are taken for new links, and bad ones change nothing") {
     REQUIRE_FALSE(lax.join());
     CHECK(eventually([&] { return sees(lax, 2); }));
   }
+
+  auto elsewhere = issue_certificate(by.authority(), {.app = "shop", .regions = {"ams"}});
+  by.write("syd.pem", elsewhere->certificate);
+  by.write("syd.key", elsewhere->key);
+  CHECK(syd.reload_tls() == fly::errc::invalid_argument); // bound to another region
 
   auto made = issue_certificate(next.authority(), {.app = "shop"});
   by.write("syd.pem", made->certificate);
