@@ -74,7 +74,7 @@ struct connection_pool::core {
   }
 
   bool usable(const connection& held) const {
-    return options.keeps_transactions ? held.connected() : held.reusable();
+    return options.keeps_transactions ? held.continuable() : held.reusable();
   }
 
   /// Takes an idle connection that still works; closes those that do not.
