@@ -11,11 +11,9 @@ namespace fly::repo {
 namespace {
 
 std::string reset_text_of(const link_options& options) {
-  std::string result = "SELECT pg_advisory_unlock_all() AS " + std::string{unlock_column} +
-                       "; CLOSE ALL; UNLISTEN *; DISCARD TEMP; ";
   if (options.pooled)
-    return result;
-  result += "SET SESSION AUTHORIZATION DEFAULT; RESET ALL; ";
+    return {};
+  std::string result = "SET SESSION AUTHORIZATION DEFAULT; RESET ALL; ";
   if (options.read_only)
     result += "SET default_transaction_read_only = on; ";
   return result;

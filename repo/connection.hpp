@@ -47,9 +47,9 @@ public:
   /// Takes from `report()` what the session keeps now.
   void took_kept();
 
-  /// Returns the statements, each with its ";", after which nothing of what a function did to the
-  /// session itself is left but what it has prepared: settings and role, cursors, LISTEN, temporary
-  /// tables, session locks. Behind a pooler the settings stay, which are also the pooler's.
+  /// Returns the statements, each with its ";", after which the settings and the role of the
+  /// session are what they were when it was opened. None behind a pooler: they are also the
+  /// pooler's.
   const std::string& reset_text() const noexcept { return reset_text_; }
 
   /// Makes it plan all anew: somebody has dropped what it kept (DEALLOCATE).

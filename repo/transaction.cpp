@@ -58,7 +58,7 @@ void transaction::do_commit() {
     auto keep = on_.keep(guard) + on_.keep(after_commit());
     auto position = position_query_.empty() ? on_.run(after_commit()) : position_query_;
     auto check = before.fate.doubtful() ? still_marked : "";
-    auto end = end_text(on_, sandbox_);
+    auto end = end_text(on_, sandbox_, before.fate.touched_session());
     auto rows = direct_exec(
         (before_commit_ + keep + on_.run(guard) + "; " + check + end + position).c_str());
     on_.took_kept();
@@ -84,8 +84,9 @@ void transaction::commit_reading() {
     return;
   }
   on_.report().tags.clear();
+  auto end = end_reading_text(on_, on_.report().fate.touched_session());
   try {
-    ended_ = direct_exec((end_text(on_, false) + question_).c_str());
+    ended_ = direct_exec((end + question_).c_str());
   } catch (const pqxx::sql_error&) {
     if (!has_tag(on_.report(), "COMMIT") || !was_promoted(on_.report().last))
       throw;

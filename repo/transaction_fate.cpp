@@ -1,10 +1,23 @@
 #include "fly/repo/transaction_fate.hpp"
 
+#include <algorithm>
+#include <array>
 #include <utility>
 
 #include "fly/actors/error.hpp"
 
 namespace fly::repo {
+
+namespace {
+
+/// Of the tag "INSERT 0 1" the first word says it.
+bool is_of_rows(std::string_view tag) {
+  constexpr std::array<std::string_view, 8> known{"SELECT", "INSERT",    "UPDATE",  "DELETE",
+                                                  "MERGE",  "SAVEPOINT", "RELEASE", "FETCH"};
+  return std::find(known.begin(), known.end(), tag.substr(0, tag.find(' '))) != known.end();
+}
+
+} // namespace
 
 bool leaves_something(const own_end& what) {
   return what.committed || what.went_on || what.by == "PREPARE TRANSACTION";
@@ -59,6 +72,7 @@ void transaction_fate::succeeded(std::string_view tag) {
     begun_ = true;
   } else {
     savepoints_ = savepoints_ || tag == "SAVEPOINT";
+    touched_session_ = touched_session_ || !is_of_rows(tag);
     ran_ = true;
   }
 }

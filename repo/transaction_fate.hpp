@@ -54,6 +54,10 @@ public:
   /// may have gone to a savepoint, or have been one AND CHAIN.
   bool doubtful() const noexcept { return ended_by_.empty() && doubtful_; }
 
+  /// Returns whether a statement ran that does more than read and write rows: the tag says so. What
+  /// a database function does is not seen.
+  bool touched_session() const noexcept { return touched_session_; }
+
 private:
   void ends(std::string_view tag, bool after_error);
   void was_outside();
@@ -65,7 +69,8 @@ private:
   std::string ended_by_; // empty as long as it is not certain
   bool committed_ = false;
   bool after_error_ = false;
-  bool begun_ = false;   // another one, by BEGIN
+  bool begun_ = false; // another one, by BEGIN
+  bool touched_session_ = false;
   bool ran_ = false;     // something, since the last end
   bool went_on_ = false; // something, outside of any transaction
 };

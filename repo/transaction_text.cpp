@@ -29,6 +29,10 @@ constexpr auto end_in_sandbox = R"(SAVEPOINT fly_check; SET CONSTRAINTS ALL IMME
 ROLLBACK TO SAVEPOINT fly_check; RELEASE SAVEPOINT fly_check; RELEASE SAVEPOINT fly; )";
 constexpr auto undo_in_sandbox = "ROLLBACK TO SAVEPOINT fly; RELEASE SAVEPOINT fly";
 
+// What a statement leaves whose tag tells of it.
+constexpr auto end_of_others = "CLOSE ALL; UNLISTEN *; ";
+const std::string unlock = std::string{"SELECT pg_advisory_unlock_all() AS "} + unlock_column;
+
 // What the transaction is known by, see still_marked.
 constexpr auto mark = "SET LOCAL fly.began = 1";
 
@@ -75,18 +79,22 @@ const kept_statement& after_commit() {
   // (DESIGN 5).
   static const kept_statement result{"fly_after_commit", "",
                                      R"(SELECT pg_current_wal_flush_lsn(),
-substr(pg_walfile_name(pg_current_wal_flush_lsn()), 1, 8))"};
+substr(pg_walfile_name(pg_current_wal_flush_lsn()), 1, 8), pg_advisory_unlock_all())"};
   return result;
 }
 
-std::string end_text(const connection& on, bool sandbox) {
-  return std::string{sandbox ? end_in_sandbox : "COMMIT; "} + on.reset_text();
+std::string end_text(const connection& on, bool sandbox, bool touched) {
+  // A table made from a query has the tag of a SELECT.
+  return std::string{sandbox ? end_in_sandbox : "COMMIT; "} + on.reset_text() + "DISCARD TEMP; " +
+         (touched ? end_of_others : "");
+}
+
+std::string end_reading_text(const connection& on, bool touched) {
+  return "COMMIT; " + on.reset_text() + (touched ? end_of_others : "") + unlock + "; ";
 }
 
 std::string undo_text(bool sandbox) {
-  if (sandbox)
-    return undo_in_sandbox;
-  return std::string{"ROLLBACK; SELECT pg_advisory_unlock_all() AS "} + unlock_column;
+  return sandbox ? undo_in_sandbox : std::string{"ROLLBACK; "} + unlock;
 }
 
 } // namespace fly::repo

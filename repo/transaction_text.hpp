@@ -24,14 +24,19 @@ inline constexpr auto still_marked =
     "SELECT CASE WHEN coalesce(current_setting('fly.began', true), '') <> '1' "
     "THEN current_setting('fly.was_rolled_back') END; ";
 
-/// Returns the COMMIT, and what makes the session as it was; in a sandbox what stands for it.
-std::string end_text(const connection& on, bool sandbox);
+/// Returns the COMMIT of a write, and what makes the session as it was but its locks; in a sandbox
+/// what stands for it. `touched`: see `transaction_fate::touched_session`.
+std::string end_text(const connection& on, bool sandbox, bool touched);
 
-/// Returns what asks for the position behind the COMMIT: within the transaction the commit record
-/// is not yet in the log.
+/// Returns the COMMIT of a read, and what makes the session as it was.
+std::string end_reading_text(const connection& on, bool touched);
+
+/// Returns what asks for the position behind the COMMIT, because within the transaction the commit
+/// record is not yet in the log, and gives session locks back.
 const kept_statement& after_commit();
 
-/// Returns the ROLLBACK, which takes back all that was done to the session but its locks.
+/// Returns the ROLLBACK, and what gives session locks back: it takes back all that was done to the
+/// session but its locks.
 std::string undo_text(bool sandbox);
 
 } // namespace fly::repo
