@@ -169,7 +169,10 @@ void transaction::check_statement() const {
 /// How the function ended the transaction before it was committed. Where that may have left
 /// anything the connection is not used again.
 std::optional<own_end> transaction::own_end_of() const {
-  auto end = on_.report().fate.ended(!on_.outside_transaction());
+  std::optional<bool> open;
+  if (on_.in_transaction() || on_.outside_transaction())
+    open = on_.in_transaction();
+  auto end = on_.report().fate.ended(open);
   if (end && leaves_something(*end))
     on_.retire();
   return end;
@@ -183,12 +186,11 @@ caf::error transaction::account_for(caf::error reason) const {
   }
   if (commit_sent_)
     return reason;
-  auto details = details_of(reason);
-  if (auto copy = left_copy(); copy && details["sqlstate"] == "57014") // the COPY was cut short
-    return copy;
   auto end = own_end_of();
-  if (!end || !leaves_something(*end))
-    return reason;
+  if (!end || !leaves_something(*end)) {
+    auto copy = left_copy();
+    return copy && details_of(reason)["sqlstate"] == "57014" ? copy : reason; // it was cut short
+  }
   auto ended = error_of_end(*end);
   return make_error(code_of(ended), text_of(ended) + "; then it failed: " + text_of(reason),
                     details_of(ended));
@@ -196,13 +198,16 @@ caf::error transaction::account_for(caf::error reason) const {
 
 caf::error transaction::run_commit() {
   if (!commit_sent_) {
+    auto end = own_end_of();
+    if (end && leaves_something(*end))
+      return error_of_end(*end);
     if (!on_.connected())
       return error_of_exception(std::make_exception_ptr(pqxx::broken_connection{}), on_.report(),
                                 true);
     if (auto reason = left_copy())
       return reason;
-    if (auto end = own_end_of())
-      return end->after_error && !leaves_something(*end) ? swallowed_error() : error_of_end(*end);
+    if (end)
+      return end->after_error ? swallowed_error() : error_of_end(*end);
     // A plain COMMIT, without the guard of a write, would succeed and roll back.
     if (read_only_ && on_.in_aborted_transaction())
       return swallowed_error();

@@ -97,14 +97,14 @@ void transaction_fate::was_outside() {
   ran_ = false;
 }
 
-std::optional<own_end> transaction_fate::ended(bool open) const {
-  if (ended_by_.empty() && open)
+std::optional<own_end> transaction_fate::ended(std::optional<bool> open) const {
+  if (ended_by_.empty() && open.value_or(true))
     return std::nullopt;
   own_end result{.by = ended_by_.empty() ? "ROLLBACK" : ended_by_,
                  .committed = committed_,
-                 .went_on = went_on_ || (!open && ran_),
+                 .went_on = went_on_ || (ran_ && !begun_ && open != true),
                  .after_error = after_error_};
-  if (open && !begun_)
+  if (open == true && !begun_)
     result.by += " AND CHAIN";
   return result;
 }

@@ -47,8 +47,8 @@ public:
   void succeeded(std::string_view tag);
 
   /// Returns how the function ended it; nothing where it did not, as far as is known. `open`:
-  /// whether a transaction is open now.
-  std::optional<own_end> ended(bool open) const;
+  /// whether a transaction is open now; nothing where the connection does not tell any more.
+  std::optional<own_end> ended(std::optional<bool> open) const;
 
   /// Returns whether only the server knows if the open transaction is still that one: a ROLLBACK
   /// may have gone to a savepoint, or have been one AND CHAIN.

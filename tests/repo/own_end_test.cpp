@@ -190,6 +190,18 @@ TEST_CASE_FIXTURE(one_table, "a function that fails after its own COMMIT did not
   CHECK(detail(told, "sqlstate") == "22012");
 }
 
+TEST_CASE_FIXTURE(one_table, "a COMMIT of the function's own is told of, whatever follows it") {
+  // A session that ends itself; a COPY that is left.
+  for (const char* then : {"SELECT pg_terminate_backend(pg_backend_pid())", "COPY t FROM STDIN"}) {
+    CAPTURE(then);
+    auto told = run(std::string{"COMMIT; "} + then);
+    CHECK_MESSAGE(told == errc::function_failed, fly::to_string(told));
+    CHECK(detail(told, "committed") == "yes");
+    CHECK(detail(told, "ended_by") == "COMMIT");
+    CHECK(rows() == "1");
+  }
+}
+
 TEST_CASE_FIXTURE(one_table, "PREPARE TRANSACTION leaves the outcome to somebody else") {
   auto told = run("PREPARE TRANSACTION 'a'");
 

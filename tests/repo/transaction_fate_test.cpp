@@ -3,6 +3,7 @@
 #include "fly/repo/transaction_fate.hpp"
 
 #include <initializer_list>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -34,7 +35,7 @@ transaction_fate after(std::initializer_list<std::string_view> said, bool in_sav
 }
 
 /// "COMMIT committed went_on", "" for none.
-std::string end_of(const transaction_fate& fate, bool open) {
+std::string end_of(const transaction_fate& fate, std::optional<bool> open) {
   auto end = fate.ended(open);
   if (!end)
     return {};
@@ -106,6 +107,14 @@ TEST_CASE("what comes later tells what a ROLLBACK was, too") {
         "ROLLBACK went_on");
   CHECK(end_of(after({"SAVEPOINT", "ROLLBACK", "INSERT 0 1", "COMMIT"}), false) ==
         "COMMIT committed");
+}
+
+TEST_CASE("where the connection does not tell any more what was certain stays so") {
+  CHECK(end_of(after({"INSERT 0 1", "?"}), std::nullopt).empty());
+  CHECK(end_of(after({"SAVEPOINT", "ROLLBACK", "INSERT 0 1", "?"}), std::nullopt).empty());
+  CHECK(end_of(after({"COMMIT", "?"}), std::nullopt) == "COMMIT committed");
+  CHECK(end_of(after({"ROLLBACK", "INSERT 0 1"}), std::nullopt) == "ROLLBACK went_on");
+  CHECK(end_of(after({"ROLLBACK", "BEGIN", "INSERT 0 1"}), std::nullopt) == "ROLLBACK");
 }
 
 TEST_CASE("PREPARE TRANSACTION is one, of which nobody knows yet") {
