@@ -68,15 +68,16 @@ void copy_in(pqxx::transaction_base& tx, int n_max) {
 }
 
 int copy_out(pqxx::transaction_base& tx) {
+  int sum = 0;
 #if PQXX_VERSION_MAJOR >= 7
-  auto from = pqxx::stream_from::table(tx, {"t"});
+  for (auto [n] : tx.stream<int>("SELECT n FROM t"))
+    sum += n;
 #else
   pqxx::stream_from from{tx, "t"};
-#endif
-  int sum = 0;
   std::tuple<int> row;
   while (from >> row)
     sum += std::get<0>(row);
+#endif
   return sum;
 }
 
