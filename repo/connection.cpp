@@ -10,16 +10,19 @@ namespace fly::repo {
 
 namespace {
 
-/// The server tells each change of it, also the one that a rollback makes.
-std::string_view shown_name(const pg_conn* of) {
-  const char* name = PQparameterStatus(of, "application_name");
-  return name == nullptr ? "" : name;
+std::string reset_text_of(const link_options& options) {
+  if (options.pooled)
+    return {};
+  std::string result = "SET SESSION AUTHORIZATION DEFAULT; RESET ALL; ";
+  if (options.read_only)
+    result += "SET default_transaction_read_only = on; ";
+  return result;
 }
 
 } // namespace
 
-connection::connection(pq_link link, const server_identity& identity, bool pooled)
-    : identity_(identity), pooled_(pooled), own_name_(shown_name(link.raw())), keeps_(!pooled),
+connection::connection(pq_link link, const server_identity& identity, const link_options& options)
+    : identity_(identity), reset_text_(reset_text_of(options)), keeps_(!options.pooled),
       canceller_(cancel_handle_of(link.raw())), link_(std::move(link)),
       pqxx_(compat::adopt(link_.raw())) {
   link_.disown();
@@ -33,7 +36,7 @@ caf::expected<std::unique_ptr<connection>> connection::open(const link_options& 
   auto identity = identify(*link, deadline);
   if (!identity)
     return std::move(identity.error());
-  return std::unique_ptr<connection>{new connection{std::move(*link), *identity, options.pooled}};
+  return std::unique_ptr<connection>{new connection{std::move(*link), *identity, options}};
 }
 
 std::string connection::keep(const kept_statement& what) {
@@ -45,16 +48,6 @@ std::string connection::keep(const kept_statement& what) {
 
 std::string connection::run(const kept_statement& what) const {
   return keeps_ ? execute_text(what) : plain_text(what);
-}
-
-std::string connection::show(const std::string& name) const {
-  constexpr std::size_t shown_bytes_max = 63; // NAMEDATALEN - 1
-  if (pooled_)
-    return name.empty() ? "" : "SET LOCAL application_name = " + literal(name);
-  auto wanted = std::string_view{name.empty() ? own_name_ : name}.substr(0, shown_bytes_max);
-  if (wanted == shown_name(link_.raw()))
-    return {};
-  return "SET application_name = " + literal(wanted);
 }
 
 void connection::took_kept() {

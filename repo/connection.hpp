@@ -47,21 +47,31 @@ public:
   /// Takes from `report()` what the session keeps now.
   void took_kept();
 
-  /// Returns what makes the server show the session as `name` in this transaction, empty for its
-  /// own name; empty where it does so already. Without a pooler the next one finds it as it is.
-  std::string show(const std::string& name) const;
+  /// Returns the statements, each with its ";", after which the settings and the role of the
+  /// session are what they were when it was opened. None behind a pooler: they are also the
+  /// pooler's.
+  const std::string& reset_text() const noexcept { return reset_text_; }
 
   /// Makes it plan all anew: somebody has dropped what it kept (DEALLOCATE).
   void forget_kept();
 
   /// Returns whether it is up and outside a transaction, so that somebody else may use it.
-  bool reusable() const { return link_.idle(); }
+  bool reusable() const { return !retired_ && link_.idle(); }
+
+  /// Returns whether its own transaction may go on with somebody else (sandbox.hpp).
+  bool continuable() const {
+    return !retired_ && link_.connected() && !link_.in_aborted_transaction();
+  }
+
+  /// Says that nobody else may use it: its state is not known.
+  void retire() noexcept { retired_ = true; }
 
   /// Returns whether it is up as far as is known.
   bool connected() const { return link_.connected(); }
 
   /// Returns whether a transaction is open on it, aborted or not.
   bool in_transaction() const { return link_.in_transaction(); }
+  bool outside_transaction() const { return link_.outside_transaction(); }
   bool in_aborted_transaction() const { return link_.in_aborted_transaction(); }
 
   /// Ends the session under the hands of a thread that waits for an answer, which then sees a
@@ -72,11 +82,11 @@ public:
   const cancel_handle& canceller() const noexcept { return canceller_; }
 
 private:
-  connection(pq_link link, const server_identity& identity, bool pooled);
+  connection(pq_link link, const server_identity& identity, const link_options& options);
 
   server_identity identity_;
-  bool pooled_;
-  std::string own_name_;                  // application_name as it was opened
+  std::string reset_text_;
+  bool retired_ = false;
   bool keeps_;                            // not behind a pooler
   std::set<std::string_view> kept_;       // names
   std::vector<std::string_view> to_keep_; // names; sent, and not yet known to be kept

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "fly/actors/error.hpp"
+#include "fly/repo/opening_pace.hpp"
 
 namespace fly::repo {
 
@@ -17,7 +18,7 @@ using clock = std::chrono::steady_clock;
 
 struct connection_pool::core {
   explicit core(pool_options given)
-      : options(std::move(given)), retry(options.retry, std::random_device{}()) {}
+      : options(std::move(given)), pace(options.retry, std::random_device{}()) {}
 
   const pool_options options;
   statement_canceller canceller;
@@ -27,9 +28,7 @@ struct connection_pool::core {
   std::map<connection*, time_point> lent;        // guarded by mutex
   std::size_t open = 0;                          // guarded by mutex; <= connections_max
   std::size_t waiting = 0;                       // guarded by mutex; <= queue_max
-  actors::backoff retry;                         // guarded by mutex
-  time_point retry_at{};                         // guarded by mutex
-  caf::error reason;                             // guarded by mutex; of the last failed attempt
+  opening_pace pace;                             // guarded by mutex
   bool closed = false;                           // guarded by mutex
   std::thread cutter;                            // guarded by mutex until the pool ends
   bool cuts = true;                              // guarded by mutex; the cutter is wanted
@@ -75,7 +74,7 @@ struct connection_pool::core {
   }
 
   bool usable(const connection& held) const {
-    return options.keeps_transactions ? held.connected() : held.reusable();
+    return options.keeps_transactions ? held.continuable() : held.reusable();
   }
 
   /// Takes an idle connection that still works; closes those that do not.
@@ -86,13 +85,61 @@ struct connection_pool::core {
       if (usable(*last))
         return last;
       --open;
+      pace.closed(clock::now());
     }
     return nullptr;
   }
 
+  bool at_bound() const { return open >= options.connections_max; }
+
+  /// What a caller does who finds nothing idle. The caller has the lock.
+  opening_pace::step next() {
+    return at_bound() ? opening_pace::step::wait : pace.next(clock::now(), open);
+  }
+
+  /// Waits for one that comes back, or until it is worth trying again. Returns why not to go on.
+  caf::error wait_for_one(std::unique_lock<std::mutex>& lock, time_point deadline) {
+    if (waiting >= options.queue_max)
+      return make_error(errc::overloaded, "more than " + std::to_string(options.queue_max) +
+                                              " wait for a database connection");
+    auto until = at_bound() ? deadline : std::min(deadline, pace.wait_until());
+    ++waiting;
+    auto outcome = returned.wait_until(lock, until);
+    --waiting;
+    if (outcome == std::cv_status::timeout && clock::now() >= deadline)
+      return waited_in_vain();
+    return {};
+  }
+
   caf::error waited_in_vain() const {
-    return make_error(errc::overloaded, "all " + std::to_string(options.connections_max) +
-                                            " database connections were in use until the deadline");
+    if (at_bound() || !pace.full())
+      return make_error(errc::overloaded,
+                        "all " + std::to_string(options.connections_max) +
+                            " database connections were in use until the deadline");
+    return make_error(code_of(pace.reason()),
+                      text_of(pace.reason()) + "; none of the pool's own connections (" +
+                          std::to_string(open) + ") came back until the deadline",
+                      details_of(pace.reason()));
+  }
+
+  /// Opens one, without the lock meanwhile.
+  caf::expected<std::unique_ptr<connection>> open_one(std::unique_lock<std::mutex>& lock,
+                                                      time_point deadline) {
+    ++open;
+    lock.unlock();
+    auto opened =
+        connection::open(options.link, std::min(deadline, clock::now() + options.connect_timeout));
+    lock.lock();
+    bool all = true; // may do something else now
+    if (opened) {
+      all = pace.opened();
+    } else {
+      --open;
+      pace.failed(clock::now(), opened.error());
+    }
+    if (all)
+      returned.notify_all();
+    return opened;
   }
 };
 
@@ -102,14 +149,19 @@ connection_pool::lease::~lease() {
   bool keep = !spoiled_ && pool_->usable(*held_);
   if (spoiled_)
     pool_->canceller.forget(held_->canceller());
-  {
-    std::lock_guard guard{pool_->mutex};
-    pool_->lent.erase(held_.get());
-    if (keep && !pool_->closed)
-      pool_->idle.push_back(std::move(held_));
-    else
-      --pool_->open;
+  std::unique_lock lock{pool_->mutex};
+  pool_->lent.erase(held_.get());
+  if (keep && !pool_->closed) {
+    pool_->idle.push_back(std::move(held_));
+  } else {
+    // Closed before another one is told of its place: the server may have no room for both.
+    lock.unlock();
+    held_.reset();
+    lock.lock();
+    --pool_->open;
+    pool_->pace.closed(clock::now());
   }
+  lock.unlock();
   pool_->returned.notify_one();
 }
 
@@ -144,44 +196,36 @@ caf::expected<connection_pool::lease> connection_pool::take(time_point deadline,
       pool.lend(*found, deadline + grace);
       return lease{core_, std::move(found), true};
     }
-    if (pool.open < pool.options.connections_max)
-      break;
-    if (pool.waiting >= pool.options.queue_max)
-      return make_error(errc::overloaded, "more than " + std::to_string(pool.options.queue_max) +
-                                              " wait for a database connection");
-    ++pool.waiting;
-    auto outcome = pool.returned.wait_until(lock, deadline);
-    --pool.waiting;
-    if (outcome == std::cv_status::timeout && clock::now() >= deadline)
-      return pool.waited_in_vain();
+    auto what = pool.next();
+    if (what == opening_pace::step::refuse)
+      return pool.pace.reason();
+    if (what == opening_pace::step::wait) {
+      if (auto reason = pool.wait_for_one(lock, deadline))
+        return reason;
+      continue;
+    }
+    auto opened = pool.open_one(lock, deadline);
+    if (opened) {
+      pool.lend(**opened, deadline + grace);
+      return lease{core_, std::move(*opened), false};
+    }
+    if (!pool.pace.full())
+      return std::move(opened.error());
   }
-  if (clock::now() < pool.retry_at)
-    return pool.reason;
-  ++pool.open;
-  lock.unlock();
-  auto opened = connection::open(pool.options.link,
-                                 std::min(deadline, clock::now() + pool.options.connect_timeout));
-  lock.lock();
-  if (!opened) {
-    --pool.open;
-    pool.reason = opened.error();
-    pool.retry_at = clock::now() + pool.retry.next();
-    lock.unlock();
-    pool.returned.notify_one();
-    return std::move(opened.error());
-  }
-  pool.retry.reset();
-  pool.lend(**opened, deadline + grace);
-  return lease{core_, std::move(*opened), false};
 }
 
 void connection_pool::drop_idle() {
   std::vector<std::unique_ptr<connection>> dropped;
-  {
-    std::lock_guard guard{core_->mutex};
-    dropped.swap(core_->idle);
-    core_->open -= dropped.size();
-  }
+  std::unique_lock lock{core_->mutex};
+  dropped.swap(core_->idle);
+  lock.unlock();
+  auto count = dropped.size();
+  dropped.clear();
+  lock.lock();
+  core_->open -= count;
+  if (count > 0)
+    core_->pace.closed(clock::now());
+  lock.unlock();
   core_->returned.notify_all();
 }
 

@@ -86,9 +86,11 @@ public:
   /// Lends a connection, until `deadline` to its user. After `grace` more, in which the server may
   /// end the statement itself, its session is cut by a thread of the pool's own, so that a frozen
   /// server keeps nobody for ever. Blocks, until `deadline` at most. Nothing ran where it fails.
-  /// Errors: errc::overloaded, all are lent and none came back in time, or `queue_max` wait
-  /// already; errc::database_unavailable with the reason, also at once for a while after a failed
-  /// attempt; errc::shutting_down. Throws std::system_error where no thread can be had.
+  /// Where the server has no room for another one (SQLSTATE 53300) it waits as well, as long as
+  /// some of its own are lent. Errors: errc::overloaded, all are lent and none came back in time,
+  /// or `queue_max` wait already; errc::database_unavailable with the reason, also at once for a
+  /// while after a failed attempt; errc::shutting_down. Throws std::system_error where no thread
+  /// can be had.
   caf::expected<lease> take(time_point deadline,
                             std::chrono::milliseconds grace = std::chrono::seconds{2});
 

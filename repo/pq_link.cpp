@@ -2,11 +2,9 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <regex>
 #include <utility>
 
-#include <libpq-events.h>
 #include <libpq-fe.h>
 #include <poll.h>
 
@@ -22,44 +20,6 @@ using result_ptr = std::unique_ptr<PGresult, decltype(&PQclear)>;
 
 std::string text_or_empty(const char* text) {
   return text == nullptr ? "" : text;
-}
-
-server_error read_error(const PGresult* result) {
-  auto field = [&](int code) { return text_or_empty(PQresultErrorField(result, code)); };
-  return {.severity = field(PG_DIAG_SEVERITY_NONLOCALIZED),
-          .sqlstate = field(PG_DIAG_SQLSTATE),
-          .message = field(PG_DIAG_MESSAGE_PRIMARY),
-          .detail = field(PG_DIAG_MESSAGE_DETAIL),
-          .hint = field(PG_DIAG_MESSAGE_HINT),
-          .schema = field(PG_DIAG_SCHEMA_NAME),
-          .table = field(PG_DIAG_TABLE_NAME),
-          .column = field(PG_DIAG_COLUMN_NAME),
-          .data_type = field(PG_DIAG_DATATYPE_NAME),
-          .constraint = field(PG_DIAG_CONSTRAINT_NAME),
-          .context = field(PG_DIAG_CONTEXT)};
-}
-
-/// libpq calls this for each result, also for those that libpqxx drops.
-int on_event(PGEventId event, void* info, void* pass_through) {
-  if (event != PGEVT_RESULTCREATE)
-    return 1;
-  auto& report = *static_cast<server_report*>(pass_through);
-  const auto* result = static_cast<PGEventResultCreate*>(info)->result;
-  if (PQresultStatus(result) == PGRES_FATAL_ERROR) {
-    report.last = read_error(result);
-    if (report.last->sqlstate != "25P02")
-      report.cause = report.last;
-    return 1;
-  }
-  if (PQntuples(result) == 1 && PQnfields(result) > 0 &&
-      std::strcmp(PQfname(result, 0), transaction_id_column) == 0)
-    report.transaction_id = PQgetvalue(result, 0, 0);
-  // Only the end of a transaction matters, and a long one must not fill the memory.
-  constexpr std::size_t tags_max = 16;
-  if (report.tags.size() == tags_max)
-    report.tags.erase(report.tags.begin());
-  report.tags.push_back(text_or_empty(PQcmdStatus(const_cast<PGresult*>(result))));
-  return 1;
 }
 
 void drop_notice(void*, const char*) {}
@@ -115,13 +75,13 @@ void pq_link::finish::operator()(pg_conn* raw) const {
     PQfinish(raw);
 }
 
-pq_link::pq_link(pg_conn* raw, std::unique_ptr<server_report> report)
-    : report_(std::move(report)), raw_(raw) {}
+pq_link::pq_link(pg_conn* raw, std::unique_ptr<server_listener> heard)
+    : heard_(std::move(heard)), raw_(raw) {}
 
 pq_link::pq_link(pq_link&&) noexcept = default;
 pq_link& pq_link::operator=(pq_link&& other) noexcept {
-  raw_ = std::move(other.raw_); // closed before the report that its events write to
-  report_ = std::move(other.report_);
+  raw_ = std::move(other.raw_); // closed before what it tells
+  heard_ = std::move(other.heard_);
   pooled_ = other.pooled_;
   kept_ = std::move(other.kept_);
   return *this;
@@ -137,7 +97,7 @@ caf::expected<pq_link> pq_link::open(const link_options& options, time_point dea
                         options.replication ? "replication" : nullptr, nullptr};
   const char* values[] = {options.url.c_str(), options.application_name.c_str(), "database",
                           nullptr};
-  pq_link link{PQconnectStartParams(keys, values, 1), std::make_unique<server_report>()};
+  pq_link link{PQconnectStartParams(keys, values, 1), std::make_unique<server_listener>()};
   link.pooled_ = options.pooled;
   if (link.raw() == nullptr)
     return unavailable("no memory for a connection");
@@ -155,7 +115,7 @@ caf::expected<pq_link> pq_link::open(const link_options& options, time_point dea
   if (state == PGRES_POLLING_FAILED)
     return refused(PQerrorMessage(link.raw()));
   PQsetErrorVerbosity(link.raw(), verbosity);
-  PQregisterEventProc(link.raw(), on_event, "fly", link.report_.get());
+  link.heard_->listen(link.raw());
   if (options.read_only) {
     auto set = link.query("SET default_transaction_read_only = on", deadline);
     if (!set)
@@ -173,7 +133,7 @@ caf::expected<link_rows> pq_link::query(const std::string& sql, time_point deadl
 }
 
 caf::error pq_link::start(const std::string& sql) {
-  report_->clear();
+  report().clear();
   if (PQsendQuery(raw(), sql.c_str()) != 1)
     return unavailable(PQerrorMessage(raw()));
   return {};
@@ -195,8 +155,8 @@ std::optional<caf::expected<link_rows>> pq_link::answer(time_point deadline) {
     if (!failed)
       last = std::move(next);
   }
-  if (report_->last)
-    return to_error(*report_->last);
+  if (report().last)
+    return to_error(*report().last);
   if (!connected() || !last)
     return unavailable(PQerrorMessage(raw()));
   return to_rows(last.get());
@@ -240,7 +200,7 @@ caf::error pq_link::receive(std::vector<link_rows>& into, time_point deadline) {
 
 caf::expected<std::vector<link_rows>> pq_link::run(std::span<const link_statement> statements,
                                                    time_point deadline) {
-  report_->clear();
+  report().clear();
   bool sent = PQenterPipelineMode(raw()) == 1;
   for (const auto& it : statements)
     sent = sent && send(it);
@@ -248,8 +208,8 @@ caf::expected<std::vector<link_rows>> pq_link::run(std::span<const link_statemen
     return unavailable(PQerrorMessage(raw()));
   std::vector<link_rows> result;
   auto reason = receive(result, deadline);
-  if (report_->last) // what the server said, also where it then ended the session
-    return to_error(*report_->last);
+  if (report().last) // what the server said, also where it then ended the session
+    return to_error(*report().last);
   if (reason)
     return reason;
   if (PQexitPipelineMode(raw()) != 1 || result.size() != statements.size())
@@ -273,6 +233,10 @@ bool pq_link::idle() const {
 
 bool pq_link::connected() const {
   return PQstatus(raw()) == CONNECTION_OK;
+}
+
+bool pq_link::outside_transaction() const {
+  return PQtransactionStatus(raw()) == PQTRANS_IDLE;
 }
 
 bool pq_link::in_aborted_transaction() const {

@@ -11,7 +11,7 @@
 
 #include <caf/expected.hpp>
 
-#include "fly/repo/server_error.hpp"
+#include "fly/repo/server_listener.hpp"
 
 struct pg_conn; // libpq's PGconn
 
@@ -95,12 +95,15 @@ public:
   /// Returns whether a transaction is open, aborted or not.
   bool in_transaction() const;
 
+  /// Returns whether it is up and the server is in no transaction.
+  bool outside_transaction() const;
+
   /// Returns whether the open transaction is aborted: the server takes its end only.
   bool in_aborted_transaction() const;
 
   /// Returns what the server has said.
-  server_report& report() noexcept { return *report_; }
-  const server_report& report() const noexcept { return *report_; }
+  server_report& report() noexcept { return heard_->report(); }
+  const server_report& report() const noexcept { return heard_->report(); }
 
   /// Returns libpq's connection, owned by this object.
   pg_conn* raw() const noexcept { return raw_.get(); }
@@ -116,12 +119,12 @@ private:
     void operator()(pg_conn* raw) const;
   };
 
-  pq_link(pg_conn* raw, std::unique_ptr<server_report> report);
+  pq_link(pg_conn* raw, std::unique_ptr<server_listener> heard);
 
   bool send(const link_statement& statement);
   caf::error receive(std::vector<link_rows>& into, time_point deadline);
 
-  std::unique_ptr<server_report> report_; // before raw_: libpq's events write to it
+  std::unique_ptr<server_listener> heard_; // before raw_: libpq's callbacks write to it
   std::unique_ptr<pg_conn, finish> raw_;
   bool pooled_ = false;
   std::set<std::string> kept_; // statements that the session has; one for each name

@@ -14,13 +14,16 @@ pqxx::result exec_with(pqxx::transaction_base& tx, const std::string& sql,
   pqxx::params all;
   for (const auto& it : parameters)
     all.append(it);
-  return tx.exec(sql, all);
+  auto rows = tx.exec(sql, all);
 #else
   std::vector<const char*> all;
   for (const auto& it : parameters)
     all.push_back(it ? it->c_str() : nullptr);
-  return tx.exec_params(sql, pqxx::prepare::make_dynamic_params(all));
+  auto rows = tx.exec_params(sql, pqxx::prepare::make_dynamic_params(all));
 #endif
+  if (const auto* ours = dynamic_cast<const base_transaction*>(&tx))
+    ours->check_statement();
+  return rows;
 }
 
 } // namespace fly::repo::compat

@@ -52,10 +52,18 @@ protected:
   /// What the last statement of BEGIN's round trip gave.
   const pqxx::result& begun() const noexcept { return begun_; }
 
+  /// Throws where the statement that has just run cannot be run so. Called by `exec_with`.
+  virtual void check_statement() const = 0;
+
   /// What is sent instead of ROLLBACK.
-  void abort_with(const char* text) { set_rollback_cmd(std::make_shared<std::string>(text)); }
+  void abort_with(const std::string& text) {
+    set_rollback_cmd(std::make_shared<std::string>(text));
+  }
 
 private:
+  friend pqxx::result exec_with(pqxx::transaction_base& tx, const std::string& sql,
+                                const std::vector<std::optional<std::string>>& parameters);
+
   pqxx::result begun_;
 };
 
@@ -108,30 +116,32 @@ protected:
 
   ~base_transaction() override { End(); }
 
+  /// Throws where the statement that has just run cannot be run so. Called by `exec_with`.
+  virtual void check_statement() const = 0;
+
   /// What is sent instead of ROLLBACK.
-  void abort_with(const char* text) { abort_ = text; }
+  void abort_with(const std::string& text) { abort_ = text; }
 
   /// What the last statement of BEGIN's round trip gave.
   const pqxx::result& begun() const noexcept { return begun_; }
 
 private:
+  friend pqxx::result exec_with(pqxx::transaction_base& tx, const std::string& sql,
+                                const std::vector<std::optional<std::string>>& parameters);
+
   void do_begin() override { begun_ = direct_exec(begin_.c_str()); }
 
-  void do_abort() override {
-    if (abort_.empty())
-      pqxx::dbtransaction::do_abort();
-    else
-      direct_exec(abort_.c_str());
-  }
+  void do_abort() override { direct_exec(abort_.c_str()); }
 
   std::string begin_;
-  std::string abort_;
+  std::string abort_ = "ROLLBACK";
   pqxx::result begun_;
 };
 
 #endif
 
-/// Runs a statement with parameters. Throws what libpqxx throws, and as `must_be_texts`.
+/// Runs a statement with parameters. Throws what libpqxx throws, and as `must_be_texts`; in one of
+/// ours also as `base_transaction::check_statement`.
 pqxx::result exec_with(pqxx::transaction_base& tx, const std::string& sql,
                        const std::vector<std::optional<std::string>>& parameters);
 

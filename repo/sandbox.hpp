@@ -19,8 +19,8 @@ namespace fly::repo {
 ///     fly::repo::database db{rpc, box.settings()};
 ///
 /// One connection does one thing at a time: a call made inside of a read or a write waits for it in
-/// vain. A function that ends its transaction itself ends the sandbox. fly's own tables are made
-/// outside of it, for good. Declare it before the databases. Safe from any thread.
+/// vain. A function that ends its transaction itself ends the sandbox, and is told so. fly's own
+/// tables are made outside of it, for good. Declare it before the databases. Safe from any thread.
 class sandbox {
 public:
   /// The database of the tests, which must be writable. Connects at the first use, for at most

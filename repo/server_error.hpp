@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "fly/repo/transaction_fate.hpp"
+
 namespace fly::repo {
 
 /// What a PostgreSQL server said of a statement that failed, field by field, in no locale of ours;
@@ -25,6 +27,9 @@ struct server_error {
 /// The name of a column whose value is kept although libpqxx drops all results but the last.
 inline constexpr const char* transaction_id_column = "fly_xid";
 
+/// The name of the only column of a statement of our own which says nothing of a transaction.
+inline constexpr const char* unlock_column = "fly_unlocked";
+
 /// What a connection has heard since `clear()`: libpqxx keeps neither these fields nor the tags of
 /// all but the last statement. Filled by the thread that uses the connection.
 struct server_report {
@@ -36,6 +41,13 @@ struct server_report {
   std::optional<server_error> cause;
   /// Of the last row that began with a column `transaction_id_column`; empty for NULL and none.
   std::string transaction_id{};
+  /// The COPY that the connection is in, "COPY ... FROM STDIN" or "COPY ... TO STDOUT": data is
+  /// expected, or there to be read. Empty where it is in none.
+  std::string copying{};
+  /// The last COPY that was left without that.
+  std::string copy_left{};
+  /// What became of the transaction that was begun last.
+  transaction_fate fate{};
 
   void clear() { *this = {}; }
 };

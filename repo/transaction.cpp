@@ -5,76 +5,15 @@
 #include <utility>
 
 #include "fly/actors/error.hpp"
+#include "fly/actors/must.hpp"
 #include "fly/repo/commit_hold.hpp"
 #include "fly/repo/position_row.hpp"
 #include "fly/repo/sql_error.hpp"
+#include "fly/repo/transaction_text.hpp"
 
 namespace fly::repo {
 
 namespace {
-
-// The guard. It fails in an aborted transaction (25P02), on a server in recovery (55000, by
-// pg_current_wal_flush_lsn), where commits are held, where the server's timeline was left ($1), and
-// where it is not the one with that start ($2, unless that is 0); it raises synchronous_commit, and
-// tells the transaction id, which the server's report keeps (transaction_id_column).
-const std::string guard_text =
-    std::string{"SELECT pg_current_xact_id_if_assigned() AS fly_xid, pg_current_wal_flush_lsn(), "
-                "CASE current_setting('synchronous_commit') WHEN 'off' "
-                "THEN set_config('synchronous_commit', 'local', true) END, "} +
-    commit_hold_column +
-    ", CASE WHEN ('x' || substr(pg_walfile_name(pg_current_wal_flush_lsn()), 1, 8))::bit(32)::int8 "
-    "< $1 THEN current_setting('fly.timeline_was_left') "
-    "WHEN $2 NOT IN (0, (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::int8) "
-    "THEN current_setting('fly.server_is_another') END";
-
-kept_statement guard_of(std::uint32_t timeline_min, std::int64_t server) {
-  return {"fly_guard",
-          "int8, int8",
-          guard_text,
-          {std::to_string(timeline_min), std::to_string(server)}};
-}
-
-// The end of a write in a sandbox: what COMMIT would check is checked now, and stays deferred.
-constexpr auto end_in_sandbox = R"(SAVEPOINT fly_check; SET CONSTRAINTS ALL IMMEDIATE;
-ROLLBACK TO SAVEPOINT fly_check; RELEASE SAVEPOINT fly_check; RELEASE SAVEPOINT fly; )";
-constexpr auto undo_in_sandbox = "ROLLBACK TO SAVEPOINT fly; RELEASE SAVEPOINT fly";
-
-// Read after the commit: within the transaction the commit record is not yet in the log. The flush
-// position, because the insert position can name a place that no replica reaches (DESIGN 5).
-const kept_statement after_commit{"fly_after_commit", "",
-                                  R"(SELECT pg_current_wal_flush_lsn(),
-substr(pg_walfile_name(pg_current_wal_flush_lsn()), 1, 8))"};
-
-std::string begin_text(connection& on, const transaction_options& options) {
-  std::string result = options.read_only ? "BEGIN READ ONLY" : "BEGIN";
-  // What the server is asked with BEGIN must be before the snapshot of what is read.
-  if (!options.question.empty())
-    result += " ISOLATION LEVEL READ COMMITTED";
-  if (options.sandbox) {
-    result = on.in_transaction() ? "SAVEPOINT fly" : "BEGIN; SAVEPOINT fly";
-    if (options.read_only)
-      result += "; SET TRANSACTION READ ONLY";
-  }
-  if (options.deadline) {
-    auto left = std::chrono::floor<std::chrono::milliseconds>(*options.deadline -
-                                                              std::chrono::steady_clock::now());
-    auto bounded = std::clamp<std::int64_t>(left.count(), 1, 86'400'000);
-    result += "; SET LOCAL statement_timeout = " + std::to_string(bounded);
-  }
-  if (options.sandbox) {
-    if (!options.application_name.empty())
-      result += "; SET LOCAL application_name = " + literal(options.application_name);
-  } else if (auto show = on.show(options.application_name); !show.empty()) {
-    result += "; " + show;
-  }
-  if (!options.question.empty())
-    result += "; " + options.question;
-  if (options.asks_hold)
-    result += std::string{"; SELECT "} + commit_hold_column;
-  if (options.with_begin)
-    result += "; " + on.keep(*options.with_begin) + on.run(*options.with_begin);
-  return result;
-}
 
 bool has_tag(const server_report& report, std::string_view tag) {
   return std::find(report.tags.begin(), report.tags.end(), tag) != report.tags.end();
@@ -94,8 +33,8 @@ transaction::transaction(connection& on, transaction_options options)
       on_(on), read_only_(options.read_only), sandbox_(options.sandbox),
       question_(options.read_only ? std::move(options.question) : std::string{}) {
   on_.took_kept();
-  if (sandbox_)
-    abort_with(undo_in_sandbox);
+  on_.report().fate.begin(sandbox_);
+  abort_with(undo_text(sandbox_));
 }
 
 void transaction::before_commit(std::string_view statement) {
@@ -116,11 +55,12 @@ void transaction::do_commit() {
   try {
     // What is to be kept is said before the commit: after it nothing but the question may fail.
     auto guard = guard_of(timeline_min_, server_wanted_);
-    auto keep = on_.keep(guard) + on_.keep(after_commit);
-    auto position = position_query_.empty() ? on_.run(after_commit) : position_query_;
-    auto end = sandbox_ ? end_in_sandbox : "COMMIT; ";
-    auto rows =
-        direct_exec((before_commit_ + keep + on_.run(guard) + "; " + end + position).c_str());
+    auto keep = on_.keep(guard) + on_.keep(after_commit());
+    auto position = position_query_.empty() ? on_.run(after_commit()) : position_query_;
+    auto check = before.fate.doubtful() ? still_marked : "";
+    auto end = end_text(on_, sandbox_, before.fate.touched_session());
+    auto rows = direct_exec(
+        (before_commit_ + keep + on_.run(guard) + "; " + check + end + position).c_str());
     on_.took_kept();
     position_ = read_position(on_.identity().system, rows, on_.report().transaction_id);
     if (!position_)
@@ -140,12 +80,13 @@ void transaction::do_commit() {
 /// Commits what was read, whatever the question behind it comes to.
 void transaction::commit_reading() {
   if (sandbox_) {
-    ended_ = direct_exec(undo_in_sandbox);
+    ended_ = direct_exec(undo_text(sandbox_).c_str());
     return;
   }
   on_.report().tags.clear();
+  auto end = end_reading_text(on_, on_.report().fate.touched_session());
   try {
-    ended_ = direct_exec(("COMMIT; " + question_).c_str());
+    ended_ = direct_exec((end + question_).c_str());
   } catch (const pqxx::sql_error&) {
     if (!has_tag(on_.report(), "COMMIT") || !was_promoted(on_.report().last))
       throw;
@@ -158,7 +99,7 @@ void transaction::commit_reading() {
 void transaction::roll_back() noexcept {
   try {
     if (on_.in_transaction())
-      direct_exec(sandbox_ ? undo_in_sandbox : "ROLLBACK");
+      direct_exec(undo_text(sandbox_).c_str());
   } catch (...) {
     // The connection is of no use, which its owner notices.
   }
@@ -183,6 +124,8 @@ caf::error transaction::error_of_commit() const {
   const auto& sqlstate = report.last->sqlstate;
   if (sqlstate == "25P02")
     return swallowed_error();
+  if (sqlstate == "42704" && report.last->message.find("fly.was_rolled_back") != std::string::npos)
+    return error_of_end(own_end{.by = "ROLLBACK AND CHAIN"});
   if (sqlstate == "42704" && !says_held(*report.last) &&
       report.last->message.find("\"fly.") != std::string::npos)
     return make_error(errc::not_primary,
@@ -205,13 +148,66 @@ caf::error transaction::swallowed_error() const {
                     details_of(turned));
 }
 
+/// Of a COPY that the function began and left: its data is missing, or was dropped.
+caf::error transaction::left_copy() const {
+  const auto& report = on_.report();
+  const auto& which = report.copying.empty() ? report.copy_left : report.copying;
+  if (which.empty())
+    return {};
+  return make_error(errc::invalid_argument,
+                    which +
+                        " is no statement that stands alone, its data goes another way; nothing "
+                        "of it remains: use pqxx::stream_to or pqxx::stream_from, or INSERT "
+                        "and SELECT");
+}
+
+void transaction::check_statement() const {
+  if (!on_.report().copying.empty())
+    throw failure{left_copy()};
+}
+
+/// How the function ended the transaction before it was committed. Where that may have left
+/// anything the connection is not used again.
+std::optional<own_end> transaction::own_end_of() const {
+  std::optional<bool> open;
+  if (on_.in_transaction() || on_.outside_transaction())
+    open = on_.in_transaction();
+  auto end = on_.report().fate.ended(open);
+  if (end && leaves_something(*end))
+    on_.retire();
+  return end;
+}
+
+caf::error transaction::account_for(caf::error reason) const {
+  if (commit_sent_ && !read_only_ && (position_ || effect_of(failure_) == effect::unknown)) {
+    auto end = position_ ? error_of_end(own_end{.by = "COMMIT", .committed = true}) : failure_;
+    return make_error(code_of(end), text_of(end) + "; then it failed: " + text_of(reason),
+                      details_of(end));
+  }
+  if (commit_sent_)
+    return reason;
+  auto end = own_end_of();
+  if (!end || !leaves_something(*end)) {
+    auto copy = left_copy();
+    return copy && details_of(reason)["sqlstate"] == "57014" ? copy : reason; // it was cut short
+  }
+  auto ended = error_of_end(*end);
+  return make_error(code_of(ended), text_of(ended) + "; then it failed: " + text_of(reason),
+                    details_of(ended));
+}
+
 caf::error transaction::run_commit() {
   if (!commit_sent_) {
+    auto end = own_end_of();
+    if (end && leaves_something(*end))
+      return error_of_end(*end);
     if (!on_.connected())
       return error_of_exception(std::make_exception_ptr(pqxx::broken_connection{}), on_.report(),
                                 true);
-    if (!on_.in_transaction() && !on_.report().cause)
-      return make_error(errc::function_failed, "the function ended its transaction itself");
+    if (auto reason = left_copy())
+      return reason;
+    if (end)
+      return end->after_error ? swallowed_error() : error_of_end(*end);
     // A plain COMMIT, without the guard of a write, would succeed and roll back.
     if (read_only_ && on_.in_aborted_transaction())
       return swallowed_error();

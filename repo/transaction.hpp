@@ -71,12 +71,19 @@ public:
   /// serialization), or where the function swallowed the error of a statement, with that error's
   /// details; errc::not_primary on a server that cannot write, that is not the one that
   /// was meant, or where commits are held (commit_hold.hpp); errc::database_unavailable where
-  /// the connection was gone before; errc::function_failed where the function ended the transaction
-  /// itself.
+  /// the connection was gone before; errc::invalid_argument where the function left a COPY. Where
+  /// the function ended the transaction itself: errc::function_failed, with the detail "committed"
+  /// where that did so, or errc::outcome_unknown; the detail "ended_by" names the statement, and
+  /// where anything may remain the connection is not used again.
   caf::expected<position> finish();
 
   /// Ends a read-only transaction. Errors: as `finish`, and never unknown.
   caf::error finish_reading();
+
+  /// Returns what the caller of a function is to hear that has failed with `reason`: that, or,
+  /// where the function had ended the transaction itself and something may remain, how it did.
+  /// Errors: as `finish` for a function that ended its transaction.
+  caf::error account_for(caf::error reason) const;
 
   /// Puts `sql`, a plain one, in the place of the statement after COMMIT, which must give the same
   /// columns.
@@ -84,6 +91,9 @@ public:
 
 private:
   void do_commit() override;
+  void check_statement() const override;
+  caf::error left_copy() const;
+  std::optional<own_end> own_end_of() const;
   void commit_reading();
   caf::error error_of_commit() const;
   caf::error swallowed_error() const;

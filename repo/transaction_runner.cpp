@@ -231,19 +231,20 @@ caf::expected<write_outcome> transaction_runner::run_write_on(std::unique_ptr<be
   try {
     auto value = body(*on.tx);
     if (!value)
-      return std::move(value.error());
+      return on.tx->account_for(std::move(value.error()));
     result.value = std::move(*value);
   } catch (...) {
-    return error_of_exception(std::current_exception(), on.lease->report(), true);
+    return on.tx->account_for(
+        error_of_exception(std::current_exception(), on.lease->report(), true));
   }
   if (result.value.size() > result_bytes_max_)
-    return make_error(errc::malformed_result,
-                      "the result has " + std::to_string(result.value.size()) +
-                          " bytes, more than " + std::to_string(result_bytes_max_) +
-                          "; nothing is committed");
+    return on.tx->account_for(
+        make_error(errc::malformed_result,
+                   "the result has " + std::to_string(result.value.size()) + " bytes, more than " +
+                       std::to_string(result_bytes_max_) + "; nothing is committed"));
   if (const auto* call = rpc::current_call();
       on.cancelled || (call != nullptr && call->cancelled()))
-    return nobody_waits();
+    return on.tx->account_for(nobody_waits());
   if (once != nullptr)
     on.tx->before_commit(seal_statement(once->key, result.value));
   if (mutant("answer_before_commit"))
@@ -269,9 +270,10 @@ caf::error transaction_runner::run_read(time_point deadline, const read_body& bo
     return std::move(on.error());
   try {
     if (auto reason = body(*(*on)->tx))
-      return reason;
+      return (*on)->tx->account_for(std::move(reason));
   } catch (...) {
-    return error_of_exception(std::current_exception(), (*on)->lease->report(), false);
+    return (*on)->tx->account_for(
+        error_of_exception(std::current_exception(), (*on)->lease->report(), false));
   }
   auto& tx = *(*on)->tx;
   auto reason = tx.finish_reading();

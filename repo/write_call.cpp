@@ -97,7 +97,9 @@ void on_error(const std::shared_ptr<under_way>& call, caf::error reason) {
   bool unknown = effect_of(reason) == effect::unknown;
   if (key.empty() || is_settled(reason) || (!unknown && !call->doubt))
     return call->done(std::move(reason));
-  bool lost = reason == errc::member_lost || reason == errc::outcome_unknown;
+  // A function that ends its transaction itself does so each time, past its key.
+  bool lost = reason == errc::member_lost ||
+              (reason == errc::outcome_unknown && !details_of(reason).contains("ended_by"));
   if (lost && call->attempts < attempts_max && clock::now() < call->how.deadline) {
     if (!call->doubt)
       call->doubt = std::move(reason);

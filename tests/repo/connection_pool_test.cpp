@@ -1,9 +1,12 @@
-// Proves the bounds of the pool, that broken connections are replaced and never healed, and that a
-// database that is down is said so quickly.
+// Proves the bounds of the pool, that broken connections are replaced and never healed, that a
+// database that is down is said so quickly, and that one without room is waited for.
 #include "fly/repo/connection_pool.hpp"
 
+#include <atomic>
 #include <chrono>
+#include <future>
 #include <optional>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -165,6 +168,95 @@ TEST_CASE_FIXTURE(one_pool, "a database that is down is said so quickly, with th
 
   servers.primary().start();
   CHECK(eventually([&] { return pool.take(in(5s)).engaged(); }));
+}
+
+namespace {
+
+/// A server that takes one connection of the role, beside those of others.
+struct full_server : one_pool {
+  full_server() { room_for(1); }
+
+  void room_for(int connections) {
+    servers.primary().sql("ALTER ROLE app CONNECTION LIMIT " + std::to_string(connections));
+  }
+
+  /// Starts to take a second one, and returns when it waits.
+  std::future<caf::error> second(std::chrono::milliseconds within = 10s) {
+    auto result = std::async(std::launch::async, [this, within]() -> caf::error {
+      auto lease = pool.take(in(within));
+      if (!lease)
+        return lease.error();
+      CHECK(backend(*lease) > 0);
+      return {};
+    });
+    REQUIRE(eventually([&] { return pool.counts().waiting == 1; }));
+    return result;
+  }
+};
+
+} // namespace
+
+TEST_CASE_FIXTURE(full_server, "on a full server a caller waits for one that is lent") {
+  std::optional first{std::move(*pool.take(in(5s)))};
+
+  SUBCASE("which comes back") {
+    auto waits = second();
+    first.reset();
+    CHECK_FALSE(waits.get());
+  }
+  SUBCASE("which is closed when it comes back") {
+    auto waits = second();
+    first->spoil();
+    first.reset();
+    CHECK_FALSE(waits.get());
+  }
+  SUBCASE("or until there is room for another") {
+    auto waits = second();
+    room_for(2);
+    CHECK_FALSE(waits.get());
+    CHECK(backend(*first) > 0);
+  }
+  SUBCASE("until its deadline, and is told why") {
+    auto before = clock_type::now();
+    auto told = second(600ms).get();
+    CHECK(clock_type::now() - before >= 600ms);
+    CHECK(told == errc::database_unavailable);
+    CHECK(fly::details_of(told).at("sqlstate") == "53300");
+    CHECK(fly::text_of(told).find("too many connections for role") != std::string::npos);
+    CHECK(fly::text_of(told).find("own connections (1)") != std::string::npos);
+  }
+  CHECK(pool.counts().waiting == 0);
+}
+
+TEST_CASE_FIXTURE(full_server, "on a server that others have filled a caller is told so at once") {
+  auto other = fly::repo::connection::open({.url = servers.primary().url()}, in(5s));
+  REQUIRE(other);
+
+  auto before = clock_type::now();
+  auto told = pool.take(in(10s));
+
+  CHECK(clock_type::now() - before < 5s);
+  REQUIRE_FALSE(told);
+  CHECK(told.error() == errc::database_unavailable);
+  CHECK(fly::details_of(told.error()).at("sqlstate") == "53300");
+}
+
+TEST_CASE_FIXTURE(full_server, "on a full server many threads share what there is") {
+  room_for(2);
+  connection_pool wide{{.link = {.url = servers.primary().url()}, .connections_max = 16}};
+  std::vector<std::thread> threads;
+  std::atomic<int> served = 0;
+  for (int i = 0; i < 16; ++i)
+    threads.emplace_back([&] {
+      for (int n = 0; n < 20; ++n)
+        if (auto lease = wide.take(in(20s)); lease && backend(*lease) > 0)
+          ++served;
+    });
+  for (auto& it : threads)
+    it.join();
+
+  CHECK(served == 320);
+  CHECK(wide.counts().open <= 2);
 }
 
 TEST_CASE_FIXTURE(one_pool, "a wrong role is said so without its password") {

@@ -169,7 +169,7 @@ struct read_at_promotion : far_shops {
   }
 
   void hold() {
-    repo::transaction{*holder, {.read_only = true}}.exec("SELECT pg_advisory_lock(77)");
+    pqxx::nontransaction{holder->pqxx()}.exec("SELECT pg_advisory_lock(77)"); // for good
   }
 
   /// Promotes once the read waits for that.

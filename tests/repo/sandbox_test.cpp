@@ -116,6 +116,35 @@ TEST_CASE_FIXTURE(yard_server, "what fails in a sandbox undoes itself and no mor
   CHECK(must(here.db.query("SELECT count(*) FROM pairs")).rows[0][0] == "1");
 }
 
+TEST_CASE_FIXTURE(yard_server, "a write in a sandbox leaves its session as it was, too") {
+  repo::sandbox box{url()};
+  boxed_node here{box, "syd"};
+
+  must(here.db.execute("SELECT set_config('search_path', 'elsewhere', false)"));
+
+  CHECK(must(here.db.query("SHOW search_path")).rows[0][0] == "\"$user\", public");
+}
+
+TEST_CASE_FIXTURE(yard_server,
+                  "what ends the transaction of a sandbox is told so; then it is new") {
+  repo::sandbox box{url()};
+  boxed_node here{box, "syd"};
+  for (const char* end : {"ROLLBACK AND CHAIN", "ROLLBACK", "COMMIT AND CHAIN", "COMMIT"}) {
+    CAPTURE(end);
+    must(here.db.execute("DELETE FROM names"));
+    must(here.db.insert(item{.id = 0, .name = "pen"}));
+
+    auto ended = here.db.execute(end);
+
+    REQUIRE_FALSE(ended);
+    CHECK_MESSAGE(ended.error() == errc::function_failed, fly::to_string(ended.error()));
+    CHECK(details_of(ended.error())["ended_by"] == end);
+    bool kept = details_of(ended.error())["committed"] == "yes";
+    CHECK(kept == std::string_view{end}.starts_with("COMMIT"));
+    CHECK(must(here.db.all<item>()).size() == (kept ? 1 : 0));
+  }
+}
+
 TEST_CASE_FIXTURE(yard_server, "nodes in two regions share one sandbox") {
   repo::sandbox box{url()};
   boxed_node syd{box, "syd"};

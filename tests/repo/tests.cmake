@@ -17,8 +17,10 @@ fly_add_test_program(repo
     repo/level_test.cpp
     repo/lsn_test.cpp
     repo/lsn_tracker_test.cpp
+    repo/opening_pace_test.cpp
     repo/operations_test.cpp
     repo/options_test.cpp
+    repo/own_end_test.cpp
     repo/pooler_test.cpp
     repo/position_test.cpp
     repo/postgres_test.cpp
@@ -31,10 +33,12 @@ fly_add_test_program(repo
     repo/sandbox_test.cpp
     repo/schema_test.cpp
     repo/session_cookie_test.cpp
+    repo/session_reset_test.cpp
     repo/session_test.cpp
     repo/timeline_history_test.cpp
     repo/token_test.cpp
     repo/tracker_faults_test.cpp
+    repo/transaction_fate_test.cpp
     repo/transaction_test.cpp
     repo/verbs_test.cpp
     repo/wait_at_test.cpp

@@ -196,8 +196,8 @@ void pq_link::finish::operator()(pg_conn* raw) const {
   delete raw;
 }
 
-pq_link::pq_link(pg_conn* raw, std::unique_ptr<server_report> report)
-    : report_(std::move(report)), raw_(raw) {}
+pq_link::pq_link(pg_conn* raw, std::unique_ptr<server_listener> heard)
+    : heard_(std::move(heard)), raw_(raw) {}
 
 pq_link::pq_link(pq_link&&) noexcept = default;
 pq_link& pq_link::operator=(pq_link&&) noexcept = default;
@@ -207,7 +207,7 @@ caf::expected<pq_link> pq_link::open(const link_options&, time_point deadline) {
   auto opened = simulation::session::open(deadline);
   if (!opened)
     return std::move(opened.error());
-  return pq_link{new pg_conn{std::move(*opened)}, std::make_unique<server_report>()};
+  return pq_link{new pg_conn{std::move(*opened)}, std::make_unique<server_listener>()};
 }
 
 caf::expected<link_rows> pq_link::query(const std::string& sql, time_point deadline) {
@@ -260,6 +260,10 @@ bool pq_link::idle() const {
 
 bool pq_link::in_transaction() const {
   return false;
+}
+
+bool pq_link::outside_transaction() const {
+  return true;
 }
 
 bool pq_link::in_aborted_transaction() const {

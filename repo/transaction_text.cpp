@@ -1,0 +1,100 @@
+#include "fly/repo/transaction_text.hpp"
+
+#include <algorithm>
+#include <cstdint>
+
+#include "fly/repo/commit_hold.hpp"
+#include "fly/repo/server_error.hpp"
+
+namespace fly::repo {
+
+namespace {
+
+// The guard. It fails in an aborted transaction (25P02), on a server in recovery (55000, by
+// pg_current_wal_flush_lsn), where commits are held, where the server's timeline was left ($1), and
+// where it is not the one with that start ($2, unless that is 0); it raises synchronous_commit, and
+// tells the transaction id, which the server's report keeps (transaction_id_column).
+const std::string guard_text =
+    std::string{"SELECT pg_current_xact_id_if_assigned() AS fly_xid, pg_current_wal_flush_lsn(), "
+                "CASE current_setting('synchronous_commit') WHEN 'off' "
+                "THEN set_config('synchronous_commit', 'local', true) END, "} +
+    commit_hold_column +
+    ", CASE WHEN ('x' || substr(pg_walfile_name(pg_current_wal_flush_lsn()), 1, 8))::bit(32)::int8 "
+    "< $1 THEN current_setting('fly.timeline_was_left') "
+    "WHEN $2 NOT IN (0, (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::int8) "
+    "THEN current_setting('fly.server_is_another') END";
+
+// The end of a write in a sandbox: what COMMIT would check is checked now, and stays deferred.
+constexpr auto end_in_sandbox = R"(SAVEPOINT fly_check; SET CONSTRAINTS ALL IMMEDIATE;
+ROLLBACK TO SAVEPOINT fly_check; RELEASE SAVEPOINT fly_check; RELEASE SAVEPOINT fly; )";
+constexpr auto undo_in_sandbox = "ROLLBACK TO SAVEPOINT fly; RELEASE SAVEPOINT fly";
+
+// What a statement leaves whose tag tells of it.
+constexpr auto end_of_others = "CLOSE ALL; UNLISTEN *; ";
+const std::string unlock = std::string{"SELECT pg_advisory_unlock_all() AS "} + unlock_column;
+
+// What the transaction is known by, see still_marked.
+constexpr auto mark = "SET LOCAL fly.began = 1";
+
+} // namespace
+
+kept_statement guard_of(std::uint32_t timeline_min, std::int64_t server) {
+  return {"fly_guard",
+          "int8, int8",
+          guard_text,
+          {std::to_string(timeline_min), std::to_string(server)}};
+}
+
+std::string begin_text(connection& on, const transaction_options& options) {
+  std::string result = options.read_only ? "BEGIN READ ONLY" : "BEGIN";
+  // What the server is asked with BEGIN must be before the snapshot of what is read.
+  if (!options.question.empty())
+    result += " ISOLATION LEVEL READ COMMITTED";
+  if (options.sandbox) {
+    result = on.in_transaction() ? "SAVEPOINT fly" : "BEGIN; SAVEPOINT fly";
+    if (options.read_only)
+      result += "; SET TRANSACTION READ ONLY";
+  }
+  if (options.deadline) {
+    auto left = std::chrono::floor<std::chrono::milliseconds>(*options.deadline -
+                                                              std::chrono::steady_clock::now());
+    auto bounded = std::clamp<std::int64_t>(left.count(), 1, 86'400'000);
+    result += "; SET LOCAL statement_timeout = " + std::to_string(bounded);
+  }
+  if (!options.read_only)
+    result += std::string{"; "} + mark;
+  if (!options.application_name.empty())
+    result += "; SET LOCAL application_name = " + literal(options.application_name);
+  if (!options.question.empty())
+    result += "; " + options.question;
+  if (options.asks_hold)
+    result += std::string{"; SELECT "} + commit_hold_column;
+  if (options.with_begin)
+    result += "; " + on.keep(*options.with_begin) + on.run(*options.with_begin);
+  return result;
+}
+
+const kept_statement& after_commit() {
+  // The flush position, because the insert position can name a place that no replica reaches
+  // (DESIGN 5).
+  static const kept_statement result{"fly_after_commit", "",
+                                     R"(SELECT pg_current_wal_flush_lsn(),
+substr(pg_walfile_name(pg_current_wal_flush_lsn()), 1, 8), pg_advisory_unlock_all())"};
+  return result;
+}
+
+std::string end_text(const connection& on, bool sandbox, bool touched) {
+  // A table made from a query has the tag of a SELECT.
+  return std::string{sandbox ? end_in_sandbox : "COMMIT; "} + on.reset_text() + "DISCARD TEMP; " +
+         (touched ? end_of_others : "");
+}
+
+std::string end_reading_text(const connection& on, bool touched) {
+  return "COMMIT; " + on.reset_text() + (touched ? end_of_others : "") + unlock + "; ";
+}
+
+std::string undo_text(bool sandbox) {
+  return sandbox ? undo_in_sandbox : std::string{"ROLLBACK; "} + unlock;
+}
+
+} // namespace fly::repo

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "fly/repo/connection.hpp"
+#include "fly/repo/kept_statement.hpp"
+#include "fly/repo/transaction.hpp"
+
+namespace fly::repo {
+
+// The statements around what a function does: those of BEGIN's round trip, and of the commit's.
+
+/// Returns the text that begins a transaction.
+std::string begin_text(connection& on, const transaction_options& options);
+
+/// Returns the last statement before COMMIT, for a server of at least that timeline and with that
+/// start (0: any).
+kept_statement guard_of(std::uint32_t timeline_min, std::int64_t server);
+
+/// Fails where the transaction is not the one that `begin_text` began: for one that may have gone
+/// back to a savepoint. A ROLLBACK AND CHAIN looks the same from here (transaction_fate.hpp).
+inline constexpr auto still_marked =
+    "SELECT CASE WHEN coalesce(current_setting('fly.began', true), '') <> '1' "
+    "THEN current_setting('fly.was_rolled_back') END; ";
+
+/// Returns the COMMIT of a write, and what makes the session as it was but its locks; in a sandbox
+/// what stands for it. `touched`: see `transaction_fate::touched_session`.
+std::string end_text(const connection& on, bool sandbox, bool touched);
+
+/// Returns the COMMIT of a read, and what makes the session as it was.
+std::string end_reading_text(const connection& on, bool touched);
+
+/// Returns what asks for the position behind the COMMIT, because within the transaction the commit
+/// record is not yet in the log, and gives session locks back.
+const kept_statement& after_commit();
+
+/// Returns the ROLLBACK, and what gives session locks back: it takes back all that was done to the
+/// session but its locks.
+std::string undo_text(bool sandbox);
+
+} // namespace fly::repo
