@@ -99,13 +99,20 @@ read_entry(pqxx::transaction_base& tx, const std::string& key, std::uint64_t sys
   auto rows = exec(tx, read_statement, key);
   if (rows.empty())
     return std::optional<ledger_entry>{};
+  bool fenced = rows[0][3].as<bool>();
+  if (!fenced && rows[0][7].is_null())
+    return make_error(errc::function_failed,
+                      "the first write of " + key +
+                          " ended its transaction itself: what it did before that is committed, "
+                          "and it has no result",
+                      {{"key", key}, {"committed", "yes"}});
   auto where = read_position(system, rows, rows[0][2].c_str());
   auto result = from_hex(rows[0][7].c_str());
   if (!where || !result)
     return make_error(errc::malformed_result, "the ledger's entry of " + key + " cannot be read");
   return std::optional{ledger_entry{
       {key, rows[0][4].c_str(), unsigned_number(rows[0][5]), unsigned_number(rows[0][6])},
-      rows[0][3].as<bool>(),
+      fenced,
       std::move(*result),
       *where}};
 }

@@ -72,7 +72,8 @@ bool was_claimed(const server_report& report);
 kept_statement seal_statement(std::string_view key, std::span<const char> result);
 
 /// Reads the entry of `key` inside `tx`, on a primary; nothing where there is none. The position is
-/// one of `system`. Errors: errc::malformed_result. Throws what libpqxx throws.
+/// one of `system`. Errors: errc::malformed_result; errc::function_failed, the function of its
+/// first write ended the transaction itself, and there is no result. Throws what libpqxx throws.
 caf::expected<std::optional<ledger_entry>>
 read_entry(pqxx::transaction_base& tx, const std::string& key, std::uint64_t system = 0);
 

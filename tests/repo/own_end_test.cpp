@@ -278,4 +278,11 @@ TEST_CASE_FIXTURE(far_shops, "a keyed write that ends its transaction itself is 
   CHECK(committed.error() == errc::function_failed);
   CHECK(detail(committed.error(), "committed") == "yes");
   CHECK(runs == 2);
+
+  // The entry came into the ledger with that COMMIT, and has no result.
+  auto again = rpc_primary(lax.db->with({.key = "b"}), ends, "COMMIT");
+  CHECK_MESSAGE(again.error() == errc::function_failed, fly::to_string(again.error()));
+  CHECK(detail(again.error(), "committed") == "yes");
+  CHECK(runs == 2);
+  CHECK(lax.db->outcome("b").error() == errc::function_failed);
 }
