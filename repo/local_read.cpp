@@ -7,6 +7,7 @@
 #include "fly/actors/error.hpp"
 #include "fly/actors/pending.hpp"
 #include "fly/repo/database_core.hpp"
+#include "fly/repo/ending_commits.hpp"
 #include "fly/repo/sql_error.hpp"
 #include "fly/rpc/current_call.hpp"
 
@@ -35,10 +36,12 @@ caf::error refused(const position& where, const progress& seen, verdict what) {
 struct attempt {
   database_core& core;
   const read_wants& wants;
+  ending_commits& commits;
   bool asks_timelines = core.tells_timelines();
   std::optional<progress> known = core.tracker()->current();
   std::optional<server_identity> watched = core.tracker()->server();
   bool late = false;  // the check says so, and nothing was read
+  bool ends = false;  // the same, but only for a commit that may be about to end
   bool again = false; // nothing was read: the question was wrong for this database now
   bool moved = false; // it is not the database that the connection was opened to
   bool begun = false; // the body ran
@@ -49,7 +52,11 @@ struct attempt {
     for (const auto& it : wants.positions)
       if (it.xid)
         xids.push_back(*it.xid);
-    return spot_question(server.system, asks_timelines, xids);
+    return spot_question(server.system, asks_timelines, xids, !all_of_primary());
+  }
+
+  bool all_of_primary() const {
+    return std::all_of(wants.positions.begin(), wants.positions.end(), is_of_primary);
   }
 
   std::optional<spot> read(const pqxx::result& rows, const server_identity& server) const {
@@ -79,6 +86,10 @@ struct attempt {
         late = what == verdict::wait;
         return refused(it, at->seen, what);
       }
+    if (!at->seen.in_recovery && !all_of_primary() && commits.look(at->running, clock::now())) {
+      ends = true;
+      return make_error(errc::not_visible, "what a replica has shown may not be visible here yet");
+    }
     return {};
   }
 
@@ -128,14 +139,19 @@ caf::expected<read_end> read_when_there(database_core& core, const read_wants& w
       return reason;
     return read_end{};
   }
+  ending_commits commits;
   // Where the tracker's server is there and the connection's is not: other connections are tried.
   auto pause = std::chrono::milliseconds{0};
   constexpr std::chrono::milliseconds pause_max{20};
   for (int questions = 1;; ++questions) {
-    attempt now{core, wants};
+    attempt now{core, wants, commits};
     auto reason = now.run(deadline, body);
     if (!reason)
       return std::move(now.end);
+    if (now.ends && clock::now() < deadline) {
+      std::this_thread::sleep_for(std::chrono::milliseconds{1});
+      continue;
+    }
     constexpr int questions_max = 3;
     if (now.again && questions < questions_max)
       continue;

@@ -28,6 +28,11 @@ constexpr auto replayed = R"((SELECT at::text || CASE
 WHEN still IS DISTINCT FROM 'paused' AND pg_last_wal_receive_lsn() > at THEN '+' ELSE '' END
 FROM (SELECT pg_get_wal_replay_pause_state() AS still, pg_last_wal_replay_lsn() AS at) AS r))";
 
+// A snapshot does not list those that are younger than the last one that has ended. Any role may
+// see the ids.
+constexpr auto running = "(SELECT string_agg(a.backend_xid::text, ' ') "
+                         "FROM pg_stat_get_activity(NULL) AS a WHERE a.backend_xid IS NOT NULL)";
+
 // Whether the timelines could be asked; a schema that one may not use is an error to to_regclass.
 constexpr auto can_tell = R"(-(CASE WHEN EXISTS (SELECT FROM pg_namespace
 WHERE nspname = 'fly' AND has_schema_privilege(oid, 'USAGE'))
@@ -61,8 +66,12 @@ std::vector<std::uint64_t> numbers(std::string_view text) {
 
 } // namespace
 
+bool is_of_primary(const position& where) noexcept {
+  return where.xid || where.lsn.bytes() % 8 == 7;
+}
+
 std::string spot_question(std::uint64_t system, bool has_timelines,
-                          const std::vector<std::uint64_t>& xids) {
+                          const std::vector<std::uint64_t>& xids, bool wants_running) {
   auto newest = has_timelines
                     ? "(SELECT coalesce(max(timeline), 0) FROM fly.timeline WHERE system = " +
                           std::to_string(system) + ")"
@@ -76,13 +85,13 @@ std::string spot_question(std::uint64_t system, bool has_timelines,
          "ELSE ('x' || substr(pg_walfile_name(pg_current_wal_flush_lsn()), 1, 8))::bit(32)::int8 "
          "END, " +
          newest + ", " + visible_among(xids) +
-         ", (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::int8"
-         " FROM (SELECT pg_is_in_recovery() AS recovering) AS r";
+         ", (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::int8, " +
+         (wants_running ? running : "''") + " FROM (SELECT pg_is_in_recovery() AS recovering) AS r";
 }
 
 std::optional<spot> read_spot(const pqxx::result& rows, const server_identity& server,
                               const progress* known) {
-  if (rows.size() != 1 || rows.columns() != 6)
+  if (rows.size() != 1 || rows.columns() != 7)
     return std::nullopt;
   std::string_view reached = rows[0][1].c_str();
   bool next_begun = reached.ends_with('+');
@@ -107,6 +116,7 @@ std::optional<spot> read_spot(const pqxx::result& rows, const server_identity& s
                               static_cast<std::uint32_t>(std::max<std::int64_t>(*newest, 0))});
   }
   seen.visible_xids = numbers(rows[0][4].is_null() ? "" : rows[0][4].c_str());
+  result.running = numbers(rows[0][6].is_null() ? "" : rows[0][6].c_str());
   return result;
 }
 

@@ -25,20 +25,34 @@ struct spot {
   /// about: then nothing of `seen` is to be believed.
   bool is_another = false;
 
+  /// The transactions that wrote and had not ended, where they were asked for, on a primary.
+  std::vector<std::uint64_t> running{};
+
   /// Returns where all that a snapshot before the answer could hold is there: the place that was
-  /// told, or a byte more, which only a server reaches that has all of the record after it.
+  /// told, or a byte more, which only a server reaches that has all of the record after it. Of a
+  /// primary it is a byte less (`is_of_primary`), which is as much: records end on multiples of 8.
   position where() const {
-    return {seen.system, seen.timeline, lsn{seen.lsn.bytes() + (next_begun ? 1U : 0U)},
-            std::nullopt};
+    auto bytes = seen.lsn.bytes();
+    if (!seen.in_recovery)
+      bytes -= bytes == 0 ? 0U : 1U;
+    else if (next_begun)
+      ++bytes;
+    return {seen.system, seen.timeline, lsn{bytes}, std::nullopt};
   }
 };
+
+/// Returns whether the primary itself has shown what is seen at `where`: a write's position, or one
+/// that a read there has told. What a replica has shown may be invisible there for a moment more: a
+/// commit is in the log, and on replicas, before its transaction ends on the primary.
+bool is_of_primary(const position& where) noexcept;
 
 /// Returns the statements, for one simple query inside or behind a transaction, that ask how far
 /// the server is and which of `xids` are visible. The LSN is taken before the snapshot in which the
 /// timelines are seen, so that a server on timeline T with an LSN of T has told of T, too.
 /// `has_timelines`: whether fly.timeline is asked, which fails where it cannot be.
+/// `wants_running`: whether a primary tells which transactions run.
 std::string spot_question(std::uint64_t system, bool has_timelines,
-                          const std::vector<std::uint64_t>& xids);
+                          const std::vector<std::uint64_t>& xids, bool wants_running);
 
 /// Reads the answer of `server`, of which `known` was known before: its timeline does not go back.
 /// Nothing where it makes no sense.

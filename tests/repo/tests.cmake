@@ -8,6 +8,7 @@ fly_add_test_program(repo
     repo/cut_off_test.cpp
     repo/database_test.cpp
     repo/database_url_test.cpp
+    repo/ending_commits_test.cpp
     repo/explain_write_test.cpp
     repo/failover_test.cpp
     repo/ledger_test.cpp
