@@ -215,8 +215,12 @@ void world::rebuild(std::size_t region, bool by_rewind) {
 }
 
 bool world::streams(std::size_t region) {
+  // By the primary's word: a replica that cannot follow to a timeline does not know of it either.
+  auto timeline = sql(
+      primary, "SELECT ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int");
   return sql(region, "SELECT count(*) FROM pg_stat_wal_receiver WHERE status = 'streaming' AND "
-                     "received_tli = (SELECT max(timeline) FROM fly.timeline)") == "1";
+                     "received_tli = " +
+                         timeline) == "1";
 }
 
 machine* world::leader() {
