@@ -122,13 +122,21 @@ struct connection_pool::core {
                       details_of(pace.reason()));
   }
 
+  caf::expected<std::unique_ptr<connection>> try_to_open(time_point deadline) const {
+    try {
+      return connection::open(options.link,
+                              std::min(deadline, clock::now() + options.connect_timeout));
+    } catch (const std::exception& e) { // no memory: the others must hear that nobody is trying
+      return make_error(errc::database_unavailable, std::string{"no connection: "} + e.what());
+    }
+  }
+
   /// Opens one, without the lock meanwhile.
   caf::expected<std::unique_ptr<connection>> open_one(std::unique_lock<std::mutex>& lock,
                                                       time_point deadline) {
     ++open;
     lock.unlock();
-    auto opened =
-        connection::open(options.link, std::min(deadline, clock::now() + options.connect_timeout));
+    auto opened = try_to_open(deadline);
     lock.lock();
     bool all = true; // may do something else now
     if (opened) {

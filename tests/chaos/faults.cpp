@@ -52,9 +52,23 @@ void kill_node(hurt& to) {
   to.it.start(which);
 }
 
+/// Waits, not for ever, until the leader is in the middle of a write.
+void wait_for_a_leaders_write(world& it) {
+  eventually(
+      [&] {
+        nap(5ms);
+        return it.sql(it.primary,
+                      "SELECT count(*) FROM pg_stat_activity WHERE query LIKE "
+                      "'INSERT%chaos_epoch()%' AND state = 'idle in transaction'") != "0";
+      },
+      1s);
+}
+
 void freeze_node(hurt& to) {
   auto* leader = to.chance(70) ? to.it.leader() : nullptr;
   auto& which = leader != nullptr ? *leader : to.any_machine();
+  if (leader != nullptr)
+    wait_for_a_leaders_write(to.it);
   lasting fault{to.it, "freeze-node", which.process()};
   which.running->signal(SIGSTOP);
   // Long enough for another one to lead.

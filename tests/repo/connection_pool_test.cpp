@@ -38,6 +38,21 @@ int backend(connection_pool::lease& lease) {
   return tx.exec("SELECT pg_backend_pid()")[0][0].as<int>();
 }
 
+/// Returns how many of the 320 leases that 16 threads take and use one after the other were given.
+int leases_of_many_threads(connection_pool& pool) {
+  std::vector<std::thread> threads;
+  std::atomic<int> served = 0;
+  for (int i = 0; i < 16; ++i)
+    threads.emplace_back([&] {
+      for (int n = 0; n < 20; ++n)
+        if (auto lease = pool.take(in(20s)); lease && backend(*lease) > 0)
+          ++served;
+    });
+  for (auto& it : threads)
+    it.join();
+  return served;
+}
+
 struct one_pool {
   postgres servers;
   connection_pool pool{{.link = {.url = servers.primary().url(), .application_name = "shop"},
@@ -88,18 +103,8 @@ TEST_CASE_FIXTURE(one_pool,
 
 TEST_CASE_FIXTURE(one_pool, "many threads share few connections, and all get their turn") {
   connection_pool small{{.link = {.url = servers.primary().url()}, .connections_max = 2}};
-  std::vector<std::thread> threads;
-  std::atomic<int> served = 0;
-  for (int i = 0; i < 16; ++i)
-    threads.emplace_back([&] {
-      for (int n = 0; n < 20; ++n)
-        if (auto lease = small.take(in(10s)); lease && backend(*lease) > 0)
-          ++served;
-    });
-  for (auto& it : threads)
-    it.join();
 
-  CHECK(served == 320);
+  CHECK(leases_of_many_threads(small) == 320);
   CHECK(small.counts().open <= 2);
   CHECK(small.counts().waiting == 0);
 }
@@ -244,18 +249,8 @@ TEST_CASE_FIXTURE(full_server, "on a server that others have filled a caller is 
 TEST_CASE_FIXTURE(full_server, "on a full server many threads share what there is") {
   room_for(2);
   connection_pool wide{{.link = {.url = servers.primary().url()}, .connections_max = 16}};
-  std::vector<std::thread> threads;
-  std::atomic<int> served = 0;
-  for (int i = 0; i < 16; ++i)
-    threads.emplace_back([&] {
-      for (int n = 0; n < 20; ++n)
-        if (auto lease = wide.take(in(20s)); lease && backend(*lease) > 0)
-          ++served;
-    });
-  for (auto& it : threads)
-    it.join();
 
-  CHECK(served == 320);
+  CHECK(leases_of_many_threads(wide) == 320);
   CHECK(wide.counts().open <= 2);
 }
 
