@@ -39,6 +39,7 @@ caf::behavior run_broker(caf::io::broker* self, std::shared_ptr<link_broker_setu
       },
       [io](wake_atom) { guarded(*io, [&] { io->on_wake(); }); },
       [io](tick_atom) { guarded(*io, [&] { io->on_tick(); }); },
+      [io](turn_atom) { guarded(*io, [&] { io->on_turn(); }); },
       [](const caf::io::acceptor_closed_msg&) {},
   };
 }

@@ -32,6 +32,7 @@ mesh::connection_ptr mesh::add(link_id link, handshake::side side, std::string r
       std::make_shared<connection>(connection{.talk = handshake{side, identity_, random_nonce()},
                                               .parser = frame_parser{handshake_bytes_max},
                                               .remote = std::move(remote),
+                                              .accepted = side == handshake::side::acceptor,
                                               .up = nullptr});
   if (options_.tls)
     fresh->tls = std::make_shared<tls_filter>(options_.tls, side == handshake::side::dialler
@@ -55,21 +56,28 @@ link_id mesh::on_accepted(std::string remote) {
   return link;
 }
 
-/// All that comes in passes here. What TLS answers leaves with what is answered.
 void mesh::on_bytes(link_id link, std::span<const std::byte> bytes) {
   auto from = find(link); // shared: a frame may close the connection
   if (!from)
     return;
-  if (from->up && membership_.on_heard(link, now_))
+  if (from->accepted && from->tls && !from->greeted)
+    on_strange_bytes(link, *from, bytes);
+  else
+    take(link, *from, bytes);
+}
+
+/// All that comes in passes here. What TLS answers leaves with what is answered.
+void mesh::take(link_id link, connection& from, std::span<const std::byte> bytes) {
+  if (from.up && membership_.on_heard(link, now_))
     publish(true);
-  auto broken = from->tls ? decrypt(link, *from, bytes) : check_plain(*from, bytes);
-  auto up = from->tls ? from->up : nullptr;
-  if (!broken || from->tls) {
-    from->parser.feed(bytes);
-    if (auto held = read(link, *from))
+  auto broken = from.tls ? decrypt(link, from, bytes) : check_plain(from, bytes);
+  auto up = from.tls ? from.up : nullptr;
+  if (!broken || from.tls) {
+    from.parser.feed(bytes);
+    if (auto held = read(link, from))
       up = std::move(held);
   }
-  if (broken && !from->closed)
+  if (broken && !from.closed)
     give_up(link, broken);
   if (up && up->flush())
     out_.drain(link, up);
@@ -275,20 +283,6 @@ void mesh::leave() {
     drop(link, what->up ? reason : caf::error{});
   }
   publish(true);
-}
-
-void mesh::log_handshake(const connection& what, const caf::error& reason) {
-  constexpr std::size_t warned_max = 256;
-  constexpr std::chrono::seconds quiet{60};
-  auto host = what.remote.substr(0, what.remote.rfind(':')); // strangers change their port
-  auto text = "no link with " + host + ": " + text_of(reason);
-  if (warned_.size() >= warned_max)
-    warned_.clear();
-  auto [said, fresh] = warned_.try_emplace(text, now_);
-  bool quiet_now = !fresh && now_ - said->second < quiet;
-  if (!quiet_now)
-    said->second = now_;
-  options_.log(quiet_now ? log_level::debug : log_level::warning, text);
 }
 
 } // namespace fly::cluster

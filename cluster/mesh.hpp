@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <span>
@@ -15,6 +16,7 @@
 #include "fly/cluster/channel.hpp"
 #include "fly/cluster/doorbell.hpp"
 #include "fly/cluster/handshake.hpp"
+#include "fly/cluster/handshake_pace.hpp"
 #include "fly/cluster/listeners.hpp"
 #include "fly/cluster/log.hpp"
 #include "fly/cluster/membership.hpp"
@@ -75,6 +77,13 @@ public:
   /// Takes bytes that came on `link`.
   void on_bytes(link_id link, std::span<const std::byte> bytes);
 
+  /// Returns when `take_turn` is due for strangers that wait within the handshake of TLS; max()
+  /// where none does.
+  time_point turn_at() const;
+
+  /// Goes on with the handshake of the stranger that has waited longest.
+  void take_turn();
+
   /// Says that `link` was closed by the other side or by a failure.
   void on_closed(link_id link, const caf::error& reason);
 
@@ -111,8 +120,10 @@ private:
     handshake talk;
     frame_parser parser;
     std::string remote{};              // for the log: the address dialled, or the stranger's
+    bool accepted = false;             // they dialled
     std::shared_ptr<channel> up;       // null during the handshake
     std::shared_ptr<tls_filter> tls{}; // shared with `up`; null where the link is not encrypted
+    std::vector<std::byte> unread{};   // of a stranger whose turn has yet to come
     bool greeted = false;              // the handshake, within TLS or without, has begun
     bool heard = false;                // bytes have come; told of plain links alone
     bool closed = false;
@@ -121,6 +132,9 @@ private:
 
   connection_ptr add(link_id link, handshake::side side, std::string remote);
   connection_ptr find(link_id link) const;
+  void on_strange_bytes(link_id link, connection& from, std::span<const std::byte> bytes);
+  void shake(link_id link, connection& from, std::span<const std::byte> bytes);
+  void take(link_id link, connection& from, std::span<const std::byte> bytes);
   void greet(link_id link, connection& to);
   caf::error decrypt(link_id link, connection& from, std::span<const std::byte>& bytes);
   caf::error check_plain(connection& from, std::span<const std::byte> bytes) const;
@@ -151,6 +165,8 @@ private:
   membership membership_;
   primary primary_;
   std::map<link_id, connection_ptr> connections_;
+  std::deque<link_id> waiting_; // strangers with something unread, and some that have gone since
+  handshake_pace pace_;
   std::map<std::string, time_point> warned_; // by text; size <= warned_max
   time_point now_;
   wall_time wall_;

@@ -1,4 +1,4 @@
-// The second half of mesh.hpp: time, what this node says of itself, and what others read of it.
+// The second part of mesh.hpp: time, what this node says of itself, and what others read of it.
 #include <utility>
 
 #include "fly/actors/error.hpp"
@@ -106,6 +106,20 @@ void mesh::publish(bool changed) {
     listeners_.each([](listener& who) { who.on_leader(); });
   if (changed)
     listeners_.each([](listener& who) { who.on_change(); });
+}
+
+void mesh::log_handshake(const connection& what, const caf::error& reason) {
+  constexpr std::size_t warned_max = 256;
+  constexpr std::chrono::seconds quiet{60};
+  auto host = what.remote.substr(0, what.remote.rfind(':')); // strangers change their port
+  auto text = "no link with " + host + ": " + text_of(reason);
+  if (warned_.size() >= warned_max)
+    warned_.clear();
+  auto [said, fresh] = warned_.try_emplace(text, now_);
+  bool quiet_now = !fresh && now_ - said->second < quiet;
+  if (!quiet_now)
+    said->second = now_;
+  options_.log(quiet_now ? log_level::debug : log_level::warning, text);
 }
 
 } // namespace fly::cluster

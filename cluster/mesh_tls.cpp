@@ -1,4 +1,5 @@
 // The third part of mesh.hpp: links that are encrypted, and what tells that one side is not.
+#include <ctime>
 #include <string>
 #include <utility>
 
@@ -6,6 +7,57 @@
 #include "fly/cluster/mesh.hpp"
 
 namespace fly::cluster {
+
+namespace {
+
+/// More than any flight of TLS that is not refused, and little for each of `strangers_max`.
+constexpr std::size_t unread_max = std::size_t{128} * 1024;
+
+/// Of this thread: a machine that is busy with something else makes no stranger wait longer.
+std::chrono::nanoseconds work_until_now() {
+  timespec used{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+  return std::chrono::seconds{used.tv_sec} + std::chrono::nanoseconds{used.tv_nsec};
+}
+
+} // namespace
+
+// -- strangers ------------------------------------------------------------------------------------
+
+/// A step of TLS with a stranger costs a key exchange and a signature, which members on the same
+/// thread wait for: strangers take turns.
+void mesh::on_strange_bytes(link_id link, connection& from, std::span<const std::byte> bytes) {
+  if (waiting_.empty() && now_ >= pace_.free_at())
+    return shake(link, from, bytes);
+  if (from.unread.size() + bytes.size() > unread_max)
+    return give_up(
+        link, make_error(errc::handshake_failed, "TLS: more than " + std::to_string(unread_max) +
+                                                     " bytes before the handshake was over"));
+  if (from.unread.empty())
+    waiting_.push_back(link);
+  from.unread.insert(from.unread.end(), bytes.begin(), bytes.end());
+}
+
+void mesh::shake(link_id link, connection& from, std::span<const std::byte> bytes) {
+  auto begun = work_until_now();
+  take(link, from, bytes);
+  pace_.spent(now_, work_until_now() - begun);
+}
+
+mesh::time_point mesh::turn_at() const {
+  return waiting_.empty() ? time_point::max() : pace_.free_at();
+}
+
+void mesh::take_turn() {
+  while (!waiting_.empty() && now_ >= pace_.free_at()) {
+    auto link = waiting_.front();
+    waiting_.pop_front();
+    if (auto from = find(link))
+      shake(link, *from, std::exchange(from->unread, {}));
+  }
+}
+
+// -- bytes ----------------------------------------------------------------------------------------
 
 /// Begins to talk: with TLS itself where the link is encrypted, with the handshake once that is up.
 void mesh::greet(link_id link, connection& to) {

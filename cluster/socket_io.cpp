@@ -103,6 +103,13 @@ void socket_io::on_wake() {
   tick_after(leave_tick);
 }
 
+void socket_io::on_turn() {
+  turn_asked_ = false;
+  tell_time();
+  mesh_.take_turn();
+  ask_for_turn();
+}
+
 void socket_io::on_connection(connection_handle handle) {
   tell_time();
   if (left_) {
@@ -120,6 +127,7 @@ void socket_io::on_bytes(connection_handle handle, std::span<const std::byte> by
     return;
   tell_time();
   mesh_.on_bytes(found->second.link, bytes);
+  ask_for_turn();
 }
 
 void socket_io::on_transferred(const caf::io::data_transferred_msg& done) {
@@ -215,6 +223,15 @@ void socket_io::close(link_id link) {
 /// from itself would keep it for ever.
 void socket_io::tick_after(std::chrono::milliseconds delay) {
   caf::delayed_anon_send(caf::actor_cast<caf::actor>(self_), delay, tick_atom::value);
+}
+
+void socket_io::ask_for_turn() {
+  auto at = mesh_.turn_at();
+  if (turn_asked_ || at == mesh::time_point::max())
+    return;
+  turn_asked_ = true;
+  auto delay = std::max(at - now(), mesh::time_point::duration{0});
+  caf::delayed_anon_send(caf::actor_cast<caf::actor>(self_), delay, turn_atom::value);
 }
 
 void socket_io::tell_time() {

@@ -17,6 +17,7 @@ namespace fly::cluster {
 
 using tick_atom = caf::atom_constant<caf::atom("flyTick")>;
 using wake_atom = caf::atom_constant<caf::atom("flyWake")>;
+using turn_atom = caf::atom_constant<caf::atom("flyTurn")>;
 
 /// The sockets of one node: events of its broker to the mesh, and bytes of the mesh to CAF or, for
 /// a channel that is up, straight into the socket. Lives in the broker's behavior; only on the I/O
@@ -31,6 +32,7 @@ public:
   void settle() { settled_ = true; }
   void on_tick();
   void on_wake();
+  void on_turn();
   void on_connection(caf::io::connection_handle handle);
   void on_bytes(caf::io::connection_handle handle, std::span<const std::byte> bytes);
   void on_transferred(const caf::io::data_transferred_msg& done);
@@ -56,6 +58,7 @@ private:
 
   caf::io::network::multiplexer& backend();
   void tick_after(std::chrono::milliseconds delay);
+  void ask_for_turn();
   void tell_time();
   void add(link_id link, caf::io::connection_handle handle);
   void shut(caf::io::connection_handle handle, open_socket& socket);
@@ -71,6 +74,7 @@ private:
   std::unordered_map<caf::io::connection_handle, open_socket> sockets_;
   std::unordered_map<link_id, caf::io::connection_handle> handles_; // of those not closing
   bool settled_ = false;
+  bool turn_asked_ = false; // `on_turn` will be called
   bool left_ = false;
   mesh::time_point leave_deadline_{};
   mesh mesh_; // last: it calls back into the others

@@ -8,6 +8,7 @@ fly_add_test_program(cluster
     cluster/dns_test.cpp
     cluster/duplicates_test.cpp
     cluster/frame_test.cpp
+    cluster/handshake_pace_test.cpp
     cluster/handshake_test.cpp
     cluster/link_test.cpp
     cluster/membership_test.cpp

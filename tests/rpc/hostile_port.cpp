@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <future>
 #include <iomanip>
 #include <iostream>
 #include <random>
@@ -49,11 +50,12 @@ constexpr std::size_t descriptors_more_max = 64 + 32; // strangers_max, and some
 constexpr std::size_t memory_more_max_kib = 48 * 1024;
 constexpr double latency_ratio_max = 20;
 constexpr auto latency_max = 20ms; // below it the ratio does not matter
+constexpr auto join_max = 5s;
 
 /// The files of a node with TLS, in a folder of their own; none without.
-class files {
+class certificate_files {
 public:
-  explicit files(bool encrypted) {
+  explicit certificate_files(bool encrypted) {
     if (!encrypted)
       return;
     folder_ = (std::filesystem::temp_directory_path() / "fly-hostile-XXXXXX").string();
@@ -64,12 +66,12 @@ public:
     all_ = {write("node.pem", made->certificate), write("node.key", made->key),
             write("ca.pem", authority->certificate)};
   }
-  ~files() {
+  ~certificate_files() {
     if (!folder_.empty())
       std::filesystem::remove_all(folder_);
   }
-  files(const files&) = delete;
-  files& operator=(const files&) = delete;
+  certificate_files(const certificate_files&) = delete;
+  certificate_files& operator=(const certificate_files&) = delete;
 
   const cluster::tls_files& all() const { return all_; }
 
@@ -237,13 +239,26 @@ struct figures {
   std::size_t calls = 0;
   std::size_t failed = 0;
   std::size_t attacks = 0;
+  double join_ms = 0;          // until one that joined meanwhile saw the member
   std::size_t descriptors = 0; // the most that were seen
   std::size_t memory_kib = 0;
 };
 
-/// Calls one after the other for some seconds while `what` happens at most `per_second` times.
-figures measure(const rpc::endpoint& calls, const attacked& member, double seconds,
-                const attack& what, double per_second) {
+/// Returns the milliseconds that a newcomer needs until it is linked with the member.
+double time_to_join(const attacked& member, const cluster::tls_files& tls) {
+  cluster::node newcomer{options_of("ams", tls, {member.address()})};
+  auto begun = clock_type::now();
+  if (auto reason = newcomer.join())
+    throw std::runtime_error{fly::to_string(reason)};
+  while (newcomer.members().size() < 2 && clock_type::now() < begun + 2 * join_max)
+    std::this_thread::sleep_for(1ms);
+  return std::chrono::duration<double, std::milli>{clock_type::now() - begun}.count();
+}
+
+/// Calls one after the other for some seconds while `what` happens at most `per_second` times, and
+/// another member joins.
+figures measure(const rpc::endpoint& calls, const attacked& member, const cluster::tls_files& tls,
+                double seconds, const attack& what, double per_second) {
   figures result;
   auto port = cluster::parse_socket_address(member.address(), 0)->port;
   auto end = clock_type::now() + std::chrono::duration_cast<clock_type::duration>(
@@ -261,6 +276,10 @@ figures measure(const rpc::endpoint& calls, const attacked& member, double secon
         std::this_thread::sleep_for(200us);
     }
   }};
+  auto joined = std::async(std::launch::async, [&] {
+    std::this_thread::sleep_for(50ms); // the attack is under way
+    return time_to_join(member, tls);
+  });
   std::vector<double> took;
   auto look = clock_type::now();
   for (auto now = look; now < end; now = clock_type::now()) {
@@ -275,6 +294,7 @@ figures measure(const rpc::endpoint& calls, const attacked& member, double secon
     }
   }
   strangers.join();
+  result.join_ms = joined.get();
   std::sort(took.begin(), took.end());
   result.calls = took.size();
   result.attacks = attacks;
@@ -291,14 +311,16 @@ bool judge(const std::string& name, const figures& now, const figures& quiet) {
   auto memory = more(now.memory_kib, quiet.memory_kib);
   bool slow =
       ratio > latency_ratio_max && now.p50_us > std::chrono::microseconds{latency_max}.count();
-  bool holds = now.failed == 0 && descriptors <= descriptors_more_max &&
+  bool joins = now.join_ms < std::chrono::milliseconds{join_max}.count();
+  bool holds = now.failed == 0 && joins && descriptors <= descriptors_more_max &&
                memory <= memory_more_max_kib && !slow;
   std::cout << std::left << std::setw(26) << name << std::right << std::fixed
             << std::setprecision(0) << std::setw(9) << now.attacks << std::setw(9) << now.calls
             << std::setw(9) << now.failed << std::setw(9) << now.p50_us << std::setw(9)
             << now.p99_us << std::setprecision(2) << std::setw(8) << ratio << std::setw(8)
-            << now.p99_us / quiet.p99_us << std::setw(8) << descriptors << std::setw(10) << memory
-            << (holds ? "" : "  TOO MUCH") << std::endl;
+            << now.p99_us / quiet.p99_us << std::setprecision(0) << std::setw(8) << now.join_ms
+            << std::setw(8) << descriptors << std::setw(10) << memory << (holds ? "" : "  TOO MUCH")
+            << std::endl;
   return holds;
 }
 
@@ -309,17 +331,18 @@ struct settings {
 };
 
 bool run(bool encrypted, const settings& how) {
-  files certificates{encrypted};
-  attacked member{certificates.all()};
-  cluster::node node{options_of("lax", certificates.all(), {member.address()})};
+  certificate_files certificates{encrypted};
+  const auto& files = certificates.all();
+  attacked member{files};
+  cluster::node node{options_of("lax", files, {member.address()})};
   rpc::endpoint calls{node};
   if (auto reason = node.join())
     throw std::runtime_error{fly::to_string(reason)};
   std::string kind = encrypted ? "tls/" : "plain/";
-  measure(calls, member, how.seconds, {}, 0); // warms up
-  auto quiet = measure(calls, member, how.seconds, {}, 0);
+  measure(calls, member, files, how.seconds, {}, 0); // warms up
+  auto quiet = measure(calls, member, files, how.seconds, {}, 0);
   bool holds = judge(kind + "quiet", quiet, quiet);
-  auto words = first_words(certificates.all());
+  auto words = first_words(files);
   const std::vector<std::pair<const char*, attack>> all{
       {"come and go", come_and_go},
       {"random bytes", random_bytes},
@@ -328,7 +351,8 @@ bool run(bool encrypted, const settings& how) {
          connection{port, random()}.send(words);
        }}};
   for (const auto& [name, what] : all)
-    holds &= judge(kind + name, measure(calls, member, how.seconds, what, how.per_second), quiet);
+    holds &=
+        judge(kind + name, measure(calls, member, files, how.seconds, what, how.per_second), quiet);
   // All that the member does not close stay, and who was closed stays half open on this side.
   std::deque<connection> idle;
   auto stay = [&](std::uint16_t port, std::mt19937_64& random) {
@@ -339,13 +363,13 @@ bool run(bool encrypted, const settings& how) {
       idle.pop_front();
   };
   auto seconds = std::max(how.seconds, static_cast<double>(how.idle) / 5000);
-  holds &= judge(kind + "idle, coming", measure(calls, member, seconds, stay, 5000), quiet);
+  holds &= judge(kind + "idle, coming", measure(calls, member, files, seconds, stay, 5000), quiet);
   std::mt19937_64 random{7};
   auto port = cluster::parse_socket_address(member.address(), 0)->port;
   for (auto end = clock_type::now() + 60s; idle.size() < how.idle && clock_type::now() < end;)
     stay(port, random);
   holds &= judge(kind + std::to_string(idle.size()) + " idle",
-                 measure(calls, member, how.seconds, {}, 0), quiet);
+                 measure(calls, member, files, how.seconds, {}, 0), quiet);
   return holds && idle.size() == how.idle;
 }
 
@@ -375,7 +399,7 @@ int main(int argc, char** argv) {
       return 77;
     }
     std::cout << "                            attacks    calls   failed      p50      p99  p50/q  "
-                 " p99/q    fd+    KiB+\n";
+                 " p99/q join ms     fd+    KiB+\n";
     bool plain = run(false, how);
     bool encrypted = run(true, how);
     return plain && encrypted ? 0 : 1;
