@@ -4,6 +4,7 @@
 
 #include <caf/actor_addr.hpp>
 #include <caf/actor_cast.hpp>
+#include <caf/actor_clock.hpp>
 #include <caf/atom.hpp>
 #include <caf/behavior.hpp>
 #include <caf/message.hpp>
@@ -30,9 +31,14 @@ std::function<void()> response_wait::waker() const {
   };
 }
 
+/// CAF 0.17 keeps the timeout of a response that has come until it is due: 190 bytes of each call,
+/// and a message in vain.
 void response_wait::then(std::function<void()> on_wake, std::function<void()> on_timeout) const {
   caf::behavior handler{
-      [on_wake = std::move(on_wake)](caf::ok_atom) { on_wake(); },
+      [on_wake = std::move(on_wake), self = self_, response = response_](caf::ok_atom) {
+        self->clock().cancel_request_timeout(self, caf::make_message_id(response));
+        on_wake();
+      },
       [on_timeout = std::move(on_timeout)](const caf::error&) { on_timeout(); },
   };
   self_->add_multiplexed_response_handler(caf::make_message_id(response_), std::move(handler));

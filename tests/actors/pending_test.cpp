@@ -10,6 +10,7 @@
 
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
+#include <caf/behavior.hpp>
 #include <caf/blocking_actor.hpp>
 #include <caf/event_based_actor.hpp>
 #include <caf/scheduler/test_coordinator.hpp>
@@ -163,6 +164,32 @@ TEST_CASE("an actor gets what is known at the deadline, in virtual time") {
 
   CHECK(heard == 2);
   CHECK(reason == errc::timeout);
+}
+
+TEST_CASE("an answer takes its timeout with it") {
+  caf::actor_system_config config;
+  config.set("scheduler.policy", caf::atom("testing"));
+  caf::actor_system system{config};
+  auto& scheduler = dynamic_cast<caf::scheduler::test_coordinator&>(system.scheduler());
+  completion<int> answer;
+  int heard = 0;
+  auto lives_on = system.spawn([&](caf::event_based_actor* self) -> caf::behavior {
+    pending<int>{self, in(3s),
+                 [&](completion<int> done) -> expire {
+                   answer = std::move(done);
+                   return [] {};
+                 }}
+        .then([&](int& value) { heard = value; }, [](caf::error&) {});
+    return {[](caf::ok_atom) {}};
+  });
+  scheduler.run();
+  CHECK(scheduler.has_pending_timeout());
+
+  answer(7);
+  scheduler.run();
+
+  CHECK(heard == 7);
+  CHECK_FALSE(scheduler.has_pending_timeout());
 }
 
 TEST_CASE("an actor that ended before the answer harms nobody") {
