@@ -22,12 +22,14 @@
 #include "fly/actors/error.hpp"
 #include "fly/repo/rpc_and_wait.hpp"
 #include "tests/apps/three_regions.hpp"
+#include "tests/bench/percentile.hpp"
 #include "tests/support/program.hpp"
 
 namespace po = boost::program_options;
 
 namespace {
 
+using fly::bench::percentile;
 using fly::test::place_order;
 using fly::test::three_regions;
 using clock = std::chrono::steady_clock;
@@ -38,12 +40,6 @@ struct samples {
   std::vector<double> all;
   std::vector<double> waits; // of all: from the answer of the COMMIT until the row is there
 };
-
-double percentile(std::vector<double> values, double share) {
-  std::sort(values.begin(), values.end());
-  auto index = static_cast<std::size_t>(share * static_cast<double>(values.size() - 1));
-  return values.at(index);
-}
 
 class bench {
 public:

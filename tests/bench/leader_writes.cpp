@@ -22,12 +22,14 @@
 #include "fly/actors/error.hpp"
 #include "fly/repo/rpc_and_wait.hpp"
 #include "tests/apps/three_regions.hpp"
+#include "tests/bench/percentile.hpp"
 #include "tests/support/program.hpp"
 
 namespace po = boost::program_options;
 
 namespace {
 
+using fly::bench::percentile;
 using clock = std::chrono::steady_clock;
 using microseconds = std::chrono::duration<double, std::micro>;
 using placing = fly::repo::write<std::int64_t(std::string)>;
@@ -38,12 +40,6 @@ struct measured {
   std::vector<double> per_s;   // of each round
   std::int64_t multixacts = 0; // that the primary gave out
 };
-
-double percentile(std::vector<double> values, double share) {
-  std::sort(values.begin(), values.end());
-  auto index = static_cast<std::size_t>(share * static_cast<double>(values.size() - 1));
-  return values.at(index);
-}
 
 class bench {
 public:

@@ -107,14 +107,6 @@ std::string lab::addresses() const {
   return "127.0.0.2:" + std::to_string(port_) + ",127.0.0.3:" + std::to_string(far_port_);
 }
 
-double percentile(std::vector<double> values, double share) {
-  if (values.empty())
-    return 0;
-  std::sort(values.begin(), values.end());
-  auto index = static_cast<std::size_t>(share * static_cast<double>(values.size() - 1));
-  return values.at(index);
-}
-
 sample of_times(const std::vector<double>& us) {
   double sum = 0;
   for (double each : us)

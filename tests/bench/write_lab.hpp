@@ -20,6 +20,7 @@
 #include "fly/repo/database.hpp"
 #include "fly/repo/rpc_and_wait.hpp"
 #include "fly/rpc/endpoint.hpp"
+#include "tests/bench/percentile.hpp"
 #include "tests/support/postgres.hpp"
 
 namespace fly::bench {
@@ -91,9 +92,6 @@ struct sample {
   double p99_us = 0;
   double per_s = 0;
 };
-
-/// Returns the value below which `share` of the values are.
-double percentile(std::vector<double> values, double share);
 
 /// Runs `call(caller)` `calls` times in each of `callers` threads at once.
 sample run_callers(int callers, int calls, const std::function<void(int caller)>& call);

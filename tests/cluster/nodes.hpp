@@ -12,6 +12,7 @@
 
 #include "fly/cluster/node.hpp"
 #include "tests/support/eventually.hpp"
+#include "tests/support/quick_options.hpp"
 
 namespace fly::test {
 
@@ -39,19 +40,10 @@ private:
   std::vector<std::string> lines_; // guarded by mutex_
 };
 
-/// Returns options of a node on any free port of 127.0.0.1, quick enough for a test.
+/// Returns options of a node that gives strangers little time.
 inline cluster::options quick_node(const std::string& region, std::vector<std::string> peers = {}) {
-  cluster::options result;
-  result.region = region;
-  result.primary_region = "syd";
-  result.port = 0;
-  result.peers = std::move(peers);
-  result.heartbeat = std::chrono::milliseconds{50};
-  result.silence_max = std::chrono::milliseconds{2000};
+  auto result = quick_options(region, std::move(peers));
   result.handshake_timeout = std::chrono::milliseconds{500};
-  result.dial_first = std::chrono::milliseconds{20};
-  result.dial_max = std::chrono::milliseconds{200};
-  result.log = [](cluster::log_level, std::string_view) {};
   return result;
 }
 

@@ -18,6 +18,7 @@
 #include "fly/rpc/endpoint.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/postgres.hpp"
+#include "tests/support/quick_options.hpp"
 
 /// The contract of the shop, as a user writes one.
 namespace shop {
@@ -45,18 +46,8 @@ namespace fly::test {
 
 /// Returns options of a node on any free port, quick enough for a test. The label says syd.
 inline cluster::options far_options(const std::string& region, std::vector<std::string> peers) {
-  cluster::options result;
-  result.region = region;
-  result.primary_region = "syd";
-  result.port = 0;
-  result.peers = std::move(peers);
-  result.heartbeat = std::chrono::milliseconds{50};
-  result.silence_max = std::chrono::milliseconds{2000};
-  result.dial_first = std::chrono::milliseconds{20};
-  result.dial_max = std::chrono::milliseconds{200};
-  result.kill_timeout = std::chrono::milliseconds{1000};
+  auto result = quick_options(region, std::move(peers));
   result.frame_bytes_max = 256 * 1024;
-  result.log = [](cluster::log_level, std::string_view) {};
   return result;
 }
 
