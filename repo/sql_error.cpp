@@ -111,6 +111,8 @@ caf::error error_of_exception(std::exception_ptr what, const server_report& repo
     std::rethrow_exception(std::move(what));
   } catch (const failure& thrown) {
     return thrown.reason();
+  } catch (const caf::error& thrown) { // as if it had been returned
+    return thrown ? thrown : make_error(errc::function_failed, "the function threw an empty error");
   } catch (const std::exception& thrown) {
     return of_pqxx(thrown, report, may_write);
   } catch (...) {
