@@ -67,7 +67,8 @@ caf::error of_pqxx(const std::exception& thrown, const server_report& report, bo
   if (dynamic_cast<const pqxx::broken_connection*>(&thrown) != nullptr) {
     if (report.last && ends_session(*report.last))
       return to_error(*report.last);
-    return make_error(errc::database_unavailable, thrown.what());
+    return make_error(errc::database_unavailable,
+                      std::string{"the connection to the database broke: "} + thrown.what());
   }
   if (const auto* sql = dynamic_cast<const pqxx::sql_error*>(&thrown);
       sql && !sql->sqlstate().empty())
