@@ -163,7 +163,10 @@ public:
           on_error(reason);
         } else if constexpr (std::is_invocable_v<OnValue&>)
           on_value();
-        else
+        else if constexpr (std::is_same_v<T, caf::unit_t>) {
+          caf::unit_t nothing; // an expected one has no value to refer to
+          on_value(nothing);
+        } else
           on_value(*value);
       }
     };

@@ -69,6 +69,9 @@ public:
   /// Returns whether it is up as far as is known.
   bool connected() const { return link_.connected(); }
 
+  /// Returns whether the next transaction may be in another session, or on another server.
+  bool is_pooled() const noexcept { return !keeps_; }
+
   /// Returns whether a transaction is open on it, aborted or not.
   bool in_transaction() const { return link_.in_transaction(); }
   bool outside_transaction() const { return link_.outside_transaction(); }

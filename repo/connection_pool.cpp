@@ -124,8 +124,7 @@ struct connection_pool::core {
 
   caf::expected<std::unique_ptr<connection>> try_to_open(time_point deadline) const {
     try {
-      return connection::open(options.link,
-                              std::min(deadline, clock::now() + options.connect_timeout));
+      return connection::open(options.link, deadline);
     } catch (const std::exception& e) { // no memory: the others must hear that nobody is trying
       return make_error(errc::database_unavailable, std::string{"no connection: "} + e.what());
     }
@@ -192,18 +191,31 @@ connection_pool::~connection_pool() {
     core_->cutter.join();
 }
 
-caf::expected<connection_pool::lease> connection_pool::take(time_point deadline,
-                                                            std::chrono::milliseconds grace) {
+void connection_pool::lease::answered() {
+  std::lock_guard guard{pool_->mutex};
+  auto& until = pool_->lent.at(held_.get());
+  if (until != time_point::max()) // else it has been cut
+    until = until_;
+}
+
+caf::expected<connection_pool::lease>
+connection_pool::take(time_point deadline, std::chrono::milliseconds grace,
+                      std::optional<std::chrono::milliseconds> answer_max) {
   auto& pool = *core_;
+  auto lend = [&](std::unique_ptr<connection> what, bool reused) {
+    auto until = deadline + grace;
+    pool.lend(*what, answer_max ? std::min(until, clock::now() + *answer_max) : until);
+    return lease{core_, std::move(what), reused, until};
+  };
+  auto open_max =
+      std::min(answer_max.value_or(pool.options.connect_timeout), pool.options.connect_timeout);
   std::unique_lock lock{pool.mutex};
   for (;;) {
     if (pool.closed)
       return make_error(errc::shutting_down, "the database is closing");
     pool.start_cutter();
-    if (auto found = pool.take_idle()) {
-      pool.lend(*found, deadline + grace);
-      return lease{core_, std::move(found), true};
-    }
+    if (auto found = pool.take_idle())
+      return lend(std::move(found), true);
     auto what = pool.next();
     if (what == opening_pace::step::refuse)
       return pool.pace.reason();
@@ -212,11 +224,9 @@ caf::expected<connection_pool::lease> connection_pool::take(time_point deadline,
         return reason;
       continue;
     }
-    auto opened = pool.open_one(lock, deadline);
-    if (opened) {
-      pool.lend(**opened, deadline + grace);
-      return lease{core_, std::move(*opened), false};
-    }
+    auto opened = pool.open_one(lock, std::min(deadline, clock::now() + open_max));
+    if (opened)
+      return lend(std::move(*opened), false);
     if (!pool.pace.full())
       return std::move(opened.error());
   }

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include <caf/expected.hpp>
+#include <optional>
 
 #include "fly/actors/backoff.hpp"
 #include "fly/repo/connection.hpp"
@@ -56,6 +57,9 @@ public:
     /// Returns whether it was used before, so that it may have broken since unnoticed.
     bool reused() const noexcept { return reused_; }
 
+    /// Says that the server has answered: `answer_max` of `take` is over.
+    void answered();
+
     /// Says that nobody should use it again.
     void spoil() noexcept { spoiled_ = true; }
 
@@ -66,12 +70,14 @@ public:
 
   private:
     friend class connection_pool;
-    lease(std::shared_ptr<core> pool, std::unique_ptr<connection> held, bool reused)
-        : pool_(std::move(pool)), held_(std::move(held)), reused_(reused) {}
+    lease(std::shared_ptr<core> pool, std::unique_ptr<connection> held, bool reused,
+          time_point until)
+        : pool_(std::move(pool)), held_(std::move(held)), reused_(reused), until_(until) {}
 
     std::shared_ptr<core> pool_;
     std::unique_ptr<connection> held_; // null after a move
     bool reused_;
+    time_point until_; // after that its session is cut
     bool spoiled_ = false;
   };
 
@@ -87,12 +93,14 @@ public:
   /// end the statement itself, its session is cut by a thread of the pool's own, so that a frozen
   /// server keeps nobody for ever. Blocks, until `deadline` at most. Nothing ran where it fails.
   /// Where the server has no room for another one (SQLSTATE 53300) it waits as well, as long as
-  /// some of its own are lent. Errors: errc::overloaded, all are lent and none came back in time,
-  /// or `queue_max` wait already; errc::database_unavailable with the reason, also at once for a
-  /// while after a failed attempt; errc::shutting_down. Throws std::system_error where no thread
-  /// can be had.
+  /// some of its own are lent. With `answer_max` opening one takes that long at most, and the
+  /// session is cut that long after it was lent, until `lease::answered`: for who has somewhere
+  /// else to go. Errors: errc::overloaded, all are lent and none came back in time, or `queue_max`
+  /// wait already; errc::database_unavailable with the reason, also at once for a while after a
+  /// failed attempt; errc::shutting_down. Throws std::system_error where no thread can be had.
   caf::expected<lease> take(time_point deadline,
-                            std::chrono::milliseconds grace = std::chrono::seconds{2});
+                            std::chrono::milliseconds grace = std::chrono::seconds{2},
+                            std::optional<std::chrono::milliseconds> answer_max = std::nullopt);
 
   /// Closes the idle connections: what they knew of their server does not hold any more.
   void drop_idle();

@@ -51,7 +51,7 @@ caf::error check_key(std::string_view key) {
   return make_error(errc::invalid_argument,
                     "a key has 1 to " + std::to_string(key_bytes_max) +
                         " bytes of printable ASCII, this one " +
-                        (printable ? std::to_string(key.size()) : std::string{"others"}));
+                        (printable ? std::to_string(key.size()) : std::string{"has others"}));
 }
 
 std::string random_key() {

@@ -1,6 +1,7 @@
 #include "fly/repo/local_read.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -93,7 +94,8 @@ struct attempt {
     return {};
   }
 
-  caf::error run(clock::time_point deadline, const transaction_runner::read_body& body) {
+  caf::error run(clock::time_point deadline, std::optional<std::chrono::milliseconds> answer_max,
+                 const transaction_runner::read_body& body) {
     checked_read check{
         .question = [this](const server_identity& server) { return question(server); },
         .before = [this](const auto& rows, const auto& server) { return before(rows, server); },
@@ -102,7 +104,8 @@ struct attempt {
               end = {server, read(rows, server)};
               if (end.at && end.at->is_another)
                 end.at.reset();
-            }};
+            },
+        .answer_max = answer_max};
     auto reason = core.runner().run_read(
         deadline,
         [&](pqxx::transaction_base& tx) {
@@ -129,6 +132,20 @@ caf::error wait_for(const database_core& core, const position& where, clock::tim
   return outcome ? caf::error{} : outcome.error();
 }
 
+/// How long the local server may take to answer at all where the read has somewhere else to go
+/// after `until`: at least so long that a busy machine does not look like one that is down, and
+/// half of the time is left for the others.
+std::optional<std::chrono::milliseconds> answer_bound(clock::time_point until,
+                                                      clock::time_point deadline) {
+  using std::chrono::milliseconds;
+  if (until >= deadline)
+    return std::nullopt;
+  auto now = clock::now();
+  auto least = std::min<clock::duration>(milliseconds{500}, (deadline - now) / 2);
+  auto bound = std::max<clock::duration>(until - now, least);
+  return std::max(std::chrono::ceil<milliseconds>(bound), milliseconds{1});
+}
+
 } // namespace
 
 caf::expected<read_end> read_when_there(database_core& core, const read_wants& wants,
@@ -139,13 +156,14 @@ caf::expected<read_end> read_when_there(database_core& core, const read_wants& w
       return reason;
     return read_end{};
   }
+  auto answer_max = answer_bound(until, deadline);
   ending_commits commits;
   // Where the tracker's server is there and the connection's is not: other connections are tried.
   auto pause = std::chrono::milliseconds{0};
   constexpr std::chrono::milliseconds pause_max{20};
   for (int questions = 1;; ++questions) {
     attempt now{core, wants, commits};
-    auto reason = now.run(deadline, body);
+    auto reason = now.run(deadline, answer_max, body);
     if (!reason)
       return std::move(now.end);
     if (now.ends && clock::now() < deadline) {

@@ -231,7 +231,8 @@ private:
     return {};
   }
 
-  /// Reads the rows of `Row` whose field at `offset` is a key of `wanted`, and joins them.
+  /// Reads the rows of `Row` whose field at `offset` is a key of `wanted`, and joins them. Which
+  /// key that is the database says.
   template <class Row, class To, class Join>
   caf::error fill(const std::multimap<std::string, To*>& wanted, std::size_t offset,
                   Join join) const {
@@ -240,13 +241,18 @@ private:
     std::vector<parameter> keys;
     for (auto it = wanted.begin(); it != wanted.end(); it = wanted.upper_bound(it->first))
       keys.emplace_back(it->first);
-    auto rows = rows_of<Row>(select_any(record_of<Row>(), offset, keys));
-    if (!rows)
-      return std::move(rows.error());
-    const auto* column = record_of<Row>().at(offset);
-    for (const auto& row : *rows) {
-      auto key = write_field(*column, &row);
-      auto [begin, end] = wanted.equal_range(key ? *key : std::string{});
+    std::vector<std::pair<std::string, Row>> rows;
+    auto take = [&](std::span<const raw_field> fields) -> caf::error {
+      auto place = detail::place_of(fields, keys.size());
+      if (!place)
+        return std::move(place.error());
+      auto& [key, row] = rows.emplace_back(*keys[*place], Row{});
+      return read_row(record_of<Row>(), fields.first(fields.size() - 1), &row);
+    };
+    if (auto reason = detail::read_rows(self(), select_any(record_of<Row>(), offset, keys), take))
+      return reason;
+    for (const auto& [key, row] : rows) {
+      auto [begin, end] = wanted.equal_range(key);
       for (auto it = begin; it != end; ++it)
         join(*it->second, row);
     }

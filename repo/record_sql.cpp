@@ -5,12 +5,11 @@
 #include <utility>
 
 #include "fly/actors/error.hpp"
+#include "fly/repo/statement_writer.hpp"
 
 namespace fly::repo {
 
 namespace {
-
-using columns = std::vector<const record_column*>;
 
 caf::error refused(const record_info& info, const std::string& why) {
   return make_error(errc::invalid_argument, "the record " + info.type + ": " + why);
@@ -20,87 +19,10 @@ sql_statement wrong(caf::error reason) {
   return {.wrong = std::move(reason)};
 }
 
-template <class Range, class Each>
-std::string list(const Range& range, Each each, std::string_view between = ", ") {
-  std::string result;
-  for (const auto& it : range) {
-    if (!result.empty())
-      result += between;
-    result += each(it);
-  }
-  return result;
-}
-
-std::string all_columns(const record_info& info) {
-  return list(info.columns, [](const auto& it) { return ident(it.name); });
-}
-
 /// On lines of its own, so that a comment at its end swallows nothing.
 std::string where_clause(const std::string& where) {
   return where.empty() ? "" : " WHERE (\n" + where + "\n)";
 }
-
-/// Collects parameters while a statement is written.
-class writer {
-public:
-  explicit writer(const record_info& info) : info_(info) {}
-
-  /// Adds a value and returns its place, "$3".
-  std::string add(parameter value) {
-    statement_.parameters.push_back(std::move(value));
-    return "$" + std::to_string(statement_.parameters.size());
-  }
-
-  std::string field(const record_column& column, const void* row) {
-    return add(write_field(column, row));
-  }
-
-  std::string equal(const columns& which, const std::vector<parameter>& values) {
-    std::size_t i = 0;
-    return list(
-        which,
-        [&](const auto* it) {
-          const auto& value = values[i++];
-          return ident(it->name) + (value ? " = " + add(value) : " IS NULL");
-        },
-        " AND ");
-  }
-
-  std::string same_key(const columns& keys, const void* row) {
-    std::vector<parameter> values;
-    for (const auto* it : keys)
-      values.push_back(write_field(*it, row));
-    return equal(keys, values);
-  }
-
-  /// Returns the columns at `offsets`. Throws std::invalid_argument where there is none.
-  columns at(const std::vector<std::size_t>& offsets) const {
-    columns result;
-    for (auto it : offsets) {
-      result.push_back(info_.at(it));
-      if (result.back() == nullptr)
-        throw std::invalid_argument{"a field that was given is none of its columns"};
-    }
-    return result;
-  }
-
-  columns keys() const {
-    auto result = info_.with(column_role::key);
-    if (result.empty())
-      throw std::invalid_argument{"it has no key"};
-    return result;
-  }
-
-  sql_statement finish(std::string text) && {
-    statement_.text = std::move(text);
-    statement_.wrong = check_parameters(statement_.parameters);
-    return std::move(statement_);
-  }
-
-private:
-  const record_info& info_;
-  sql_statement statement_;
-};
 
 /// Makes a statement with what may throw because of a value or a field.
 template <class Make>
@@ -108,7 +30,7 @@ sql_statement made(const record_info& info, Make make) {
   if (!info.wrong.empty())
     return wrong(refused(info, info.wrong));
   try {
-    return make(writer{info});
+    return make(statement_writer{info});
   } catch (const std::invalid_argument& thrown) {
     return wrong(refused(info, thrown.what()));
   }
@@ -167,7 +89,7 @@ sql_statement select_equal(const record_info& info, const std::vector<std::size_
                            given_parameters given) {
   if (!given)
     return wrong(std::move(given.error()));
-  return made(info, [&](writer to) {
+  return made(info, [&](statement_writer to) {
     auto condition = to.equal(to.at(offsets), *given);
     return std::move(to).finish(select_text(info) + " WHERE " + condition);
   });
@@ -176,7 +98,7 @@ sql_statement select_equal(const record_info& info, const std::vector<std::size_
 sql_statement select_key(const record_info& info, given_parameters given) {
   if (!given)
     return wrong(std::move(given.error()));
-  return made(info, [&](writer to) {
+  return made(info, [&](statement_writer to) {
     auto keys = to.keys();
     if (keys.size() != given->size())
       throw std::invalid_argument{"its key has " + std::to_string(keys.size()) + " columns, and " +
@@ -187,7 +109,7 @@ sql_statement select_key(const record_info& info, given_parameters given) {
 }
 
 sql_statement select_again(const record_info& info, const void* row) {
-  return made(info, [&](writer to) {
+  return made(info, [&](statement_writer to) {
     auto condition = to.same_key(to.keys(), row);
     return std::move(to).finish(select_text(info) + " WHERE " + condition);
   });
@@ -195,12 +117,18 @@ sql_statement select_again(const record_info& info, const void* row) {
 
 sql_statement select_any(const record_info& info, std::size_t offset,
                          const std::vector<parameter>& values) {
-  return made(info, [&](writer to) {
-    auto column = to.at({offset}).front();
-    auto place = to.add(sql::write_array(values));
-    auto order = list(info.with(column_role::key), [](const auto* it) { return ident(it->name); });
-    return std::move(to).finish(select_text(info) + " WHERE " + ident(column->name) + " = ANY (" +
-                                place + ")" + (order.empty() ? "" : " ORDER BY " + order));
+  return made(info, [&](statement_writer to) {
+    auto name = ident(to.at({offset}).front()->name);
+    auto given = to.add(sql::write_array(values));
+    // The empty array_agg gives the values the column's own type and collation.
+    auto typed = "coalesce((SELECT array_agg(" + name + ") FROM " + quoted_table(info) +
+                 " WHERE false), " + given + ")";
+    auto order = names(info.with(column_role::key));
+    return std::move(to).finish("SELECT " + all_columns(info) + ", fly_place FROM " +
+                                quoted_table(info) + " JOIN unnest(" + typed +
+                                ") WITH ORDINALITY AS fly_wanted(fly_value, fly_place) ON " + name +
+                                " = fly_value WHERE " + name + " = ANY (" + given + ")" +
+                                (order.empty() ? "" : " ORDER BY " + order));
   });
 }
 
@@ -208,28 +136,30 @@ sql_statement select_any(const record_info& info, std::size_t offset,
 
 namespace {
 
-std::string insert_text(const record_info& info, writer& to, std::span<const void* const> rows) {
+std::string insert_text(const record_info& info, statement_writer& to,
+                        std::span<const void* const> rows) {
   columns sent;
   for (const auto& it : info.columns)
     if (it.role != column_role::generated)
       sent.push_back(&it);
+  bool by_database = sent.empty(); // then the first column stands for all that are generated
+  if (by_database)
+    sent.push_back(&info.columns.front());
   auto values = list(rows, [&](const void* row) {
     bool wants_key = info.wants_key(row);
-    return "(" +
-           list(sent,
-                [&](const auto* it) {
-                  return wants_key && it->role == column_role::key ? "DEFAULT" : to.field(*it, row);
-                }) +
-           ")";
+    auto value = [&](const record_column* it) {
+      bool by_default = by_database || (wants_key && it->role == column_role::key);
+      return by_default ? "DEFAULT" : to.field(*it, row);
+    };
+    return "(" + list(sent, value) + ")";
   });
-  return "INSERT INTO " + quoted_table(info) + " (" +
-         list(sent, [](const auto* it) { return ident(it->name); }) + ") VALUES " + values;
+  return "INSERT INTO " + quoted_table(info) + " (" + names(sent) + ") VALUES " + values;
 }
 
 } // namespace
 
 sql_statement insert_rows(const record_info& info, std::span<const void* const> rows) {
-  return made(info, [&](writer to) {
+  return made(info, [&](statement_writer to) {
     if (rows.empty())
       throw std::invalid_argument{"no rows to insert"};
     auto text = insert_text(info, to, rows);
@@ -239,7 +169,7 @@ sql_statement insert_rows(const record_info& info, std::span<const void* const> 
 
 sql_statement upsert_row(const record_info& info, const void* row,
                          const std::vector<std::size_t>& targets) {
-  return made(info, [&](writer to) {
+  return made(info, [&](statement_writer to) {
     auto target = targets.empty() ? to.keys() : to.at(targets);
     auto text = insert_text(info, to, std::span{&row, 1});
     columns set;
@@ -248,17 +178,16 @@ sql_statement upsert_row(const record_info& info, const void* row,
         set.push_back(it);
     if (set.empty()) // the row is given back all the same
       set.push_back(target.front());
-    auto name = [](const auto* it) { return ident(it->name); };
-    text += " ON CONFLICT (" + list(target, name) + ") DO UPDATE SET " +
-            list(set,
-                 [](const auto* it) { return ident(it->name) + " = EXCLUDED." + ident(it->name); });
+    text += " ON CONFLICT (" + names(target) + ") DO UPDATE SET " + list(set, [](const auto* it) {
+              return ident(it->name) + " = EXCLUDED." + ident(it->name);
+            });
     return std::move(to).finish(text + " RETURNING " + all_columns(info));
   });
 }
 
 sql_statement update_row(const record_info& info, const void* row,
                          const std::vector<std::size_t>& offsets) {
-  return made(info, [&](writer to) {
+  return made(info, [&](statement_writer to) {
     auto keys = to.keys();
     auto chosen = offsets.empty() ? info.with(column_role::column) : to.at(offsets);
     if (chosen.empty())
@@ -275,7 +204,7 @@ sql_statement update_row(const record_info& info, const void* row,
 }
 
 sql_statement delete_row(const record_info& info, const void* row) {
-  return made(info, [&](writer to) {
+  return made(info, [&](statement_writer to) {
     auto condition = to.same_key(to.keys(), row);
     return std::move(to).finish("DELETE FROM " + quoted_table(info) + " WHERE " + condition +
                                 " RETURNING " + all_columns(info));

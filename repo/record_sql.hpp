@@ -53,7 +53,8 @@ sql_statement select_equal(const record_info& info, const std::vector<std::size_
 sql_statement select_key(const record_info& info, given_parameters given);
 /// Of the row that has the key of `row`.
 sql_statement select_again(const record_info& info, const void* row);
-/// Of the rows whose field at `offset` is one of `values`.
+/// Of the rows whose field at `offset` is one of `values`, by the database's own equality, which
+/// may be another one than that of texts; each row ends with the place of its value, from 1 on.
 sql_statement select_any(const record_info& info, std::size_t offset,
                          const std::vector<parameter>& values);
 

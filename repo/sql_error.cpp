@@ -67,7 +67,8 @@ caf::error of_pqxx(const std::exception& thrown, const server_report& report, bo
   if (dynamic_cast<const pqxx::broken_connection*>(&thrown) != nullptr) {
     if (report.last && ends_session(*report.last))
       return to_error(*report.last);
-    return make_error(errc::database_unavailable, thrown.what());
+    return make_error(errc::database_unavailable,
+                      std::string{"the connection to the database broke: "} + thrown.what());
   }
   if (const auto* sql = dynamic_cast<const pqxx::sql_error*>(&thrown);
       sql && !sql->sqlstate().empty())
@@ -111,6 +112,8 @@ caf::error error_of_exception(std::exception_ptr what, const server_report& repo
     std::rethrow_exception(std::move(what));
   } catch (const failure& thrown) {
     return thrown.reason();
+  } catch (const caf::error& thrown) { // as if it had been returned
+    return thrown ? thrown : make_error(errc::function_failed, "the function threw an empty error");
   } catch (const std::exception& thrown) {
     return of_pqxx(thrown, report, may_write);
   } catch (...) {

@@ -194,6 +194,8 @@ void lsn_tracker::core::took(std::unique_lock<std::mutex>& lock, const replay_wa
     else
       done[i](error_of(over[i].what));
   }
+  // One may hold the last reference to the tracker, whose end takes the lock.
+  done.clear();
   lock.lock();
 }
 

@@ -7,6 +7,7 @@
 #include "fly/actors/error.hpp"
 #include "fly/actors/must.hpp"
 #include "fly/repo/commit_hold.hpp"
+#include "fly/repo/exec.hpp"
 #include "fly/repo/position_row.hpp"
 #include "fly/repo/sql_error.hpp"
 #include "fly/repo/transaction_text.hpp"
@@ -234,6 +235,18 @@ caf::expected<position> transaction::finish() {
 
 caf::error transaction::finish_reading() {
   return run_commit();
+}
+
+bool only_its_own(connection& on, const caf::error& reason,
+                  std::chrono::steady_clock::time_point deadline) {
+  if (details_of(reason)["sqlstate"] != "25006" || on.is_pooled() || !on.connected())
+    return false;
+  try {
+    transaction tx{on, {.deadline = deadline}};
+    return exec(tx, "SELECT NOT current_setting('transaction_read_only')::bool")[0][0].as<bool>();
+  } catch (...) {
+    return false;
+  }
 }
 
 } // namespace fly::repo

@@ -114,4 +114,11 @@ private:
   caf::error failure_;               // of the commit, once it was sent
 };
 
+/// Whether the refusal to write (SQLSTATE 25006) in `reason` is of the function that ran on `on`,
+/// which has made its transaction read-only or has heard it from elsewhere: the next transaction of
+/// the session can write. A pooler's next session says nothing of the last: false. One round trip
+/// and a rollback, outside of any transaction.
+bool only_its_own(connection& on, const caf::error& reason,
+                  std::chrono::steady_clock::time_point deadline);
+
 } // namespace fly::repo

@@ -12,6 +12,7 @@
 #include "fly/repo/commit_hold.hpp"
 #include "fly/repo/ledger.hpp"
 #include "fly/repo/sql_error.hpp"
+#include "fly/repo/timed_part.hpp"
 #include "fly/repo/transaction.hpp"
 #include "fly/rpc/current_call.hpp"
 #include "fly/rpc/server.hpp"
@@ -19,30 +20,6 @@
 namespace fly::repo {
 
 using clock = std::chrono::steady_clock;
-
-namespace {
-
-/// Adds the time of its life to a part, where anybody wants to know.
-class timed {
-public:
-  timed(rpc::call_parts* parts, std::string_view name) : parts_(parts), name_(name) {
-    if (parts_ != nullptr)
-      begun_ = clock::now();
-  }
-  ~timed() {
-    if (parts_ != nullptr)
-      parts_->add(name_, rpc::between(begun_, clock::now()));
-  }
-  timed(const timed&) = delete;
-  timed& operator=(const timed&) = delete;
-
-private:
-  rpc::call_parts* parts_;
-  std::string_view name_;
-  clock::time_point begun_{};
-};
-
-} // namespace
 
 struct transaction_runner::begun {
   explicit begun(connection_pool::lease given) : lease(std::move(given)) {}
@@ -79,7 +56,9 @@ caf::error nobody_waits() {
 } // namespace
 
 /// Takes a connection; for a read, one to the server that is known to have what was waited for.
-caf::expected<connection_pool::lease> transaction_runner::take(const transaction_options& options) {
+caf::expected<connection_pool::lease>
+transaction_runner::take(const transaction_options& options,
+                         std::optional<std::chrono::milliseconds> answer_max) {
   // Who reads waits for it here; the caller of a write has its answer, and a commit is worth a
   // wait.
   auto grace = options.read_only ? std::chrono::milliseconds{25} : std::chrono::milliseconds{2000};
@@ -88,7 +67,7 @@ caf::expected<connection_pool::lease> transaction_runner::take(const transaction
   // What is idle may all be of another server, and then the next new one need not be.
   constexpr int attempts_max = 16;
   for (int attempt = 1;; ++attempt) {
-    auto lease = pool_.take(*options.deadline, grace);
+    auto lease = pool_.take(*options.deadline, grace, answer_max);
     if (!lease || anywhere || reads_here_((*lease)->identity()))
       return lease;
     if (attempt == attempts_max) {
@@ -102,10 +81,12 @@ caf::expected<connection_pool::lease> transaction_runner::take(const transaction
 caf::expected<std::unique_ptr<transaction_runner::begun>>
 transaction_runner::begin(const transaction_options& options, rpc::call_parts* parts,
                           const checked_read* check) {
+  auto answer_max = check != nullptr ? check->answer_max : std::nullopt;
+  auto begin_by = answer_max ? clock::now() + *answer_max : clock::time_point::max();
   for (;;) {
     auto lease = [&] {
-      timed queue{parts, rpc::queue_part};
-      return take(options);
+      timed_part queue{parts, rpc::queue_part};
+      return take(options, answer_max);
     }();
     if (!lease)
       return std::move(lease.error());
@@ -122,11 +103,17 @@ transaction_runner::begin(const transaction_options& options, rpc::call_parts* p
       auto asking = options;
       asking.question = check->question(on.identity());
       result->tx.emplace(on, std::move(asking));
+      if (answer_max)
+        result->lease.answered();
       if (auto reason = check->before(result->tx->begun(), on.identity()))
         return reason;
       return result;
     } catch (...) {
       // One that broke while it was idle says nothing of the database; a new one does.
+      if (!on.connected() && clock::now() >= begin_by)
+        return make_error(errc::database_unavailable, "the database does not answer within " +
+                                                          std::to_string(answer_max->count()) +
+                                                          " ms");
       if (result->lease.reused() && !on.connected())
         continue;
       return error_of_exception(std::current_exception(), on.report(), !options.read_only);
@@ -180,6 +167,22 @@ caf::expected<std::optional<write_outcome>> recall(connection& on, transaction& 
 
 } // namespace
 
+/// Takes that a write was refused because the database cannot write; or, where that was only the
+/// function's own transaction, tells it as an error of the function.
+caf::error transaction_runner::refused(begun& on, caf::error reason, time_point deadline) {
+  on.watch.reset();
+  on.tx.reset();
+  if (!pool_.keeps_transactions() && only_its_own(*on.lease, reason, deadline))
+    return make_error(errc::sql_failed,
+                      text_of(reason) + "; that is of the function: the database takes writes",
+                      details_of(reason));
+  // Whatever else was opened before the database became read-only is of no use either.
+  roles_->refused();
+  on.lease.spoil();
+  pool_.drop_idle();
+  return reason;
+}
+
 caf::expected<write_outcome>
 transaction_runner::run_write(time_point deadline, const write_body& body, rpc::call_parts* parts,
                               const keyed_write* once, const std::string& name) {
@@ -202,12 +205,8 @@ transaction_runner::run_write(time_point deadline, const write_body& body, rpc::
   auto outcome = run_write_on(*on, body, parts, once);
   if (!outcome && is_held(outcome.error()))
     asks_hold_ = true;
-  if (!outcome && outcome.error() == errc::not_primary && !is_held(outcome.error())) {
-    // Whatever else was opened before the database became read-only is of no use either.
-    roles_->refused();
-    (*on)->lease.spoil();
-    pool_.drop_idle();
-  }
+  if (!outcome && outcome.error() == errc::not_primary && !is_held(outcome.error()))
+    return refused(**on, std::move(outcome.error()), deadline);
   return outcome;
 }
 
@@ -250,7 +249,7 @@ caf::expected<write_outcome> transaction_runner::run_write_on(std::unique_ptr<be
   if (mutant("answer_before_commit"))
     return commit_later(with, std::move(result));
   auto where = [&] {
-    timed commit{parts, commit_part};
+    timed_part commit{parts, commit_part};
     return on.tx->finish();
   }();
   if (!where && mutant("answer_before_commit"))

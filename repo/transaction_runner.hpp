@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string_view>
 
 #include <caf/expected.hpp>
@@ -49,6 +50,9 @@ struct checked_read {
   std::function<caf::error(const pqxx::result&, const server_identity&)> before;
   /// Looks at their answer after the COMMIT.
   std::function<void(const pqxx::result&, const server_identity&)> after;
+  /// Longest time for the server to answer BEGIN, or to be connected to; nothing: until the
+  /// deadline.
+  std::optional<std::chrono::milliseconds> answer_max;
 };
 
 /// Runs functions in transactions on connections of a pool: in one that writes, or one that reads.
@@ -75,7 +79,8 @@ public:
         reads_here_(std::move(reads_here)) {}
 
   /// Runs `body` in a transaction and commits. `deadline` bounds the wait for a connection and each
-  /// statement. A refusal to write (SQLSTATE 25006) is written on the role board at once.
+  /// statement. A refusal to write (SQLSTATE 25006) is written on the role board at once,
+  /// unless the session can write in its next transaction: then it is errc::sql_failed.
   /// Errors: those of `connection_pool::take`, `transaction::finish` and `error_of_exception`;
   /// what `body` returns; errc::malformed_result, too large; errc::expired, the caller gave up
   /// before the commit. Only errc::outcome_unknown may be committed. Where `parts` is given it
@@ -97,7 +102,9 @@ private:
   struct begun;
 
   void watch(begun& on) const;
-  caf::expected<connection_pool::lease> take(const transaction_options& options);
+  caf::expected<connection_pool::lease>
+  take(const transaction_options& options,
+       std::optional<std::chrono::milliseconds> answer_max = std::nullopt);
   caf::expected<std::unique_ptr<begun>> begin(const transaction_options& options,
                                               rpc::call_parts* parts = nullptr,
                                               const checked_read* check = nullptr);
@@ -106,6 +113,7 @@ private:
                                                     rpc::call_parts* parts);
   caf::expected<write_outcome> run_write_on(std::unique_ptr<begun>& with, const write_body& body,
                                             rpc::call_parts* parts, const keyed_write* once);
+  caf::error refused(begun& on, caf::error reason, time_point deadline);
   static write_outcome commit_later(std::unique_ptr<begun>& on, write_outcome result);
 
   connection_pool& pool_;

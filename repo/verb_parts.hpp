@@ -82,7 +82,12 @@ caf::expected<std::vector<T>> rows_as(const result& from) {
   return rows;
 }
 
+/// Returns which of `count` values a row of `select_any` is of, from 0 on.
+caf::expected<std::size_t> place_of(std::span<const raw_field> fields, std::size_t count);
+
 caf::error no_such_row(const record_info& info);
+/// Of a statement that did something and gave no row back.
+caf::error no_row_back(const record_info& info);
 caf::error several_rows(const record_info& info);
 
 /// Returns where the only key field of a record is.
@@ -97,6 +102,13 @@ caf::expected<T> row_as(const result& from) {
   if (rows->empty())
     return no_such_row(record_of<T>());
   return std::move(rows->front());
+}
+
+/// The row of an insert, of which there is always one, unless the database made something else of
+/// it.
+template <class T>
+caf::expected<T> inserted_as(const result& from) {
+  return from.rows.empty() ? caf::expected<T>{no_row_back(record_of<T>())} : row_as<T>(from);
 }
 
 inline caf::expected<std::uint64_t> count_of(const result& from) {

@@ -13,8 +13,14 @@ namespace fly::repo::detail {
 
 namespace {
 
+/// The name of a cursor that is not open in this transaction: others are of streams around this
+/// one, or of one whose sink threw.
+constexpr auto free_cursor =
+    "SELECT 'fly_stream_' || coalesce(max(substr(name, 12)::int), 0) + 1 FROM pg_cursors "
+    "WHERE name ~ '^fly_stream_[0-9]{1,8}$'";
+
 /// Rows that a stream holds at a time.
-constexpr auto fetch_batch = "FETCH 500 FROM fly_stream";
+constexpr auto fetch_batch = "FETCH 500 FROM ";
 
 caf::error each_row_of(const pqxx::result& rows, const row_sink& sink) {
   std::vector<raw_field> fields(static_cast<std::size_t>(rows.columns()));
@@ -31,13 +37,15 @@ caf::error each_row_of(const pqxx::result& rows, const row_sink& sink) {
 
 /// Closed at the end of the transaction at the latest, where the sink throws.
 caf::error stream_on(pqxx::transaction_base& tx, const sql_statement& what, const row_sink& sink) {
-  compat::exec_with(tx, "DECLARE fly_stream NO SCROLL CURSOR FOR " + what.text, what.parameters);
+  auto cursor = exec(tx, free_cursor)[0][0].as<std::string>();
+  compat::exec_with(tx, "DECLARE " + cursor + " NO SCROLL CURSOR FOR " + what.text,
+                    what.parameters);
   for (;;) {
-    auto rows = exec(tx, fetch_batch);
+    auto rows = exec(tx, fetch_batch + cursor);
     auto reason = each_row_of(rows, sink);
     if (!reason && !rows.empty())
       continue;
-    exec(tx, "CLOSE fly_stream");
+    exec(tx, "CLOSE " + cursor);
     return reason;
   }
 }
@@ -142,8 +150,23 @@ caf::error each_row(const result& rows, const row_sink& sink) {
   return {};
 }
 
+caf::expected<std::size_t> place_of(std::span<const raw_field> fields, std::size_t count) {
+  std::int64_t place = 0;
+  auto text = fields.empty() ? raw_field{} : fields.back();
+  auto wrong = sql::read_integer(text.value_or(""), 1, static_cast<std::int64_t>(count), place);
+  if (!wrong.empty())
+    return make_error(errc::malformed_result, "the place of a row " + wrong);
+  return static_cast<std::size_t>(place - 1);
+}
+
 caf::error no_such_row(const record_info& info) {
   return make_error(errc::not_found, info.shown() + " has no such row");
+}
+
+caf::error no_row_back(const record_info& info) {
+  return make_error(errc::malformed_result,
+                    info.shown() + " gave no row back, and something was done: a trigger or a rule "
+                                   "has put something else in its place");
 }
 
 caf::error several_rows(const record_info& info) {

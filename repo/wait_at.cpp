@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -83,9 +84,11 @@ private:
 std::vector<cluster::member_view> members_at(const cluster::node& node, const place& at,
                                              std::string& regions) {
   auto all = node.views();
+  std::set<std::string> names;
   for (const auto& it : all)
-    if (regions.find(it.who.region) == std::string::npos)
-      regions += (regions.empty() ? "" : ", ") + it.who.region;
+    names.insert(it.who.region);
+  for (const auto& it : names)
+    regions += (regions.empty() ? "" : ", ") + it;
   std::erase_if(all, [&](const cluster::member_view& it) {
     return it.database.role == cluster::claim::role::none ||
            (!at.region.empty() && it.who.region != at.region);

@@ -17,9 +17,10 @@ namespace fly::repo {
 /// database has it, and `Written<R>` is `committed<R>`; errors as `fly::rpc_and_wait`. Of an open
 /// transaction (`within`): there and then, `Written<R>` is R; throws what libpqxx throws. Errors
 /// besides: errc::invalid_argument, the record or an argument cannot be used, nothing ran;
-/// errc::not_found, no row has the key, nothing changed; errc::malformed_result, the row was
-/// written, and what the database made of it does not fit (of a database: committed, and the detail
-/// "committed" is "yes"). Each blocks.
+/// errc::not_found, no row has the key, nothing changed (or a trigger of the table kept the row,
+/// and what that did instead is committed); errc::malformed_result, the row was written, and what
+/// the database made of it does not fit, or a trigger has put an inserted one elsewhere (of a
+/// database: committed, and the detail "committed" is "yes"). Each blocks.
 template <class Self, template <class> class Written>
 class writing_verbs {
 public:
@@ -27,10 +28,11 @@ public:
   template <mapped T>
   caf::expected<Written<T>> insert(const T& row) const {
     const void* rows[] = {&row};
-    return finish(insert_rows(record_of<T>(), rows), detail::row_as<T>);
+    return finish(insert_rows(record_of<T>(), rows), detail::inserted_as<T>);
   }
 
-  /// Inserts rows by one statement, all or none, and returns them. No rows: errc::invalid_argument.
+  /// Inserts rows by one statement, all or none, and returns them, without those that a trigger has
+  /// put elsewhere. No rows: errc::invalid_argument.
   template <mapped T>
   caf::expected<Written<std::vector<T>>> insert_all(const std::vector<T>& rows) const {
     std::vector<const void*> all;
@@ -44,7 +46,7 @@ public:
   template <mapped T, class... Fields>
   caf::expected<Written<T>> insert_or_update(const T& row, Fields T::*... target) const {
     return finish(upsert_row(record_of<T>(), &row, {detail::offset_of(target)...}),
-                  detail::row_as<T>);
+                  detail::inserted_as<T>);
   }
 
   /// Updates the row with the key of `row`: all its fields, or those given. Returns the row.
@@ -109,7 +111,7 @@ public:
   template <mapped T>
   pending_verb<T> insert(caf::scheduled_actor* self, const T& row) const {
     const void* rows[] = {&row};
-    return begin(self, insert_rows(record_of<T>(), rows), detail::row_as<T>);
+    return begin(self, insert_rows(record_of<T>(), rows), detail::inserted_as<T>);
   }
 
   template <mapped T>
@@ -125,7 +127,7 @@ public:
   pending_verb<T> insert_or_update(caf::scheduled_actor* self, const T& row,
                                    Fields T::*... target) const {
     return begin(self, upsert_row(record_of<T>(), &row, {detail::offset_of(target)...}),
-                 detail::row_as<T>);
+                 detail::inserted_as<T>);
   }
 
   template <mapped T, class... Fields>

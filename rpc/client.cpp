@@ -40,6 +40,13 @@ client::client(std::size_t calls_max, server& local)
       routes_(std::make_shared<const routes>()) {}
 
 std::uint64_t client::start(call begun) {
+  if (!is_name(begun.name)) { // no member takes it, and the frame would be dropped there
+    begun.reply(make_error(errc::invalid_argument,
+                           "the name of a function has 1 to 200 printable characters without "
+                           "spaces; this one is \"" +
+                               std::string{begun.name.substr(0, 80)} + "\""));
+    return 0;
+  }
   std::optional<handoff> what;
   std::optional<call> over;
   caf::expected<std::uint64_t> id{

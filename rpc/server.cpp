@@ -10,6 +10,7 @@
 
 #include "fly/actors/copy_bytes.hpp"
 #include "fly/actors/error.hpp"
+#include "fly/actors/must.hpp"
 #include "fly/cluster/channel.hpp"
 #include "fly/rpc/current_call.hpp"
 #include "fly/rpc/message.hpp"
@@ -48,6 +49,10 @@ caf::expected<bytes> call_guarded(const std::string& name, const served_function
   try {
     auto outcome = function.handler(context, arguments);
     return outcome ? std::move(outcome) : portable(name, outcome.error());
+  } catch (const failure& thrown) { // as if it had been returned
+    return portable(name, thrown.reason());
+  } catch (const caf::error& thrown) {
+    return portable(name, thrown);
   } catch (const std::exception& thrown) {
     return function_failed(name, readable(typeid(thrown)), thrown.what());
   } catch (...) {

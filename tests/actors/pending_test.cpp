@@ -140,6 +140,26 @@ TEST_CASE("an actor gets an answer that was there before it asked") {
   CHECK(heard.get_future().get() == 7);
 }
 
+TEST_CASE("who waits for no more than an end may take it or take nothing") {
+  caf::actor_system_config config;
+  caf::actor_system system{config};
+  std::promise<void> taken;
+  std::promise<void> bare;
+  auto at_once = [](completion<caf::unit_t> done) -> expire {
+    done(caf::unit);
+    return [] {};
+  };
+
+  system.spawn([&](caf::event_based_actor* self) {
+    pending<caf::unit_t>{self, in(5s), at_once}.then([&](const caf::unit_t&) { taken.set_value(); },
+                                                     [](caf::error&) {});
+    pending<caf::unit_t>{self, in(5s), at_once}.then([&] { bare.set_value(); }, [](caf::error&) {});
+  });
+
+  CHECK(taken.get_future().wait_for(5s) == std::future_status::ready);
+  CHECK(bare.get_future().wait_for(5s) == std::future_status::ready);
+}
+
 TEST_CASE("an actor gets what is known at the deadline, in virtual time") {
   caf::actor_system_config config;
   config.set("scheduler.policy", caf::atom("testing"));

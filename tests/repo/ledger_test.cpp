@@ -53,6 +53,7 @@ TEST_CASE("a key is 1 to 200 bytes of printable ASCII") {
   for (const auto& wrong : {std::string{}, std::string(201, 'x'), std::string{"a\nb"},
                             std::string{"a\0b", 3}, std::string{"caf\xc3\xa9"}})
     CHECK(repo::check_key(wrong) == errc::invalid_argument);
+  CHECK(text_of(repo::check_key("a\nb")).ends_with("this one has others"));
 }
 
 TEST_CASE("a call is told from another by its function, its types and its arguments") {

@@ -60,6 +60,21 @@ TEST_CASE_FIXTURE(one_replica,
   CHECK(clock_type::now() - before < 1s);
 }
 
+TEST_CASE_FIXTURE(one_replica, "what a wait holds may use the tracker when it is destroyed") {
+  tracked local{system, servers.replica()};
+  auto where = write();
+  std::promise<void> destroyed;
+  std::shared_ptr<int> held{new int{1}, [&](const int* number) {
+                              local.tracker.waiting(); // as the end of a database does
+                              delete number;
+                              destroyed.set_value();
+                            }};
+
+  local.tracker.wait_for(where, clock_type::now() + 5s, [held = std::move(held)](const auto&) {});
+
+  CHECK(destroyed.get_future().wait_for(5s) == std::future_status::ready);
+}
+
 TEST_CASE_FIXTURE(one_replica, "a position of another database is refused at once") {
   tracked local{system, servers.replica()};
   auto where = write();

@@ -264,6 +264,25 @@ TEST_CASE_FIXTURE(far_shops, "where the local database is down reads fail clearl
   servers.replica(0).start();
 }
 
+TEST_CASE_FIXTURE(far_shops, "where the local server is silent a read goes elsewhere in time") {
+  place(lax, "pen");
+  servers.wait_caught_up();
+  repo::read_report report;
+  auto far = lax.db->with({.timeout = 2s, .otherwise = otherwise::primary, .report = &report});
+  auto slow = far.query("SELECT pg_sleep(0.7)"); // longer than patience, and answered here
+  REQUIRE_MESSAGE(slow, said(slow.error()));
+  CHECK(report.region == "lax");
+
+  servers.replica(0).freeze();
+  for (int i = 0; i < 3; ++i) { // over the connection that is there, and without one
+    auto begun = std::chrono::steady_clock::now();
+    CHECK(has(far.exists<shop::order>("item = 'pen'")));
+    CHECK(report.region == "syd");
+    CHECK(std::chrono::steady_clock::now() - begun < 1500ms);
+  }
+  servers.replica(0).thaw();
+}
+
 TEST_CASE_FIXTURE(far_shops,
                   "an option that cannot be used is an error of the read, and nothing ran") {
   auto nobody = lax.db->with({.level = level::session}).all<shop::order>();

@@ -18,6 +18,7 @@ fly_add_test_program(repo
     repo/level_test.cpp
     repo/lsn_test.cpp
     repo/lsn_tracker_test.cpp
+    repo/odd_tables_test.cpp
     repo/opening_pace_test.cpp
     repo/operations_test.cpp
     repo/options_test.cpp

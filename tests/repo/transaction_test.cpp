@@ -229,3 +229,12 @@ TEST_CASE("a kept statement has one text to keep it, one to run it, and one for 
   CHECK(fly::repo::execute_text({"fly_y", "", "SELECT 1"}) == "EXECUTE fly_y");
   CHECK(fly::repo::literal("it's \\ $1") == "E'it''s \\\\ $1'");
 }
+
+TEST_CASE("a connection that broke without a word of the server is told as such") {
+  pqxx::broken_connection thrown{"Could not obtain client encoding: not connected."};
+
+  auto reason = fly::repo::error_of_exception(std::make_exception_ptr(thrown), {}, true);
+
+  CHECK(reason == errc::database_unavailable);
+  CHECK(text_of(reason).starts_with("the connection to the database broke"));
+}

@@ -79,6 +79,11 @@ TEST_CASE_FIXTURE(far_shops, "a wait for nobody, or for what never comes, says s
   CHECK(nobody == errc::no_node_in_region);
   CHECK(names(nobody, "hkg"));
   CHECK(names(nobody, "syd"));
+  far_shop part_of_a_name{"sy", servers.primary().url(), {lax.address()}};
+  REQUIRE_FALSE(part_of_a_name.node.join());
+  REQUIRE(eventually([&] { return lax.node.views().size() == 4; }));
+  nobody = lax.db->wait_for(where, in_region("hkg"), 5s);
+  CHECK_MESSAGE(names(nobody, "ams, lax, sy, syd"), fly::to_string(nobody));
 
   auto foreign = where;
   foreign.system = 1;

@@ -13,6 +13,7 @@
 #include <doctest/doctest.h>
 
 #include "fly/actors/error.hpp"
+#include "fly/actors/must.hpp"
 #include "fly/actors/supervisor.hpp"
 #include "shops.hpp"
 
@@ -206,4 +207,33 @@ TEST_CASE("where the user's tree ends the endpoint drives itself again") {
                [&](caf::expected<rpc::bytes> value) { ended = !value; });
 
   CHECK(eventually([&] { return ended.load(); }, 3s));
+}
+
+TEST_CASE_FIXTURE(bench, "a name that no function can have is refused at once") {
+  static const std::string too_long(201, 'n');
+
+  for (const char* name : {"", "two words", too_long.c_str()}) {
+    auto refused = rpc_region(rpc, "lax", rpc::function<void()>{name});
+
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error() == errc::invalid_argument);
+  }
+}
+
+TEST_CASE_FIXTURE(bench, "an error that a function throws reaches the caller as it is") {
+  constexpr rpc::function<void(bool)> fail{"shop.fail"};
+  lax.rpc->serve(fail, [](bool bare) {
+    auto reason = make_error(errc::not_found, "no such shelf");
+    if (bare)
+      throw reason;
+    throw failure{reason};
+  });
+
+  for (bool bare : {false, true}) {
+    auto thrown = rpc_region(rpc, "lax", fail, bare);
+
+    REQUIRE_FALSE(thrown);
+    CHECK(thrown.error() == errc::not_found);
+    CHECK(text_of(thrown.error()) == "no such shelf");
+  }
 }

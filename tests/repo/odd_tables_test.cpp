@@ -1,0 +1,207 @@
+// Proves the verbs on tables that do something of their own: triggers that put rows elsewhere, keys
+// that are equal without being spelled alike, columns that are all generated; and streams within
+// streams.
+#include "fly/repo/database.hpp"
+#include "fly/repo/within.hpp"
+
+#include <string>
+#include <vector>
+
+#include <doctest/doctest.h>
+
+#include "fly/actors/must.hpp"
+#include "tests/repo/far_shops.hpp"
+
+using namespace fly;
+using namespace fly::test;
+
+namespace odd {
+
+struct event {
+  std::int64_t id = 0;
+  std::string what{};
+};
+
+struct visit {
+  std::int64_t id = 0;
+  std::string made{};
+};
+
+struct parcel {
+  std::int64_t id = 0;
+  std::string owner{};
+  repo::numeric shelf{"0"};
+};
+
+struct person {
+  std::string name{};
+  std::vector<parcel> parcels{};
+};
+
+struct shelf {
+  repo::numeric number{"0"};
+  std::vector<parcel> parcels{};
+};
+
+struct owned_parcel {
+  std::int64_t id = 0;
+  std::string owner{};
+  std::optional<person> of{};
+};
+
+inline constexpr repo::write<std::int64_t()> pairs{"odd.pairs"};
+inline constexpr repo::write<std::int64_t(std::string)> run{"odd.run"};
+
+} // namespace odd
+
+FLY_RECORD(odd::event, "events", key(id), column(what));
+FLY_RECORD(odd::visit, "visits", generated(id), generated(made));
+FLY_RECORD(odd::parcel, "parcels", key(id), column(owner), column(shelf));
+FLY_RECORD(odd::owned_parcel, "parcels", key(id), column(owner));
+FLY_RECORD(odd::person, "people", key(name));
+FLY_RECORD(odd::shelf, "shelves", key(number));
+
+namespace {
+
+using odd::event;
+
+struct odd_tables : far_shops {
+  odd_tables() {
+    servers.primary().sql(
+        "CREATE TABLE events (id bigserial PRIMARY KEY, what text NOT NULL);"
+        "CREATE TABLE events_old () INHERITS (events);"
+        "CREATE FUNCTION put_event() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " IF NEW.what LIKE 'old%' THEN INSERT INTO events_old VALUES (NEW.*); RETURN NULL; END IF;"
+        " RETURN NEW; END $$;"
+        "CREATE TRIGGER put BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION put_event();"
+        "CREATE TABLE visits (id bigint GENERATED ALWAYS AS IDENTITY, made text DEFAULT 'now');"
+        "CREATE COLLATION any_case (provider = icu, locale = 'und-u-ks-level2',"
+        " deterministic = false);"
+        "CREATE TABLE people (name text COLLATE any_case PRIMARY KEY);"
+        "CREATE TABLE shelves (number numeric PRIMARY KEY);"
+        "CREATE TABLE parcels (id bigserial PRIMARY KEY, owner text COLLATE any_case NOT NULL,"
+        " shelf numeric NOT NULL);"
+        "GRANT ALL ON ALL TABLES IN SCHEMA public TO app;"
+        "GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO app");
+    servers.wait_caught_up();
+  }
+
+  const repo::database& far() const { return *lax.db; }
+};
+
+} // namespace
+
+TEST_CASE_FIXTURE(odd_tables, "an insert that a trigger puts elsewhere is told as committed") {
+  auto plain = far().insert(event{.what = "new"});
+  REQUIRE_MESSAGE(plain, fly::to_string(plain.error()));
+
+  auto moved = far().insert(event{.what = "old"});
+
+  REQUIRE_FALSE(moved);
+  CHECK(moved.error() == errc::malformed_result);
+  CHECK(effect_of(moved.error()) == effect::ran);
+  CHECK(details_of(moved.error())["committed"] == "yes");
+  CHECK(must(far().with({.level = repo::level::strong}).exists<event>("what = 'old'")));
+  auto many = far().insert_all(std::vector<event>{{.what = "new"}, {.what = "old"}});
+  REQUIRE_MESSAGE(many, fly::to_string(many.error()));
+  CHECK((*many)->size() == 1);
+}
+
+TEST_CASE_FIXTURE(odd_tables, "a record whose columns are all generated is inserted") {
+  auto one = far().insert(odd::visit{});
+  auto two = far().insert_all(std::vector<odd::visit>(2));
+
+  REQUIRE_MESSAGE(one, fly::to_string(one.error()));
+  CHECK((*one)->id == 1);
+  CHECK((*one)->made == "now");
+  REQUIRE_MESSAGE(two, fly::to_string(two.error()));
+  CHECK((*two)->size() == 2);
+}
+
+TEST_CASE_FIXTURE(odd_tables, "preload joins what the database holds for equal") {
+  must(far().insert(odd::person{.name = "Ann"}));
+  must(far().insert(odd::person{.name = "bob"}));
+  must(far().insert(odd::shelf{.number = repo::numeric{"1.0"}}));
+  must(far().insert_all(std::vector<odd::parcel>{{0, "ann", repo::numeric{"1"}},
+                                                 {0, "ANN", repo::numeric{"1.00"}},
+                                                 {0, "Ann", repo::numeric{"2"}}}));
+
+  auto people = must(far().all<odd::person>({.order_by = "name"}));
+  REQUIRE_FALSE(far().preload(people, &odd::person::parcels, &odd::parcel::owner));
+  auto shelves = must(far().all<odd::shelf>());
+  REQUIRE_FALSE(far().preload(shelves, &odd::shelf::parcels, &odd::parcel::shelf));
+  auto parcels = must(far().all<odd::owned_parcel>());
+  REQUIRE_FALSE(far().preload(parcels, &odd::owned_parcel::of, &odd::owned_parcel::owner));
+
+  REQUIRE(people.size() == 2);
+  REQUIRE(people[0].parcels.size() == 3);
+  CHECK(people[0].parcels[1].owner == "ANN"); // in the order of their key
+  CHECK(people[1].parcels.empty());
+  REQUIRE(shelves.size() == 1);
+  CHECK(shelves[0].parcels.size() == 2);
+  REQUIRE(parcels.size() == 3);
+  for (const auto& it : parcels)
+    CHECK((it.of && it.of->name == "Ann"));
+}
+
+TEST_CASE_FIXTURE(odd_tables, "a stream may be within another one, or after one that threw") {
+  must(syd.db->serve(odd::pairs, [](pqxx::transaction_base& tx) {
+    repo::within rows{tx};
+    std::int64_t pairs = 0;
+    must(rows.stream<event>([&](event&) { must(rows.stream<event>([&](event&) { ++pairs; })); }));
+    return pairs;
+  }));
+  must(far().insert_all(std::vector<event>{{.what = "a"}, {.what = "b"}, {.what = "c"}}));
+
+  auto nested = rpc_and_wait(far(), odd::pairs);
+  auto again = far().read([](pqxx::transaction_base& tx) {
+    repo::within rows{tx};
+    int count = 0;
+    try {
+      must(rows.stream<event>([](event&) { throw 5; }));
+    } catch (int) {
+    }
+    must(rows.stream<event>([&](event&) { ++count; }));
+    return count;
+  });
+
+  REQUIRE_MESSAGE(nested, fly::to_string(nested.error()));
+  CHECK(**nested == 9);
+  REQUIRE_MESSAGE(again, fly::to_string(again.error()));
+  CHECK(*again == 3);
+}
+
+TEST_CASE_FIXTURE(odd_tables, "a function that is refused by its own doing revokes no claim") {
+  must(syd.db->serve(odd::run, [](pqxx::transaction_base& tx, std::string statement) {
+    repo::exec(tx, statement);
+    return must(repo::within{tx}.insert(event{.what = "new"})).id;
+  }));
+
+  for (const char* own :
+       {"SET TRANSACTION READ ONLY",
+        "SELECT set_config('default_transaction_read_only', 'on', false),"
+        " set_config('transaction_read_only', 'on', false)",
+        "DO $$ BEGIN RAISE 'of a foreign server' USING ERRCODE = '25006'; END $$"}) {
+    auto refused = rpc_and_wait(far(), odd::run, own);
+
+    REQUIRE_FALSE(refused);
+    CHECK_MESSAGE(refused.error() == errc::sql_failed, fly::to_string(refused.error()));
+    CHECK(details_of(refused.error())["sqlstate"] == "25006");
+    CHECK(syd.db->role().role == repo::database_role::primary);
+  }
+  auto fine = rpc_and_wait(far(), odd::run, "SELECT 1");
+  REQUIRE_MESSAGE(fine, fly::to_string(fine.error()));
+  CHECK(**fine == 1);
+}
+
+TEST_CASE_FIXTURE(odd_tables, "an error that a function throws arrives as one that it returns") {
+  must(syd.db->serve(odd::run, [](pqxx::transaction_base&, std::string text) -> std::int64_t {
+    throw make_error(errc::overloaded, text);
+  }));
+
+  auto refused = rpc_and_wait(far(), odd::run, "mine");
+
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error() == errc::overloaded);
+  CHECK(text_of(refused.error()) == "mine");
+}
