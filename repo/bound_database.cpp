@@ -82,11 +82,12 @@ actors::starter<raw_committed> noting(std::optional<session> user,
   };
 }
 
-caf::expected<rpc::bytes> checked(const caf::error& unusable, const std::string& key,
+/// `keyed`: whether the write has a key, be it empty.
+caf::expected<rpc::bytes> checked(const caf::error& unusable, bool keyed, const std::string& key,
                                   caf::expected<rpc::bytes> arguments) {
   if (unusable)
     return unusable;
-  if (!key.empty())
+  if (keyed)
     if (auto wrong = check_key(key))
       return wrong;
   return arguments;
@@ -101,7 +102,9 @@ bound_database bound_database::once() const {
 }
 
 std::string bound_database::next_key() const {
-  return options_.key.empty() && options_.once ? random_key() : options_.key;
+  if (options_.key)
+    return *options_.key;
+  return options_.once ? random_key() : std::string{};
 }
 
 actors::starter<raw_committed> bound_database::starter(bool waits, std::string_view name,
@@ -115,7 +118,7 @@ actors::starter<raw_committed> bound_database::starter(bool waits, std::string_v
                  .deadline = deadline,
                  .shared = core.in_sandbox(),
                  .key = key};
-  auto sent = checked(core.unusable(), key, std::move(arguments));
+  auto sent = checked(core.unusable(), options_.key || !key.empty(), key, std::move(arguments));
   return noting(options_.session, core.tracker(),
                 writing(std::move(how), name, wanted, std::move(sent)));
 }

@@ -16,9 +16,9 @@ struct call_options {
   /// or for one read. 1 ms to a day.
   std::chrono::milliseconds timeout{5000};
   /// Makes a write happen once: of all writes with this key, from any node and after any failure,
-  /// one is committed, and each gets its result. 1 to 200 bytes of printable ASCII; empty for none.
-  /// Remembered for `options::key_lifetime`. Reads have no use for it.
-  std::string key{};
+  /// one is committed, and each gets its result. 1 to 200 bytes of printable ASCII: an empty one is
+  /// an error, not none. Remembered for `options::key_lifetime`. Reads have no use for it.
+  std::optional<std::string> key{};
   /// Gives each write that has no key one of its own, so that fly itself may try again where it is
   /// not known whether a copy was committed.
   bool once = false;

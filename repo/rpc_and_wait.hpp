@@ -127,7 +127,7 @@ auto bound_database::execute(std::string sql, const Ts&... parameters) const {
 inline auto bound_database::outcome(std::string key) const {
   // A question about a key is no write with one.
   auto options = options_;
-  options.key.clear();
+  options.key.reset();
   options.once = false;
   auto name = db_->builtin(outcome_of_key.name);
   return fly::rpc_and_wait(bound_database{*db_, std::move(options)},

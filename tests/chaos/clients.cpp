@@ -99,7 +99,10 @@ private:
   /// Returns whether the outcome is known.
   bool attempt(const event& what) {
     auto begun = all_.into_.begin(what);
-    auto db = all_.db_.with({.timeout = write_timeout, .key = what.once, .session = session_});
+    repo::call_options how{.timeout = write_timeout, .session = session_};
+    if (!what.once.empty())
+      how.key = what.once;
+    auto db = all_.db_.with(how);
     return end(begun, rpc_and_wait(db, append, what.key, what.value));
   }
 

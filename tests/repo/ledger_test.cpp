@@ -106,6 +106,8 @@ TEST_CASE_FIXTURE(keyed_shops, "a key that was used with another call is refused
 TEST_CASE_FIXTURE(keyed_shops, "a key that cannot be one is refused, and nothing ran") {
   auto wrong = rpc_and_wait(lax.db->with({.key = std::string(201, 'x')}), shop::place, "pen", 2);
   CHECK(code(wrong) == errc::invalid_argument);
+  auto unset = rpc_and_wait(lax.db->with({.key = ""}), shop::place, "pen", 2);
+  CHECK(code(unset) == errc::invalid_argument);
   // One that the caller has not looked at.
   auto raw = rpc::ask_raw(lax.rpc, rpc::target::primary(), shop::place.name,
                           repo::write_signature<shop::order, std::string, std::int32_t>(),
