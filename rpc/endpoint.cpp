@@ -13,6 +13,7 @@
 #include "fly/rpc/current_call.hpp"
 #include "fly/rpc/endpoint_core.hpp"
 #include "fly/rpc/explain.hpp"
+#include "fly/rpc/message.hpp"
 #include "fly/rpc/traceparent.hpp"
 #include "fly/rpc/verbs.hpp"
 
@@ -95,6 +96,10 @@ call_end endpoint::start(const target& whom, std::string_view name, const signat
       reply(std::move(refused));
       return {core_, 0};
     }
+  }
+  if (auto refused = check_name(name)) { // a member would leave it unanswered, as a broken frame
+    reply(std::move(refused));
+    return {core_, 0};
   }
   if (!is_traceparent(how.trace))
     how.trace.clear();

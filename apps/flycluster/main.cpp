@@ -231,9 +231,12 @@ std::string mistake_in(const request& asked) {
       words[0] != "schema")
     return "'" + words[0] +
            "' is not one of status, call, explain, primary, doctor, schema, local, cert, check";
-  if (asked.timeout < 0.001 || asked.timeout > 86'400)
+  bool alone = words[0] == "status" || words[0] == "doctor" || words[0] == "schema";
+  if (alone && words.size() > 1)
+    return words[0] + " takes no '" + words[1] + "'";
+  if (!(asked.timeout >= 0.001 && asked.timeout <= 86'400)) // nor "nan"
     return "--timeout must be 0.001 to 86400 seconds";
-  if (asked.hold < 0.001 || asked.hold > 3600)
+  if (!(asked.hold >= 0.001 && asked.hold <= 3600))
     return "--hold must be 0.001 to 3600 seconds";
   return {};
 }

@@ -157,7 +157,12 @@ TEST_CASE("a mistake in the command ends with exit code 2 and shows how it is wr
            {"explain", "explain needs the NAME"},
            {"primary mave lax", "before: move REGION"},
            {"--timeout 0 status", "--timeout must be"},
+           {"--timeout nan status", "--timeout must be"},
            {"--hold 0 primary move lax", "--hold must be"},
+           {"--hold nan primary move lax", "--hold must be"},
+           {"--port -1 status", "('-1') for option '--port'"},
+           {"--kill-timeout 5x status", "('5x') for option '--kill-timeout'"},
+           {"status syd", "status takes no 'syd'"},
            {"check /dev/null", "no event in these files"}}) {
     CAPTURE(words);
     auto wrong = flycluster(words);
