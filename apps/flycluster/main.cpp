@@ -280,17 +280,21 @@ std::optional<int> parse(int argc, char** argv, request& asked) {
   return std::nullopt;
 }
 
+int run(int argc, char** argv) {
+  std::string_view first{argc > 1 ? argv[1] : ""};
+  if (first == "local")
+    return run_local({argv + 2, argv + argc});
+  if (first == "cert")
+    return run_cert({argv + 2, argv + argc});
+  if (first == "check")
+    return run_check({argv + 2, argv + argc});
+  request asked;
+  auto status = parse(argc, argv, asked);
+  return status ? *status : run(asked);
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
-  if (argc > 1 && std::string_view{argv[1]} == "local")
-    return run_local({argv + 2, argv + argc});
-  if (argc > 1 && std::string_view{argv[1]} == "cert")
-    return run_cert({argv + 2, argv + argc});
-  if (argc > 1 && std::string_view{argv[1]} == "check")
-    return run_check({argv + 2, argv + argc});
-  request asked;
-  if (auto status = parse(argc, argv, asked))
-    return *status;
-  return run(asked);
+  return fly::apps::written(run(argc, argv));
 }
