@@ -1,16 +1,24 @@
 #include "fly/actors/backoff.hpp"
 
 #include <algorithm>
-#include <cassert>
 
 namespace fly::actors {
 
-backoff::backoff(backoff_options options, std::uint64_t seed)
-    : options_(options), bound_ms_(static_cast<double>(options.first.count())), random_(seed) {
-  assert(options.first.count() > 0);
-  assert(options.max >= options.first);
-  assert(options.factor >= 1.0);
+namespace {
+
+backoff_options brought_inside(backoff_options options) {
+  options.first = std::max(options.first, std::chrono::milliseconds{1});
+  options.max = std::max(options.max, options.first);
+  if (!(options.factor >= 1.0)) // nor what is no number
+    options.factor = 1.0;
+  return options;
 }
+
+} // namespace
+
+backoff::backoff(backoff_options options, std::uint64_t seed)
+    : options_(brought_inside(options)), bound_ms_(static_cast<double>(options_.first.count())),
+      random_(seed) {}
 
 std::chrono::milliseconds backoff::next() {
   std::uniform_real_distribution<double> jitter{bound_ms_ / 2, bound_ms_};

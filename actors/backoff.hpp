@@ -6,7 +6,7 @@
 
 namespace fly::actors {
 
-/// Bounds of a `backoff`.
+/// Bounds of a `backoff`; values outside of theirs are brought inside.
 struct backoff_options {
   /// Upper bound of the first delay, more than 0.
   std::chrono::milliseconds first{100};

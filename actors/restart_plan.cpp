@@ -1,6 +1,7 @@
 #include "fly/actors/restart_plan.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace fly::actors {
 
@@ -20,7 +21,7 @@ void restart_plan::started(const std::string& id) {
   if (auto* it = find(id)) {
     it->state = state::running;
     it->wanted = false;
-    it->stop = ending_;
+    it->stop |= ending_; // also where it was stopped while it started
   }
 }
 
@@ -28,8 +29,10 @@ void restart_plan::start_failed(const std::string& id, time_point now) {
   auto* it = find(id);
   if (it == nullptr)
     return;
+  it->state = state::down;
   it->wanted = false;
-  if (it->restart == restart::temporary)
+  bool asked = std::exchange(it->stop, false);
+  if (asked || it->restart == restart::temporary)
     settle(static_cast<std::size_t>(it - children_.data()));
   else
     fail(*it, now);
@@ -191,11 +194,13 @@ std::optional<restart_plan::command> restart_plan::next_stop(time_point now, boo
 }
 
 std::optional<restart_plan::command> restart_plan::next_start(time_point now) {
-  for (const auto& it : children_) {
+  for (auto& it : children_) {
     if (it.state != state::down || !it.wanted)
       continue;
-    if (it.start_at <= now)
+    if (it.start_at <= now) {
+      it.state = state::starting;
       return command{command::kind::start, it.id};
+    }
     if (options_.strategy != strategy::one_for_one)
       break; // those behind it are started after it
   }

@@ -26,7 +26,7 @@ struct supervisor_options {
   /// More restarts than this within `restarts_within`, and the supervisor gives up: it stops its
   /// children and ends itself, abnormally, which its own parent then answers.
   std::size_t restarts_max = 3;
-  std::chrono::milliseconds restarts_within{5000};
+  std::chrono::milliseconds restarts_within{5000}; // 1 ms to a year, brought inside
   /// Delay before a restart while another restart is younger than `restarts_within`; the first one
   /// is immediate.
   backoff_options delay{.first = std::chrono::milliseconds{20},
@@ -39,7 +39,7 @@ class restart_plan {
 public:
   using time_point = std::chrono::steady_clock::time_point;
 
-  enum class state : std::uint8_t { down, running, stopping, killing };
+  enum class state : std::uint8_t { down, starting, running, stopping, killing };
 
   struct child {
     std::string id;
@@ -102,6 +102,8 @@ public:
   bool gave_up() const noexcept { return gave_up_; }
   /// Returns whether `end()` was called and every child is down.
   bool finished() const;
+  /// Returns whether `end()` was called: no child is started any more.
+  bool ending() const noexcept { return ending_; }
 
   /// Returns whether the child is still part of the plan.
   bool knows(const std::string& id) const;

@@ -1,13 +1,13 @@
 #include "fly/actors/restart_window.hpp"
 
-#include <cassert>
+#include <algorithm>
 
 namespace fly::actors {
 
 restart_window::restart_window(std::size_t restarts_max, std::chrono::milliseconds within)
-    : restarts_max_(restarts_max), within_(within) {
-  assert(within.count() > 0);
-}
+    : restarts_max_(restarts_max),
+      within_(std::clamp<std::chrono::milliseconds>(within, std::chrono::milliseconds{1},
+                                                    std::chrono::hours{24 * 365})) {}
 
 bool restart_window::record(time_point now) {
   count(now);

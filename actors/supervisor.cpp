@@ -41,11 +41,16 @@ struct supervisor::core {
     return {};
   }
 
+  /// Returns an error where no child is started any more. Call with the mutex held.
+  caf::error check_open() const {
+    return ended || plan.ending() ? make_error(errc::shutting_down, "the supervisor has ended")
+                                  : caf::error{};
+  }
+
   bool is_down(const std::string& id) const {
-    for (const auto& it : plan.children())
-      if (it.id == id)
-        return it.state == restart_plan::state::down;
-    return true;
+    return std::none_of(plan.children().begin(), plan.children().end(), [&](const auto& it) {
+      return it.id == id && it.state != restart_plan::state::down;
+    });
   }
 
   mutable std::mutex mutex;
@@ -99,20 +104,13 @@ void run_command(caf::event_based_actor* self, core& shared, const command& what
   auto it = shared.handles.find(what.id);
   if (it == shared.handles.end())
     return;
-  switch (what.what) {
-  case command::kind::start:
-    break;
-  case command::kind::stop:
-    self->send_exit(it->second, caf::exit_reason::user_shutdown);
-    break;
-  case command::kind::kill:
-    self->send_exit(it->second, caf::exit_reason::kill);
-    break;
-  case command::kind::abandon:
+  if (what.what == command::kind::abandon) {
     self->demonitor(it->second);
     shared.handles.erase(it);
-    break;
+    return;
   }
+  self->send_exit(it->second, what.what == command::kind::kill ? caf::exit_reason::kill
+                                                               : caf::exit_reason::user_shutdown);
 }
 
 /// Runs all commands that are due, then asks to be woken for the next one, or ends.
@@ -222,6 +220,8 @@ bool supervisor::wait_started(std::chrono::milliseconds timeout) const {
 
 caf::error supervisor::start_child(child_spec spec) {
   std::lock_guard guard{core_->mutex};
+  if (auto reason = core_->check_open())
+    return reason;
   if (auto reason = core_->add(std::move(spec)))
     return reason;
   caf::anon_send(handle_, caf::tick_atom::value);
@@ -242,6 +242,8 @@ caf::error supervisor::terminate_child(std::string_view id) {
 
 caf::error supervisor::restart_child(std::string_view id) {
   std::lock_guard guard{core_->mutex};
+  if (auto reason = core_->check_open())
+    return reason;
   if (!core_->plan.start(std::string{id}))
     return make_error(errc::invalid_argument, "no child '" + std::string{id} + "' that is down");
   caf::anon_send(handle_, caf::tick_atom::value);

@@ -56,7 +56,7 @@ public:
   bool wait_started(std::chrono::milliseconds timeout) const;
 
   /// Adds a child behind the others and starts it. Errors: errc::invalid_argument where the id is
-  /// taken or the specification has no id or start.
+  /// taken or the specification has no id or start; errc::shutting_down where the supervisor ends.
   caf::error start_child(child_spec spec);
 
   /// Stops a child and waits for its end; it keeps its place (a temporary one is forgotten).
@@ -64,7 +64,7 @@ public:
   caf::error terminate_child(std::string_view id);
 
   /// Starts a child that is down. Errors: errc::invalid_argument for an id that is unknown or
-  /// running.
+  /// running; errc::shutting_down where the supervisor ends.
   caf::error restart_child(std::string_view id);
 
   /// Forgets a child that is down. Errors: errc::invalid_argument for an id that is unknown or

@@ -12,7 +12,7 @@ enum class log_level : std::uint8_t { debug, info, warning, error };
 /// Returns the level's name, "warning".
 std::string_view to_string(log_level level) noexcept;
 
-/// Takes one line of the log, without a line break. Called from any thread, also at once.
+/// Takes a line of the log, no line break in it. On any thread, also at once; may throw in vain.
 using log_sink = std::function<void(log_level, std::string_view)>;
 
 /// Returns a sink that writes lines of `least` and above to stderr, as "fly: warning: text".

@@ -126,6 +126,7 @@ private:
     std::vector<std::byte> unread{};   // of a stranger whose turn has yet to come
     bool greeted = false;              // the handshake, within TLS or without, has begun
     bool heard = false;                // bytes have come; told of plain links alone
+    bool services_due = false;         // the newest could not be sent yet
     bool closed = false;
   };
   using connection_ptr = std::shared_ptr<connection>;
@@ -153,6 +154,7 @@ private:
   void perform(membership_actions todo);
   void send_beat(link_id link);
   void send_beats();
+  void send_services(connection& to);
   void publish(bool changed);
   void log_handshake(const connection& what, const caf::error& reason);
 

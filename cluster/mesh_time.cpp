@@ -18,6 +18,9 @@ void mesh::tick(time_point now, wall_time wall) {
   if (leaving_)
     return;
   perform(membership_.tick(now, wall));
+  for (const auto& [link, what] : connections_)
+    if (what->services_due && what->up)
+      send_services(*what);
   if (stale_board_)
     publish(false);
 }
@@ -74,9 +77,18 @@ void mesh::set_services(std::string services) {
     return;
   for (const auto& [link, what] : connections_)
     if (what->up)
-      if (auto refused = what->up->send_always(frame_kind::services, bytes_of(services)))
-        options_.log(log_level::error, "services not announced: " + text_of(refused));
+      send_services(*what);
   publish(true);
+}
+
+/// As with heartbeats; where the peer is late the newest is sent once it has read.
+void mesh::send_services(connection& to) {
+  to.services_due = to.up->unsent_bytes() > options_.limits.unsent_bytes_max;
+  if (to.services_due)
+    return;
+  const auto& services = membership_.members().find(identity_->self.id)->services;
+  if (auto refused = to.up->send_always(frame_kind::services, bytes_of(services)))
+    options_.log(log_level::error, "services not announced: " + text_of(refused));
 }
 
 void mesh::set_load(std::uint32_t load) {

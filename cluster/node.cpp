@@ -1,13 +1,34 @@
 #include "fly/cluster/node.hpp"
 
+#include <string_view>
+#include <utility>
+
 #include "fly/cluster/node_core.hpp"
 
 namespace fly::cluster {
 
-node::node(options settings) : core_(std::make_unique<node_core>(nullptr, settings)) {}
+namespace {
+
+/// The log is written on threads that an exception would end: what a sink throws is dropped.
+options guarded(options settings) {
+  if (settings.log)
+    settings.log = [sink = std::move(settings.log)](log_level level, std::string_view text) {
+      try {
+        sink(level, text);
+      } catch (...) {
+        // A disk that is full, say: there is nobody left to tell.
+      }
+    };
+  return settings;
+}
+
+} // namespace
+
+node::node(options settings)
+    : core_(std::make_unique<node_core>(nullptr, guarded(std::move(settings)))) {}
 
 node::node(caf::actor_system& lent, options settings)
-    : core_(std::make_unique<node_core>(&lent, settings)) {}
+    : core_(std::make_unique<node_core>(&lent, guarded(std::move(settings)))) {}
 
 node::~node() = default;
 

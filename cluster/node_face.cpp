@@ -76,8 +76,13 @@ void node::announce(claim database) {
 }
 
 void node::announce_services(std::string services) {
-  state().bell().post(
-      [services = std::move(services)](mesh& links) { links.set_services(services); });
+  const auto& slot = state().services();
+  if (!slot->put(std::move(services)))
+    return; // the task that will take the one before takes this one
+  state().bell().post([slot](mesh& links) {
+    if (auto latest = slot->take())
+      links.set_services(std::move(*latest));
+  });
 }
 
 void node::announce_load(std::uint32_t running) {

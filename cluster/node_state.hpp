@@ -2,12 +2,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "fly/cluster/board.hpp"
 #include "fly/cluster/doorbell.hpp"
 #include "fly/cluster/listeners.hpp"
 #include "fly/cluster/member.hpp"
 #include "fly/cluster/mesh.hpp"
+#include "fly/cluster/newest.hpp"
 #include "fly/cluster/options.hpp"
 
 namespace fly::cluster {
@@ -25,6 +27,8 @@ public:
   kept_snapshot read() const { return board_.read(); }
   listeners& heard_by() noexcept { return listeners_; }
   doorbell& bell() noexcept { return *bell_; }
+  /// What this node serves, until the I/O thread takes it; shared with what tells that.
+  const std::shared_ptr<newest<std::string>>& services() const noexcept { return services_; }
 
 protected:
   /// A node that sees itself alone, if it is no observer.
@@ -39,6 +43,7 @@ protected:
   board board_;
   listeners listeners_;
   std::shared_ptr<doorbell> bell_;
+  std::shared_ptr<newest<std::string>> services_ = std::make_shared<newest<std::string>>();
 };
 
 /// Returns the incarnation of a node that begins now: microseconds since 1970.

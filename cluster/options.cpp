@@ -5,7 +5,6 @@
 #include <charconv>
 #include <cstdlib>
 #include <fstream>
-#include <iterator>
 
 #include "fly/actors/error.hpp"
 #include "fly/cluster/address.hpp"
@@ -213,10 +212,15 @@ caf::error options::check_times() const {
 caf::expected<std::string> options::load_secret() const {
   if (!secret.empty() || secret_file.empty())
     return secret;
+  constexpr std::size_t bytes_max = 64 * 1024; // a device has no end
   std::ifstream file{secret_file, std::ios::binary};
-  std::string content{std::istreambuf_iterator<char>{file}, std::istreambuf_iterator<char>{}};
+  std::string content(bytes_max + 1, '\0');
+  file.read(content.data(), static_cast<std::streamsize>(content.size())); // a directory is bad
   if (!file.is_open() || file.bad())
     return bad("secret-file", "'" + secret_file + "' cannot be read");
+  content.resize(static_cast<std::size_t>(file.gcount()));
+  if (content.size() > bytes_max)
+    return bad("secret-file", "'" + secret_file + "' has more than 65536 bytes");
   while (content.ends_with('\n') || content.ends_with('\r'))
     content.pop_back();
   if (content.empty())

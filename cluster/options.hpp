@@ -83,7 +83,7 @@ struct options {
 
   /// What members prove to know, without sending it; empty: no proof is asked for. FLY_SECRET.
   std::string secret{};
-  /// File whose content, without a final line break, is the secret. FLY_SECRET_FILE;
+  /// File whose content, 64 KiB at most, without final line breaks is the secret. FLY_SECRET_FILE;
   /// --secret-file.
   std::string secret_file{};
 
@@ -139,7 +139,7 @@ struct options {
   caf::error validate() const;
 
   /// Returns the secret itself: `secret`, else the content of `secret_file`, else "".
-  /// Errors: errc::invalid_argument, the file cannot be read or is empty.
+  /// Errors: errc::invalid_argument, the file cannot be read, is empty, or longer than 64 KiB.
   caf::expected<std::string> load_secret() const;
 
   /// Reads the files of `tls` and checks them; null where none is set.

@@ -3,6 +3,8 @@
 
 #include <boost/program_options.hpp>
 
+#include "fly/cluster/flag_number.hpp"
+
 namespace fly::cluster {
 
 namespace {
@@ -10,12 +12,9 @@ namespace {
 namespace po = boost::program_options;
 
 /// A flag in milliseconds. Shows the value that holds without it.
-po::typed_value<std::uint32_t>* milliseconds(std::chrono::milliseconds& field) {
-  auto assign = [&field](std::uint32_t value) { field = std::chrono::milliseconds{value}; };
-  return po::value<std::uint32_t>()
-      ->value_name("MS")
-      ->default_value(static_cast<std::uint32_t>(field.count()))
-      ->notifier(assign);
+auto* milliseconds(std::chrono::milliseconds& field) {
+  return number_flag("MS", static_cast<std::uint32_t>(field.count()),
+                     [&field](std::uint32_t value) { field = std::chrono::milliseconds{value}; });
 }
 
 /// A flag that is written as in fly.toml.
@@ -23,7 +22,7 @@ po::typed_value<std::string>* time_text(std::chrono::milliseconds& field, const 
   auto assign = [&field, name](const std::string& given) {
     auto time = parse_time(given);
     if (!time)
-      throw po::validation_error{po::validation_error::invalid_option_value, name, given};
+      throw po::error{"the argument ('" + given + "') for option '--" + name + "' is invalid"};
     field = *time;
   };
   return po::value<std::string>()
@@ -38,8 +37,10 @@ po::typed_value<std::string>* text(std::string& field, const char* name) {
   return field.empty() ? value : value->default_value(field);
 }
 
-po::typed_value<std::size_t>* bytes(std::size_t& field) {
-  return po::value<std::size_t>(&field)->value_name("BYTES")->default_value(field);
+/// A flag that is kept as it is.
+template <class T>
+auto* number(T& field, const char* name) {
+  return number_flag(name, field, [&field](T value) { field = value; });
 }
 
 } // namespace
@@ -56,7 +57,7 @@ void options::describe(po::options_description& flags) {
       ("machine-id", text(machine_id, "ID"), "unique name of this node (FLY_MACHINE_ID)")      //
       ("listen", text(listen, "ADDRESS[:PORT]"),
        "loopback or 6PN address to listen on (FLY_PRIVATE_IP); 127.0.0.1 where none is given") //
-      ("port", po::value<std::uint16_t>(&port)->value_name("PORT")->default_value(port),
+      ("port", number(port, "PORT"),
        "port where an address names none (FLY_PORT)") //
       ("advertise", text(advertise, "ADDRESS[:PORT]"),
        "where the others reach this node, if not where it listens (FLY_ADVERTISE)")   //
@@ -79,9 +80,10 @@ void options::describe(po::options_description& flags) {
       ("silence-max", milliseconds(silence_max),
        "time without a sign of life until a member is gone") //
       ("kill-timeout", time_text(kill_timeout, "kill-timeout"),
-       "time to end what runs and leave, \"500ms\", \"5s\" (FLY_KILL_TIMEOUT)")           //
-      ("frame-bytes-max", bytes(frame_bytes_max), "longest frame, the same on all nodes") //
-      ("unsent-bytes-max", bytes(unsent_bytes_max), "bytes that may wait for one member");
+       "time to end what runs and leave, \"500ms\", \"5s\" (FLY_KILL_TIMEOUT)") //
+      ("frame-bytes-max", number(frame_bytes_max, "BYTES"),
+       "longest frame, the same on all nodes") //
+      ("unsent-bytes-max", number(unsent_bytes_max, "BYTES"), "bytes that may wait for one member");
 }
 
 } // namespace fly::cluster

@@ -14,6 +14,7 @@
 #include "fly/repo/session_cookie.hpp"
 #include "fly/repo/within.hpp"
 #include "fly/repo/write.hpp"
+#include "fly/rpc/each.hpp"
 #include "fly/rpc/endpoint.hpp"
 #include "fly/rpc/function.hpp"
 #include "fly/rpc/verbs.hpp"

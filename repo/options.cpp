@@ -5,6 +5,7 @@
 #include <boost/program_options.hpp>
 
 #include "fly/actors/error.hpp"
+#include "fly/cluster/flag_number.hpp"
 #include "fly/repo/database_url.hpp"
 
 namespace fly::repo {
@@ -24,11 +25,9 @@ bool is_interval(milliseconds value) {
 }
 
 /// A flag in milliseconds. Shows the value that holds without it.
-po::typed_value<std::uint32_t>* interval(milliseconds& field) {
-  return po::value<std::uint32_t>()
-      ->value_name("MS")
-      ->default_value(static_cast<std::uint32_t>(field.count()))
-      ->notifier([&field](std::uint32_t value) { field = milliseconds{value}; });
+auto* interval(milliseconds& field) {
+  return cluster::number_flag("MS", static_cast<std::uint32_t>(field.count()),
+                              [&field](std::uint32_t value) { field = milliseconds{value}; });
 }
 
 } // namespace
@@ -36,10 +35,15 @@ po::typed_value<std::uint32_t>* interval(milliseconds& field) {
 options options::from_env(const cluster::options& where, const cluster::environment& lookup) {
   options result;
   result.application_name = where.app;
-  if (auto url = lookup("DATABASE_URL"))
+  // A variable that is set but empty counts as not set, as in cluster::options.
+  auto given = [&](const char* name) {
+    auto text = lookup(name);
+    return text && text->empty() ? std::nullopt : text;
+  };
+  if (auto url = given("DATABASE_URL"))
     result.database_url = *url;
   auto read = [&](const char* name, auto& value) {
-    auto text = lookup(name);
+    auto text = given(name);
     if (!text)
       return;
     auto [end, code] = std::from_chars(text->data(), text->data() + text->size(), value);
@@ -53,10 +57,10 @@ options options::from_env(const cluster::options& where, const cluster::environm
   auto lease = static_cast<std::int32_t>(result.lease.count());
   read("FLY_LEASE", lease);
   result.lease = milliseconds{lease};
-  if (auto text = lookup("FLY_POOLER"))
+  if (auto text = given("FLY_POOLER"))
     result.take_pooler(*text, "FLY_POOLER=" + *text);
   auto read_switch = [&](const char* name, bool& value) {
-    auto text = lookup(name);
+    auto text = given(name);
     if (!text)
       return;
     value = *text == "on" || (value && *text != "off");
@@ -79,7 +83,8 @@ void options::describe(po::options_description& flags) {
   flags.add_options()("database-url", po::value<std::string>(&database_url)->value_name("URL"),
                       "the local database (DATABASE_URL)") //
       ("connections-max",
-       po::value<std::size_t>(&connections_max)->value_name("N")->default_value(connections_max),
+       cluster::number_flag("N", connections_max,
+                            [this](std::size_t value) { connections_max = value; }),
        "most connections to it (FLY_CONNECTIONS_MAX)")                                     //
       ("connect-timeout", interval(connect_timeout), "longest time to open a connection")  //
       ("role-interval", interval(role_interval), "time between two looks at its role")     //
@@ -89,10 +94,9 @@ void options::describe(po::options_description& flags) {
            [this](const std::string& text) { take_pooler(text, "--pooler=" + text); }),
        "a pooler before it: none or transaction (FLY_POOLER)") //
       ("key-lifetime",
-       po::value<std::uint32_t>()
-           ->value_name("S")
-           ->default_value(static_cast<std::uint32_t>(key_lifetime.count()))
-           ->notifier([this](std::uint32_t value) { key_lifetime = std::chrono::seconds{value}; }),
+       cluster::number_flag(
+           "S", static_cast<std::uint32_t>(key_lifetime.count()),
+           [this](std::uint32_t value) { key_lifetime = std::chrono::seconds{value}; }),
        "how long the key of a write is remembered (FLY_KEY_LIFETIME)") //
       ("read-only", po::bool_switch()->notifier([this](bool on) { read_only |= on; }),
        "read alone, as on a replica: for development on one server (FLY_READ_ONLY)") //

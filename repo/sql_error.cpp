@@ -11,6 +11,7 @@
 
 #include "fly/actors/error.hpp"
 #include "fly/actors/must.hpp"
+#include "fly/actors/what_of.hpp"
 #include "fly/repo/commit_hold.hpp"
 #include "fly/repo/lease.hpp"
 
@@ -56,7 +57,7 @@ bool ends_session(const server_error& what) {
 /// What libpqxx throws because of the server has the server's message in its text.
 bool is_of(const std::exception& thrown, const std::optional<server_error>& said) {
   return said && !said->message.empty() &&
-         std::string_view{thrown.what()}.find(said->message) != std::string_view::npos;
+         actors::what_of(thrown).find(said->message) != std::string_view::npos;
 }
 
 caf::error of_pqxx(const std::exception& thrown, const server_report& report, bool may_write) {
@@ -68,12 +69,13 @@ caf::error of_pqxx(const std::exception& thrown, const server_report& report, bo
     if (report.last && ends_session(*report.last))
       return to_error(*report.last);
     return make_error(errc::database_unavailable,
-                      std::string{"the connection to the database broke: "} + thrown.what());
+                      std::string{"the connection to the database broke: "} +
+                          actors::what_of(thrown));
   }
   if (const auto* sql = dynamic_cast<const pqxx::sql_error*>(&thrown);
       sql && !sql->sqlstate().empty())
-    return turn({.sqlstate = sql->sqlstate(), .message = thrown.what()});
-  return make_error(errc::function_failed, type_name(thrown) + ": " + thrown.what(),
+    return turn({.sqlstate = sql->sqlstate(), .message = actors::what_of(thrown)});
+  return make_error(errc::function_failed, type_name(thrown) + ": " + actors::what_of(thrown),
                     {{"exception", type_name(thrown)}});
 }
 

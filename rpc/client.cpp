@@ -40,11 +40,8 @@ client::client(std::size_t calls_max, server& local)
       routes_(std::make_shared<const routes>()) {}
 
 std::uint64_t client::start(call begun) {
-  if (!is_name(begun.name)) { // no member takes it, and the frame would be dropped there
-    begun.reply(make_error(errc::invalid_argument,
-                           "the name of a function has 1 to 200 printable characters without "
-                           "spaces; this one is \"" +
-                               std::string{begun.name.substr(0, 80)} + "\""));
+  if (auto refused = check_name(begun.name)) { // no member takes the frame
+    begun.reply(std::move(refused));
     return 0;
   }
   std::optional<handoff> what;

@@ -48,6 +48,15 @@ bool is_name(std::string_view name) noexcept {
          std::all_of(name.begin(), name.end(), [](char c) { return c > ' ' && c < 0x7f; });
 }
 
+caf::error check_name(std::string_view name) {
+  if (is_name(name))
+    return {};
+  return make_error(errc::invalid_argument,
+                    "the name of a function has 1 to 200 printable characters without spaces; "
+                    "this one is \"" +
+                        std::string{name.substr(0, 80)} + "\"");
+}
+
 std::vector<char> head_of(const call_message& message) {
   cluster::wire_writer out;
   auto budget = std::clamp(message.budget, std::chrono::microseconds{0}, budget_max);

@@ -26,6 +26,8 @@ inline constexpr cluster::frame_kind cancel_frame{18};
 inline constexpr std::size_t name_bytes_max = 200;
 /// Returns whether `name` has 1 to `name_bytes_max` printable ASCII characters and no space.
 bool is_name(std::string_view name) noexcept;
+/// Returns why `name` is no name of a function. Errors: errc::invalid_argument.
+caf::error check_name(std::string_view name);
 /// Longest time that a call may still have; longer ones are cut down to it.
 inline constexpr std::chrono::microseconds budget_max = std::chrono::hours{24};
 /// Longest part of a call's time that is believed; longer ones are cut down to it.

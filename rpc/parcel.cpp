@@ -16,6 +16,7 @@
 #include <caf/uniform_type_info_map.hpp>
 
 #include "fly/actors/error.hpp"
+#include "fly/actors/what_of.hpp"
 #include "fly/cluster/wire.hpp"
 #include "fly/rpc/message.hpp"
 #include "fly/rpc/value_sink.hpp"
@@ -44,12 +45,16 @@ std::string in_quotes(std::string_view name) {
   return "the type \"" + std::string{name.substr(0, name_bytes_max)} + "\"";
 }
 
+constexpr auto not_an_exception = "an inspect threw what is not a std::exception";
+
 /// Reads one value; `inspect` functions are the user's and may throw.
 caf::error load(caf::type_erased_value& into, value_source& from) {
   try {
     return into.load(from);
   } catch (const std::exception& thrown) {
-    return malformed(thrown.what());
+    return malformed(actors::what_of(thrown));
+  } catch (...) {
+    return malformed(not_an_exception);
   }
 }
 
@@ -57,7 +62,9 @@ caf::error save(const caf::type_erased_tuple& from, std::size_t at, value_sink& 
   try {
     return from.save(at, into);
   } catch (const std::exception& thrown) {
-    return malformed(thrown.what());
+    return malformed(actors::what_of(thrown));
+  } catch (...) {
+    return malformed(not_an_exception);
   }
 }
 

@@ -16,9 +16,8 @@ constexpr std::uint8_t announcement_version = 1;
 } // namespace
 
 caf::error registry::add(std::string name, served_function function) {
-  if (!is_name(name))
-    return make_error(errc::invalid_argument,
-                      "the name of a function has 1 to 200 printable characters without spaces");
+  if (auto refused = check_name(name))
+    return refused;
   if (!function.handler || function.signature.text.empty())
     return make_error(errc::invalid_argument, name + " needs a handler and a signature");
   auto found = functions_.find(name);

@@ -11,6 +11,7 @@
 #include "fly/actors/copy_bytes.hpp"
 #include "fly/actors/error.hpp"
 #include "fly/actors/must.hpp"
+#include "fly/actors/what_of.hpp"
 #include "fly/cluster/channel.hpp"
 #include "fly/rpc/current_call.hpp"
 #include "fly/rpc/message.hpp"
@@ -54,7 +55,7 @@ caf::expected<bytes> call_guarded(const std::string& name, const served_function
   } catch (const caf::error& thrown) {
     return portable(name, thrown);
   } catch (const std::exception& thrown) {
-    return function_failed(name, readable(typeid(thrown)), thrown.what());
+    return function_failed(name, readable(typeid(thrown)), actors::what_of(thrown));
   } catch (...) {
     const auto* type = abi::__cxa_current_exception_type();
     return function_failed(name, type != nullptr ? readable(*type) : "something",

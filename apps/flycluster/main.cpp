@@ -231,9 +231,12 @@ std::string mistake_in(const request& asked) {
       words[0] != "schema")
     return "'" + words[0] +
            "' is not one of status, call, explain, primary, doctor, schema, local, cert, check";
-  if (asked.timeout < 0.001 || asked.timeout > 86'400)
+  bool alone = words[0] == "status" || words[0] == "doctor" || words[0] == "schema";
+  if (alone && words.size() > 1)
+    return words[0] + " takes no '" + words[1] + "'";
+  if (!(asked.timeout >= 0.001 && asked.timeout <= 86'400)) // nor "nan"
     return "--timeout must be 0.001 to 86400 seconds";
-  if (asked.hold < 0.001 || asked.hold > 3600)
+  if (!(asked.hold >= 0.001 && asked.hold <= 3600))
     return "--hold must be 0.001 to 3600 seconds";
   return {};
 }
@@ -277,17 +280,21 @@ std::optional<int> parse(int argc, char** argv, request& asked) {
   return std::nullopt;
 }
 
+int run(int argc, char** argv) {
+  std::string_view first{argc > 1 ? argv[1] : ""};
+  if (first == "local")
+    return run_local({argv + 2, argv + argc});
+  if (first == "cert")
+    return run_cert({argv + 2, argv + argc});
+  if (first == "check")
+    return run_check({argv + 2, argv + argc});
+  request asked;
+  auto status = parse(argc, argv, asked);
+  return status ? *status : run(asked);
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
-  if (argc > 1 && std::string_view{argv[1]} == "local")
-    return run_local({argv + 2, argv + argc});
-  if (argc > 1 && std::string_view{argv[1]} == "cert")
-    return run_cert({argv + 2, argv + argc});
-  if (argc > 1 && std::string_view{argv[1]} == "check")
-    return run_check({argv + 2, argv + argc});
-  request asked;
-  if (auto status = parse(argc, argv, asked))
-    return *status;
-  return run(asked);
+  return fly::apps::written(run(argc, argv));
 }

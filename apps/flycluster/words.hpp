@@ -22,6 +22,10 @@ struct words_read {
 words_read read_words(const std::vector<std::string>& words,
                       const boost::program_options::options_description& flags);
 
+/// Returns `code`, or `exit_failed` in the place of success where standard output is full or
+/// closed: a script would go on without what it asked for.
+int written(int code);
+
 /// Tells a mistake in "flycluster COMMAND" and where to find help. Returns `exit_usage`.
 int mistake_in(const std::string& command, const std::string& text);
 

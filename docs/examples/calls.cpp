@@ -5,10 +5,7 @@
 #include <string>
 #include <thread>
 
-#include <fly/cluster/node.hpp>
-#include <fly/rpc/each.hpp>
-#include <fly/rpc/endpoint.hpp>
-#include <fly/rpc/verbs.hpp>
+#include <fly/fly.hpp>
 
 using namespace std::literals;
 

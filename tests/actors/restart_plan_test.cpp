@@ -234,6 +234,35 @@ TEST_CASE("a stopped child stays down until it is started or forgotten") {
   CHECK_FALSE(plan.remove("b"));
 }
 
+TEST_CASE("a child that is stopped while it starts is stopped once it runs, or stays down") {
+  for (bool fails : {false, true}) {
+    restart_plan plan{{}, 1};
+    plan.add({.id = "a", .start = {}});
+    REQUIRE(plan.next(t0) == command{kind::start, "a"});
+
+    CHECK(plan.stop("a"));
+    CHECK_FALSE(plan.start("a"));
+    CHECK_FALSE(plan.remove("a"));
+    fails ? plan.start_failed("a", t0) : plan.started("a");
+
+    CHECK(run(plan, t0) == (fails ? "" : "-a"));
+    CHECK(plan.remove("a"));
+  }
+}
+
+TEST_CASE("restarts within an endless time end the plan") {
+  restart_plan plan{{.restarts_max = 1, .restarts_within = std::chrono::milliseconds::max()}, 1};
+  plan.add({.id = "a", .start = {}});
+  run(plan, t0);
+
+  for (auto at : {t0, t0 + 1h}) {
+    plan.ended("a", true, at);
+    run(plan, at + 10s);
+  }
+
+  CHECK(plan.gave_up());
+}
+
 TEST_CASE("an id is unique among its siblings") {
   auto plan = make(strategy::one_for_one);
 

@@ -150,6 +150,52 @@ TEST_CASE_FIXTURE(fixture, "children can be started, ended, restarted and forgot
   CHECK(tree.terminate_child("b") == errc::invalid_argument);
 }
 
+TEST_CASE_FIXTURE(fixture, "a child that is stopped while it starts is down afterwards") {
+  std::atomic<bool> starts{false};
+  auto slow = recorded(log, "slow");
+  slow.start = [&, start = slow.start](caf::event_based_actor* parent) {
+    starts = true;
+    std::this_thread::sleep_for(50ms);
+    return start(parent);
+  };
+  supervisor tree{system, {}, {slow}};
+  REQUIRE(eventually([&] { return starts.load(); }));
+
+  CHECK_FALSE(tree.terminate_child("slow"));
+
+  CHECK(tree.count_children().active == 0);
+  CHECK(log.take() == "+slow -slow");
+  CHECK_FALSE(tree.delete_child("slow"));
+}
+
+TEST_CASE_FIXTURE(fixture, "a supervisor that has ended starts nobody, and says so") {
+  supervisor tree{system, {}, {recorded(log, "a")}};
+  REQUIRE(tree.wait_started(5s));
+  tree.stop();
+
+  CHECK(tree.start_child(recorded(log, "b")) == errc::shutting_down);
+  CHECK(tree.restart_child("a") == errc::shutting_down);
+  CHECK(log.take() == "+a -a");
+}
+
+TEST_CASE_FIXTURE(fixture, "bounds that make no sense are brought inside") {
+  for (auto within : {-1ms, 0ms, std::chrono::milliseconds::max()}) {
+    std::atomic<int> tries{0};
+    child_spec broken{.id = "broken", .start = [&](caf::event_based_actor*) -> caf::actor {
+                        ++tries;
+                        return {};
+                      }};
+    supervisor tree{system,
+                    {.restarts_max = 0,
+                     .restarts_within = within,
+                     .delay = {.first = 0ms, .max = -1ms, .factor = 0}},
+                    {broken}};
+
+    CHECK(eventually([&] { return !tree.running(); }));
+    CHECK(tries == 1);
+  }
+}
+
 TEST_CASE_FIXTURE(fixture, "a temporary child that ends is forgotten, a permanent one comes back") {
   supervisor tree{system, {}, {recorded(log, "a", restart::temporary), recorded(log, "b")}};
   REQUIRE(tree.wait_started(5s));

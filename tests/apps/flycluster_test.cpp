@@ -50,6 +50,9 @@ TEST_CASE("status, call and doctor look into a running cluster") {
   CHECK(rows["members"].size() == 3);
 
   CHECK(shop.flycluster("lax", "call guestbook.shout '\"hello\"'").text == "\"hello!\"\n");
+  auto negative = shop.flycluster("lax", "call guestbook.shout -5"); // no flag, and no text
+  CHECK(negative.code == 1);
+  CHECK(has(negative.text, "got -5"));
   auto quotes = shop.flycluster("lax", "call guestbook.shout hello");
   CHECK(quotes.code == 1);
   CHECK(has(quotes.text, "needs its quotes"));
@@ -157,7 +160,14 @@ TEST_CASE("a mistake in the command ends with exit code 2 and shows how it is wr
            {"explain", "explain needs the NAME"},
            {"primary mave lax", "before: move REGION"},
            {"--timeout 0 status", "--timeout must be"},
+           {"--timeout nan status", "--timeout must be"},
            {"--hold 0 primary move lax", "--hold must be"},
+           {"--hold nan primary move lax", "--hold must be"},
+           {"--port -1 status", "('-1') for option '--port'"},
+           {"--kill-timeout 5x status", "('5x') for option '--kill-timeout'"},
+           {"status syd", "status takes no 'syd'"},
+           {"call shop.place --key ''", "--key must not be empty"},
+           {"call shop.place --in ''", "--in must not be empty"},
            {"check /dev/null", "no event in these files"}}) {
     CAPTURE(words);
     auto wrong = flycluster(words);
@@ -165,6 +175,8 @@ TEST_CASE("a mistake in the command ends with exit code 2 and shows how it is wr
     CHECK(has(wrong.text, cause));
     CHECK_FALSE(has(wrong.text, "Exit codes")); // one line, not the whole help
   }
+  for (const char* nowhere : {" >/dev/full", " >&-"})
+    CHECK(flycluster(std::string{"--help"} + nowhere).code == 1); // a script has no output
   auto help = flycluster("--help");
   CHECK(help.code == 0);
   for (const char* word :

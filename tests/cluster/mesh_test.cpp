@@ -120,6 +120,23 @@ TEST_CASE("services reach a member before the first frame does") {
   CHECK(a.heard->from("b") == std::vector<std::string>{"hello"});
 }
 
+TEST_CASE("services that change faster than a peer reads gather no memory; the newest arrives") {
+  network net;
+  fake_node a{net, "a", "syd"};
+  fake_node b{net, "b", "lax"};
+  a.links->on_addresses({"b:1"});
+  net.pass(1s);
+  auto link = a.read().channels.at("b");
+
+  for (char i = 'a'; i <= 'z'; ++i) // nothing moves meanwhile
+    a.links->set_services(std::string(1024 * 1024, i));
+
+  CHECK(link->unsent_bytes() <= std::size_t{9} * 1024 * 1024 + 1024);
+  net.pass(1s);
+  auto seen = b.read().views;
+  CHECK(seen.back().services == std::string(1024 * 1024, 'z'));
+}
+
 TEST_CASE("a partition makes the others gone on both sides, and its end brings them back") {
   network net;
   fake_node a{net, "a", "syd"};

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <chrono>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -253,6 +254,29 @@ TEST_CASE("bad options are told by join, not by the constructor") {
   REQUIRE(problem);
   CHECK(problem == errc::invalid_argument);
   CHECK(fly::text_of(problem).find("region") != std::string::npos);
+}
+
+TEST_CASE("a log that throws ends nobody") {
+  std::atomic<int> lines{0};
+  auto settings = quick_node("syd");
+  settings.log = [&](log_level, std::string_view) {
+    if (++lines % 2 == 0)
+      throw std::runtime_error("the disk is full");
+    throw 28;
+  };
+  node a{settings};
+  REQUIRE_FALSE(a.join());
+  {
+    settings.region = "lax";
+    settings.peers = {a.self().address};
+    node b{settings};
+    REQUIRE_FALSE(b.join());
+
+    CHECK(eventually([&] { return sees(a, 2) && sees(b, 2); }));
+  }
+
+  CHECK(eventually([&] { return sees(a, 1); }));
+  CHECK(lines > 1);
 }
 
 TEST_CASE("a node runs on a lent actor system that was prepared") {

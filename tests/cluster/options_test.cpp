@@ -110,6 +110,9 @@ TEST_CASE("the time to leave is written as in fly.toml") {
   parse(settings, {"--kill-timeout", "2m"});
   CHECK(settings.kill_timeout == 120s);
   CHECK_THROWS_AS(parse(settings, {"--kill-timeout", "2 m"}), po::error);
+  for (const char* flag : {"--port", "--heartbeat", "--discovery-interval", "--unsent-bytes-max"})
+    for (const char* number : {"-1", "+1", "1.5", "0x10", "", " 1", "99999999999999999999"})
+      CHECK_THROWS_AS(parse(settings, {flag, number}), po::error);
   for (const char* wrong : {"", "s", "5x", "-1", "5 s", "1.5", "99999999999"})
     CHECK_FALSE(fly::cluster::parse_time(wrong));
 }
@@ -228,7 +231,8 @@ TEST_CASE("each bad option is named") {
   names("frame-bytes-max", [](options& o) { o.frame_bytes_max = 65'535; });
   names("unsent-bytes-max", [](options& o) { o.unsent_bytes_max = 0; });
   names("log", [](options& o) { o.log = nullptr; });
-  names("secret-file", [](options& o) { o.secret_file = "/nonexistent/secret"; });
+  for (const char* file : {"/nonexistent/secret", "/", "/dev/zero"})
+    names("secret-file", [file](options& o) { o.secret_file = file; });
   CHECK(with([](options& o) { o.region = std::string(255, 'x'); }) == "");
   CHECK(with([](options& o) { o.silence_max = 100ms, o.heartbeat = 33ms; }) == "");
 }

@@ -149,6 +149,9 @@ TEST_CASE("the lease and the pooler come from the environment or flags, within b
     return from({{"DATABASE_URL", "postgres://h/a"}, {name, value}});
   };
   CHECK(names(with("FLY_LEASE", "soon"), "FLY_LEASE=soon"));
+  for (const char* unset : {"FLY_LEASE", "FLY_CONNECTIONS_MAX", "FLY_KEY_LIFETIME", "FLY_POOLER",
+                            "FLY_SCHEMA", "FLY_READ_ONLY"})
+    CHECK_FALSE(with(unset, "").validate()); // as with most tools
   CHECK(names(with("FLY_POOLER", "session"), "FLY_POOLER=session"));
   auto flagged = good();
   parse(flagged, {"--pooler=session"});

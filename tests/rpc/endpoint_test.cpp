@@ -96,6 +96,19 @@ TEST_CASE("an unknown name and other types are answered before anything runs") {
   CHECK(runs == 0);
 }
 
+TEST_CASE("a call of what is no name of a function ends at once, and nothing ran") {
+  two_shops shops;
+  const std::string long_name(201, 'x');
+  for (const char* name : {"", "a b", "x\ny", long_name.c_str()}) {
+    const rpc::function<int(int)> wrong{name};
+
+    auto outcome = rpc_region(*shops.lax.rpc, "syd", wrong, 1);
+
+    REQUIRE_FALSE(outcome);
+    CHECK(outcome.error() == errc::invalid_argument);
+  }
+}
+
 TEST_CASE("a call by name alone runs whatever is served") {
   two_shops shops;
   shops.syd.rpc->serve(shop::shout, [](std::string text) { return text; });

@@ -52,6 +52,19 @@ auto inspect(Inspector& f, grumpy& x) {
   return f(caf::meta::type_name("grumpy"), x.mood);
 }
 
+/// A type whose reading throws what is no exception.
+struct sulky {
+  std::int32_t mood = 0;
+};
+
+template <class Inspector>
+auto inspect(Inspector& f, sulky& x) {
+  if constexpr (Inspector::writes_state)
+    if (x.mood == 0)
+      throw x.mood;
+  return f(caf::meta::type_name("sulky"), x.mood);
+}
+
 struct with_actor {
   caf::actor who;
 };
@@ -75,6 +88,7 @@ struct config : caf::actor_system_config {
     add_message_type<shop::order>("shop::order");
     add_message_type<tree>("tree");
     add_message_type<grumpy>("grumpy");
+    add_message_type<sulky>("sulky");
     add_message_type<with_actor>("with_actor");
     add_message_type<std::vector<bool>>("flags");
     add_message_type<std::vector<double>>("reals");
@@ -181,6 +195,9 @@ TEST_CASE_FIXTURE(fixture, "what inspect throws is an error") {
   auto read = unpack(system, bytes_of(*packed));
   REQUIRE_FALSE(read);
   CHECK(text_of(read.error()).find("not today") != std::string::npos);
+  packed = pack(system, caf::make_message(sulky{1}));
+  REQUIRE(packed);
+  CHECK(unpack(system, bytes_of(*packed)).error() == errc::malformed_arguments);
 }
 
 TEST_CASE_FIXTURE(fixture, "a value that contains itself too deeply is refused") {

@@ -24,6 +24,10 @@ namespace {
 
 struct oddity {};
 
+struct speechless : std::exception {
+  const char* what() const noexcept override { return nullptr; }
+};
+
 /// A server with one worker and the functions of the tests.
 struct bench {
   std::atomic<bool> primary{true};
@@ -43,6 +47,7 @@ struct bench {
     serve("block", {}, [gate = released](auto&) { return gate.wait(), bytes{}; });
     serve("throw", {}, [](auto&) -> bytes { throw std::out_of_range("too far"); });
     serve("odd", {}, [](auto&) -> bytes { throw oddity{}; });
+    serve("speechless", {}, [](auto&) -> bytes { throw speechless{}; });
     serve("foreign", {}, [](auto&) -> caf::expected<bytes> { return caf::sec::invalid_argument; });
   }
 
@@ -166,6 +171,8 @@ TEST_CASE("an exception is answered with its type and text") {
 
   it.call(2, "odd");
   CHECK(details_of(it.answer(2).first).at("exception").find("oddity") != std::string::npos);
+  it.call(4, "speechless");
+  CHECK(it.answer(4).first == errc::function_failed);
   it.call(3, "foreign");
   auto foreign = it.answer(3).first;
   CHECK(foreign == errc::function_failed);

@@ -209,17 +209,6 @@ TEST_CASE("where the user's tree ends the endpoint drives itself again") {
   CHECK(eventually([&] { return ended.load(); }, 3s));
 }
 
-TEST_CASE_FIXTURE(bench, "a name that no function can have is refused at once") {
-  static const std::string too_long(201, 'n');
-
-  for (const char* name : {"", "two words", too_long.c_str()}) {
-    auto refused = rpc_region(rpc, "lax", rpc::function<void()>{name});
-
-    REQUIRE_FALSE(refused);
-    CHECK(refused.error() == errc::invalid_argument);
-  }
-}
-
 TEST_CASE_FIXTURE(bench, "an error that a function throws reaches the caller as it is") {
   constexpr rpc::function<void(bool)> fail{"shop.fail"};
   lax.rpc->serve(fail, [](bool bare) {
