@@ -9,6 +9,7 @@
 #include "fly/rpc/verbs.hpp"
 #include "tests/faults/contract.hpp"
 #include "tests/faults/faults.hpp"
+#include "tests/support/program.hpp"
 
 namespace fly::faults {
 
@@ -95,7 +96,7 @@ row frozen_under_load(lab& it, const patience& limits) {
   auto grown = resident_kib() - std::min(before, resident_kib());
   result.expect(from.results().counts().contains("overloaded"), "calls end with overloaded");
   result.expect(unsent <= unsent_max + 4096, "unsent " + std::to_string(unsent) + " bytes");
-  result.expect(!memory_tells || grown <= 48 * 1024,
+  result.expect(!test::memory_tells || grown <= 48 * 1024,
                 "memory grew by " + std::to_string(grown) + " KiB");
   it.signal("lax-1", SIGCONT);
   result.expect(eventually([&] { return from.at_rest(); }), "no call without an outcome");
@@ -161,9 +162,9 @@ row storm(lab& it, const patience& limits, unsigned seed) {
   result.expect(since(stopped) <= timeout + 1s, "no call without an outcome");
   result.expect(over <= limits.slack,
                 "the slowest call is over its deadline by " + std::to_string(over.count()) + " ms");
-  result.expect(!memory_tells || grown <= 32 * 1024,
+  result.expect(!test::memory_tells || grown <= 32 * 1024,
                 "memory here grew by " + std::to_string(grown) + " KiB");
-  result.expect(!memory_tells || grown_there <= 32 * 1024,
+  result.expect(!test::memory_tells || grown_there <= 32 * 1024,
                 "memory of lax-1 grew by " + std::to_string(grown_there) + " KiB");
   auto left = it.caller().rpc.counts();
   result.expect(left.in_flight + left.waiting + left.serving == 0, "nothing is left under way");

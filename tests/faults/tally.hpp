@@ -81,13 +81,6 @@ private:
   std::vector<std::thread> threads_;
 };
 
-/// Whether memory can be judged: the address sanitizer keeps what is freed, for a while.
-#ifdef __SANITIZE_ADDRESS__
-inline constexpr bool memory_tells = false;
-#else
-inline constexpr bool memory_tells = true;
-#endif
-
 /// Returns the memory of process `pid` (0: our own) that is in RAM, in KiB.
 std::size_t resident_kib(int pid = 0);
 

@@ -11,6 +11,13 @@ namespace fly::test {
 
 namespace program_options = boost::program_options;
 
+/// Whether memory can be judged: the address sanitizer keeps what is freed, for a while.
+#ifdef __SANITIZE_ADDRESS__
+inline constexpr bool memory_tells = false;
+#else
+inline constexpr bool memory_tells = true;
+#endif
+
 /// Lets SIGINT and SIGTERM wait for `wait`. Made first in main(): threads inherit it.
 class end_signals {
 public:
