@@ -30,8 +30,6 @@ namespace {
 /// A type that contains itself.
 struct tree {
   std::vector<tree> branches;
-
-  friend bool operator==(const tree&, const tree&) = default;
 };
 
 template <class Inspector>
