@@ -30,7 +30,10 @@ using nlohmann::json;
 using namespace std::chrono_literals;
 
 constexpr std::uint16_t default_port = 9100;
-constexpr std::size_t threads = 4;
+/// One for each connection: who says nothing, or half a request, keeps one until the timeout. An
+/// orchestrator that asks /healthz meanwhile must not take this node for dead.
+constexpr std::size_t threads = 16;
+constexpr int silence_max_s = 1;
 constexpr std::size_t body_bytes_max = 1024;
 constexpr const char* prometheus_text = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -74,8 +77,8 @@ public:
     server_.new_task_queue = [] { return new httplib::ThreadPool(threads); };
     server_.set_socket_options(only_one_listens);
     server_.set_payload_max_length(body_bytes_max);
-    server_.set_keep_alive_timeout(2);
-    server_.set_read_timeout(2);
+    server_.set_keep_alive_timeout(silence_max_s);
+    server_.set_read_timeout(silence_max_s);
     server_.set_write_timeout(5);
     get("/metrics", &impl::metrics);
     get("/healthz", &impl::health);

@@ -236,6 +236,20 @@ TEST_CASE("the admin port is bound to loopback or 6PN, once, and says what is wr
   CHECK(has(text_of(refusal(first.address())), first.address()));
 }
 
+TEST_CASE("health is answered at once while a dozen clients say half of a request") {
+  shop_node syd{"syd"};
+  REQUIRE_FALSE(syd.node.join());
+  admin::server admin{syd.node, *syd.rpc, any_port};
+  REQUIRE_FALSE(admin.start());
+  auto port = admin.address().substr(admin.address().rfind(':') + 1);
+
+  auto health = shell(
+      "bash -c 'for i in $(seq 12); do exec {half}<>/dev/tcp/127.0.0.1/" + port +
+      "; printf \"GET /hea\" >&$half; done; curl -s -m 0.9 http://127.0.0.1:" + port + "/healthz'");
+
+  CHECK(has(health.text, "\"healthy\":true"));
+}
+
 TEST_CASE("an admin server can stop and start anew, also at once") {
   shop_node syd{"syd"};
   syd.rpc->serve(shop::shout, [](std::string text) { return text; });
