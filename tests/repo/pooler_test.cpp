@@ -141,11 +141,16 @@ TEST_CASE_FIXTURE(pooled_shops, "a leader behind a pooler hands over") {
 TEST_CASE_FIXTURE(pooled_shops,
                   "a database that turns read-only is noticed though sessions are old") {
   auto is_primary = [&] { return lax->node.primary_group().size() == 2; };
+  auto begun = servers.primary().sql("SELECT clock_timestamp()");
   servers.primary().sql("ALTER DATABASE app SET default_transaction_read_only = on");
   CHECK(eventually([&] { return lax->node.primary_group().empty(); }));
 
   servers.primary().sql("BEGIN READ WRITE; "
                         "ALTER ROLE app SET default_transaction_read_only = off; COMMIT");
+  // Sessions that the pooler has opened meanwhile would stay read-only.
+  servers.primary().sql("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+                        "WHERE usename = 'app' AND backend_start > '" +
+                        begun + "'");
   CHECK(eventually(is_primary)); // the narrower setting wins
   servers.primary().sql("BEGIN READ WRITE; ALTER ROLE app IN DATABASE app SET "
                         "default_transaction_read_only = on; COMMIT");
