@@ -37,6 +37,18 @@ struct order_listener : listener {
   std::vector<std::string> heard;
 };
 
+/// Two nodes with a link.
+struct linked_pair {
+  linked_pair() {
+    b.links->on_addresses({"a:1"});
+    net.pass(1s);
+  }
+
+  network net;
+  fake_node a{net, "a", "syd"};
+  fake_node b{net, "b", "lax"};
+};
+
 } // namespace
 
 TEST_CASE("three nodes that know one of them find that one, and all if they know all") {
@@ -120,12 +132,8 @@ TEST_CASE("services reach a member before the first frame does") {
   CHECK(a.heard->from("b") == std::vector<std::string>{"hello"});
 }
 
-TEST_CASE("services that change faster than a peer reads gather no memory; the newest arrives") {
-  network net;
-  fake_node a{net, "a", "syd"};
-  fake_node b{net, "b", "lax"};
-  a.links->on_addresses({"b:1"});
-  net.pass(1s);
+TEST_CASE_FIXTURE(linked_pair, "services that change faster than a peer reads gather no memory; "
+                               "the newest arrives") {
   auto link = a.read().channels.at("b");
 
   for (char i = 'a'; i <= 'z'; ++i) // nothing moves meanwhile
@@ -235,12 +243,8 @@ TEST_CASE("a listener that throws costs a line of the log and nothing else") {
   CHECK(a.sees(2));
 }
 
-TEST_CASE("unknown kinds of this floor are skipped, a second handshake ends the link") {
-  network net;
-  fake_node a{net, "a", "syd"};
-  fake_node b{net, "b", "lax"};
-  b.links->on_addresses({"a:1"});
-  net.pass(1s);
+TEST_CASE_FIXTURE(linked_pair,
+                  "unknown kinds of this floor are skipped, a second handshake ends the link") {
   auto to_a = b.read().channels.at("a");
 
   to_a->send(static_cast<frame_kind>(15), bytes_of("of a later version"));
