@@ -61,18 +61,25 @@ private:
   gate full_;
 };
 
-/// Starts an operation and blocks the calling thread until it is complete or `deadline` is reached.
-/// Blocks: never call from an actor that shares threads; there it returns errc::blocking_refused,
-/// nothing ran.
-template <class T>
-caf::expected<T> ask(std::chrono::steady_clock::time_point deadline, const starter<T>& start) {
+/// Starts an operation (a `starter<T>`, or what can be called like one) and blocks the calling
+/// thread until it is complete or `deadline` is reached. `help` may bring the operation on in this
+/// thread, for a short time, before that sleeps. Blocks: never call from an actor that shares
+/// threads; there it returns errc::blocking_refused, nothing ran.
+template <class T, class Start, class Help>
+caf::expected<T> ask(std::chrono::steady_clock::time_point deadline, Start&& start, Help&& help) {
   if (auto refused = check_may_block())
     return refused;
   auto slot = std::make_shared<answer_slot<T>>();
   auto end = start([slot](caf::expected<T> value) { slot->fill(std::move(value)); });
+  help();
   if (!slot->wait_until(deadline))
     end();
   return slot->take();
+}
+
+template <class T, class Start>
+caf::expected<T> ask(std::chrono::steady_clock::time_point deadline, Start&& start) {
+  return ask<T>(deadline, std::forward<Start>(start), [] {});
 }
 
 namespace detail {

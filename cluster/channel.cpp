@@ -38,7 +38,8 @@ void empty(std::vector<char>& buffer) noexcept {
 
 channel::channel(member peer, channel_limits limits, std::function<void()> wake,
                  std::shared_ptr<tls_filter> filter)
-    : peer_(std::move(peer)), limits_(limits), wake_(std::move(wake)), filter_(std::move(filter)) {
+    : peer_(std::move(peer)), limits_(limits), wake_(std::move(wake)), filter_(std::move(filter)),
+      reading_(filter_, limits_.frame_bytes_max, wake_) {
   assert(wake_);
   if (filter_ && filter_->is_up())
     certificate_ = std::make_unique<const tls_names>(filter_->peer_names());
@@ -238,6 +239,7 @@ bool channel::finish(frame_kind kind) {
 }
 
 void channel::close() noexcept {
+  reading_.close();
   std::lock_guard guard{mutex_};
   open_ = false;
   in_flight_ = 0;

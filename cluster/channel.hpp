@@ -14,6 +14,7 @@
 #include "fly/cluster/frame.hpp"
 #include "fly/cluster/line.hpp"
 #include "fly/cluster/member.hpp"
+#include "fly/cluster/reading_loan.hpp"
 
 namespace fly::cluster {
 
@@ -46,7 +47,8 @@ enum class urgency : std::uint8_t {
 ///
 /// Where the link is encrypted, what waits becomes cipher text when it is about to leave, in the
 /// order in which it leaves, on both ways; nothing leaves uncopied then. What comes in is opened by
-/// the mesh, and so is what was said before there was a channel.
+/// the mesh, or by who reads in its place (reading_loan.hpp), and so is what was said before there
+/// was a channel.
 class channel {
 public:
   /// `wake` tells the owner of the socket that there is something to drain; it is called outside
@@ -67,6 +69,9 @@ public:
 
   /// Returns the names in the other end's certificate; null where the link is not encrypted.
   const tls_names* certificate() const noexcept { return certificate_.get(); }
+
+  /// Returns how callers read their answers themselves.
+  reading_loan& reading() noexcept { return reading_; }
 
   /// Sends one frame with the payload `head` + `body`. Safe from any thread, never blocks.
   /// Errors, and then nothing was sent: errc::overloaded while `unsent_bytes` is at its bound,
@@ -146,6 +151,7 @@ private:
   bool woken_ = false;    // guarded by mutex_
   bool ended_ = false;    // guarded by mutex_; the last frame has been sent
   bool open_ = true;      // guarded by mutex_
+  reading_loan reading_;
 };
 
 } // namespace fly::cluster

@@ -41,6 +41,11 @@ void append_frame(std::vector<char>& out, frame_kind kind, std::span<const std::
 void append_frame_begin(std::vector<char>& out, frame_kind kind, std::span<const std::byte> head,
                         std::size_t body_bytes);
 
+/// Returns the frame that `bytes` begin with; nothing where they are not all of it. Errors:
+/// errc::malformed_frame (length 0) and errc::frame_too_large (kind and payload).
+caf::expected<std::optional<frame>> first_frame(std::span<const std::byte> bytes,
+                                                std::size_t frame_bytes_max);
+
 /// Cuts a stream of bytes into frames: u32 length of what follows (big-endian), u8 kind, payload.
 /// Keeps at most one incomplete frame. A pure value; not safe to share between threads.
 class frame_parser {
@@ -63,9 +68,12 @@ public:
   /// Returns whether everything that was fed has been looked at.
   bool is_drained() const noexcept { return fed_.empty(); }
 
-private:
-  caf::expected<std::size_t> whole_bytes(std::span<const std::byte> begin) const;
+  /// Returns whether the next byte of the stream is the first one of a frame.
+  bool is_between_frames() const noexcept {
+    return fed_.empty() && (partial_.empty() || partial_is_out_);
+  }
 
+private:
   std::size_t frame_bytes_max_;
   std::vector<std::byte> partial_; // the beginning of one frame
   std::span<const std::byte> fed_; // not yet looked at

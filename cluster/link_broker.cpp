@@ -13,33 +13,23 @@ namespace fly::cluster {
 
 namespace {
 
-/// Runs `what`; an exception (no memory, no random bytes) must not end the broker.
-template <class Function>
-void guarded(socket_io& io, Function what) {
-  try {
-    what();
-  } catch (const std::exception& thrown) {
-    io.log_thrown(thrown.what());
-  }
-}
-
 caf::behavior run_broker(caf::io::broker* self, std::shared_ptr<link_broker_setup> setup) {
   auto io = std::make_shared<socket_io>(self, std::move(*setup));
-  guarded(*io, [&] { io->start(); });
+  io->guarded([&] { io->start(); });
   self->parent().run_later([io] { io->settle(); }); // in the next turn of the I/O loop
   return {
       [io](const caf::io::data_transferred_msg& done) {
-        guarded(*io, [&] { io->on_transferred(done); });
+        io->guarded([&] { io->on_transferred(done); });
       },
       [io](const caf::io::new_connection_msg& fresh) {
-        guarded(*io, [&] { io->on_connection(fresh.handle); });
+        io->guarded([&] { io->on_connection(fresh.handle); });
       },
       [io](const caf::io::connection_closed_msg& gone) {
-        guarded(*io, [&] { io->on_closed(gone.handle); });
+        io->guarded([&] { io->on_closed(gone.handle); });
       },
-      [io](wake_atom) { guarded(*io, [&] { io->on_wake(); }); },
-      [io](tick_atom) { guarded(*io, [&] { io->on_tick(); }); },
-      [io](turn_atom) { guarded(*io, [&] { io->on_turn(); }); },
+      [io](wake_atom) { io->guarded([&] { io->on_wake(); }); },
+      [io](tick_atom) { io->guarded([&] { io->on_tick(); }); },
+      [io](turn_atom) { io->guarded([&] { io->on_turn(); }); },
       [](const caf::io::acceptor_closed_msg&) {},
   };
 }

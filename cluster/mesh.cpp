@@ -66,17 +66,23 @@ void mesh::on_bytes(link_id link, std::span<const std::byte> bytes) {
     take(link, *from, bytes);
 }
 
-/// All that comes in passes here. What TLS answers leaves with what is answered.
+/// All that comes in passes here, but for answers that callers read themselves.
 void mesh::take(link_id link, connection& from, std::span<const std::byte> bytes) {
+  auto broken = from.tls ? decrypt(link, from, bytes) : check_plain(from, bytes);
+  if (broken && !from.tls)
+    bytes = {};
+  take_plain(link, from, bytes, broken);
+}
+
+/// `broken` is why nothing follows `bytes`. What TLS answers leaves with what is answered.
+void mesh::take_plain(link_id link, connection& from, std::span<const std::byte> bytes,
+                      const caf::error& broken) {
   if (from.up && membership_.on_heard(link, now_))
     publish(true);
-  auto broken = from.tls ? decrypt(link, from, bytes) : check_plain(from, bytes);
   auto up = from.tls ? from.up : nullptr;
-  if (!broken || from.tls) {
-    from.parser.feed(bytes);
-    if (auto held = read(link, from))
-      up = std::move(held);
-  }
+  from.parser.feed(bytes);
+  if (auto held = read(link, from))
+    up = std::move(held);
   if (broken && !from.closed)
     give_up(link, broken);
   if (up && up->flush())
@@ -140,11 +146,6 @@ void mesh::on_member_frame(link_id link, connection&, const frame& received) {
   default:
     return; // of a later version: not for us
   }
-}
-
-void mesh::drain(link_id link) {
-  if (auto what = find(link); what && what->up)
-    out_.drain(link, what->up);
 }
 
 // -- handshake ------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -46,6 +47,22 @@ public:
 
   /// Sends what was written, then closes. Nothing more is told of the link.
   virtual void close(link_id link) = 0;
+
+  // Where others than the mesh can read a link, too; the default is a transport without that.
+
+  /// Reads no more of `link`: what has been read is told of, and then `mesh::on_paused`. Does
+  /// nothing where it cannot at the moment.
+  virtual void pause_reading(link_id link) { (void)link; }
+
+  /// Returns where others can read `link`, which is paused; `mesh::on_unread` is told when
+  /// something has come that they leave. Null where there is no such place.
+  virtual std::unique_ptr<inlet> open_inlet(link_id link) {
+    (void)link;
+    return nullptr;
+  }
+
+  /// Reads `link` again.
+  virtual void resume_reading(link_id link) { (void)link; }
 };
 
 /// What a mesh needs to know.
@@ -84,6 +101,12 @@ public:
   /// Goes on with the handshake of the stranger that has waited longest.
   void take_turn();
 
+  /// Says that `link` is not read any more; its callers may do so now.
+  void on_paused(link_id link);
+
+  /// Says that there is something on `link` that no caller has read.
+  void on_unread(link_id link);
+
   /// Says that `link` was closed by the other side or by a failure.
   void on_closed(link_id link, const caf::error& reason);
 
@@ -93,7 +116,7 @@ public:
   /// Tells the time for the events that follow.
   void set_time(time_point now, wall_time wall);
 
-  /// Sends what waits in the channel of `link`.
+  /// Sends what waits in the channel of `link`, and deals with what its readers want.
   void drain(link_id link);
 
   /// Takes the addresses that discovery has found.
@@ -136,6 +159,10 @@ private:
   void on_strange_bytes(link_id link, connection& from, std::span<const std::byte> bytes);
   void shake(link_id link, connection& from, std::span<const std::byte> bytes);
   void take(link_id link, connection& from, std::span<const std::byte> bytes);
+  void take_plain(link_id link, connection& from, std::span<const std::byte> bytes,
+                  const caf::error& broken);
+  void take_left(link_id link, connection& from, std::optional<reading_loan::rest> left);
+  void take_back_late();
   void greet(link_id link, connection& to);
   caf::error decrypt(link_id link, connection& from, std::span<const std::byte>& bytes);
   caf::error check_plain(connection& from, std::span<const std::byte> bytes) const;

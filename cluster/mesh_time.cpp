@@ -18,6 +18,7 @@ void mesh::tick(time_point now, wall_time wall) {
   if (leaving_)
     return;
   perform(membership_.tick(now, wall));
+  take_back_late();
   for (const auto& [link, what] : connections_)
     if (what->services_due && what->up)
       send_services(*what);

@@ -47,16 +47,11 @@ int descriptor_of(connection_handle handle) {
 socket_io::socket_io(caf::io::broker* self, link_broker_setup setup)
     : self_(self), source_(std::move(setup.source)), bell_(setup.bell), log_(setup.mesh.log),
       tick_every_(std::clamp(setup.mesh.membership.heartbeat / 4, 1ms, 250ms)),
+      lent_(std::in_place, backend(), [this](link_id link) { on_unread(link); }),
       mesh_(std::move(setup.mesh), *this, *setup.pinned, *setup.heard_by, setup.bell, now(),
             std::chrono::system_clock::now()) {
-  // What is thrown (no memory, no random bytes) must not end the I/O thread.
-  reader_ = std::make_shared<const bytes_reader>([this](auto handle, auto bytes) {
-    try {
-      on_bytes(handle, bytes);
-    } catch (const std::exception& thrown) {
-      log_thrown(thrown.what());
-    }
-  });
+  reader_ = std::make_shared<const bytes_reader>(
+      [this](auto handle, auto bytes) { guarded([&] { on_bytes(handle, bytes); }); });
   if (setup.listening.descriptor() < 0)
     return;
   auto doorman = make_doorman(backend(), setup.listening.release(), reader_);
@@ -214,6 +209,7 @@ void socket_io::close(link_id link) {
   auto& socket = sockets_.at(handle);
   socket.closing = true;
   socket.deadline = now() + linger;
+  resume(handle, socket); // CAF hears of the end where it reads
   socket.from = nullptr;
   if (socket.unsent == 0)
     shut(handle, socket);
@@ -267,6 +263,7 @@ void socket_io::leave() {
     return;
   }
   bell_->close();
+  lent_.reset(); // CAF's loop ends once it has nothing to watch
   self_->quit();
 }
 

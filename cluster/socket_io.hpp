@@ -2,7 +2,10 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
+#include <exception>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -10,6 +13,7 @@
 #include <caf/atom.hpp>
 #include <caf/io/broker.hpp>
 
+#include "fly/cluster/lent_sockets.hpp"
 #include "fly/cluster/link_broker.hpp"
 #include "fly/cluster/scribes.hpp"
 
@@ -22,7 +26,7 @@ using turn_atom = caf::atom_constant<caf::atom("flyTurn")>;
 /// The sockets of one node: events of its broker to the mesh, and bytes of the mesh to CAF or, for
 /// a channel that is up, straight into the socket. Lives in the broker's behavior; only on the I/O
 /// thread.
-class socket_io final : public transport {
+class socket_io final : public transport, public std::enable_shared_from_this<socket_io> {
 public:
   socket_io(caf::io::broker* self, link_broker_setup setup);
 
@@ -37,7 +41,15 @@ public:
   void on_bytes(caf::io::connection_handle handle, std::span<const std::byte> bytes);
   void on_transferred(const caf::io::data_transferred_msg& done);
   void on_closed(caf::io::connection_handle handle);
-  void log_thrown(const char* what);
+  /// Runs `what`; an exception (no memory, no random bytes) must not end the I/O thread.
+  template <class F>
+  void guarded(F what) {
+    try {
+      what();
+    } catch (const std::exception& thrown) {
+      log_thrown(thrown.what());
+    }
+  }
 
   // -- transport
   caf::error dial(link_id link, const std::string& address) override;
@@ -45,10 +57,17 @@ public:
   void attach(link_id link, const std::shared_ptr<channel>& up) override;
   void drain(link_id link, const std::shared_ptr<channel>& from) override;
   void close(link_id link) override;
+  void pause_reading(link_id link) override;
+  std::unique_ptr<inlet> open_inlet(link_id link) override;
+  void resume_reading(link_id link) override;
 
 private:
+  /// Whether CAF reads: a change takes until the next turn of its loop.
+  enum class reading_state : std::uint8_t { going, pausing, paused, resuming };
+
   struct open_socket {
     link_id link = 0;
+    reading_state reading = reading_state::going;
     std::shared_ptr<channel> from; // whose bytes are in flight; null during the handshake
     std::size_t unsent = 0;        // bytes given to CAF that the kernel has not taken yet
     bool closing = false;          // the mesh has closed the link; the rest is still being sent
@@ -62,6 +81,11 @@ private:
   void tell_time();
   void add(link_id link, caf::io::connection_handle handle);
   void shut(caf::io::connection_handle handle, open_socket& socket);
+  template <class F>
+  void in_next_turn(caf::io::connection_handle handle, F what);
+  void resume(caf::io::connection_handle handle, open_socket& socket);
+  void on_unread(link_id link);
+  void log_thrown(const char* what);
   void leave();
 
   caf::io::broker* self_;
@@ -74,7 +98,8 @@ private:
   std::unordered_map<caf::io::connection_handle, open_socket> sockets_;
   std::unordered_map<link_id, caf::io::connection_handle> handles_; // of those not closing
   bool settled_ = false;
-  bool turn_asked_ = false; // `on_turn` will be called
+  std::optional<lent_sockets> lent_; // until it leaves
+  bool turn_asked_ = false;          // `on_turn` will be called
   bool left_ = false;
   mesh::time_point leave_deadline_{};
   mesh mesh_; // last: it calls back into the others

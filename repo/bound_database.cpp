@@ -9,6 +9,7 @@
 #include "fly/repo/database_core.hpp"
 #include "fly/repo/ledger.hpp"
 #include "fly/repo/level_reader.hpp"
+#include "fly/rpc/answer_reader.hpp"
 #include "fly/rpc/current_call.hpp"
 
 namespace fly::repo {
@@ -111,13 +112,15 @@ actors::starter<raw_committed> bound_database::starter(bool waits, std::string_v
                                                        const rpc::signature& wanted,
                                                        const std::string& key,
                                                        caf::expected<rpc::bytes> arguments,
-                                                       clock::time_point deadline) const {
+                                                       clock::time_point deadline,
+                                                       rpc::answer_reader* own) const {
   const auto& core = *db_->core_;
   write_call how{.rpc = &db_->rpc_,
                  .tracker = waits && options_.await ? core.tracker() : nullptr,
                  .deadline = deadline,
                  .shared = core.in_sandbox(),
-                 .key = key};
+                 .key = key,
+                 .own = own};
   auto sent = checked(core.unusable(), options_.key || !key.empty(), key, std::move(arguments));
   return noting(options_.session, core.tracker(),
                 writing(std::move(how), name, wanted, std::move(sent)));
@@ -128,8 +131,10 @@ caf::expected<raw_committed> bound_database::ask_raw(bool waits, std::string_vie
                                                      const std::string& key,
                                                      caf::expected<rpc::bytes> arguments) const {
   auto until = deadline();
+  rpc::answer_reader own;
   return rpc::ask_cancellable<raw_committed>(
-      until, starter(waits, name, wanted, key, std::move(arguments), until));
+      until, starter(waits, name, wanted, key, std::move(arguments), until, &own),
+      [&] { db_->rpc_.read_answer(own, until); });
 }
 
 actors::pending<raw_committed> bound_database::ask_raw(caf::scheduled_actor* self, bool waits,

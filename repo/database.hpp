@@ -254,7 +254,8 @@ private:
   actors::starter<raw_committed> starter(bool waits, std::string_view name,
                                          const rpc::signature& wanted, const std::string& key,
                                          caf::expected<rpc::bytes> arguments,
-                                         std::chrono::steady_clock::time_point deadline) const;
+                                         std::chrono::steady_clock::time_point deadline,
+                                         rpc::answer_reader* own = nullptr) const;
 
   const database* db_;
   call_options options_;

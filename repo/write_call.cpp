@@ -83,7 +83,8 @@ void wait_until_visible(const std::shared_ptr<under_way>& call, raw_committed an
   call->now.began(wait_stage, std::move(end));
 }
 
-void attempt(const std::shared_ptr<under_way>& call, rpc::bytes arguments);
+void attempt(const std::shared_ptr<under_way>& call, rpc::bytes arguments,
+             rpc::answer_reader* own = nullptr);
 
 /// Whether the ledger has answered: no copy of this write is committed, or will be.
 bool is_settled(const caf::error& reason) {
@@ -134,12 +135,14 @@ void on_answer(const std::shared_ptr<under_way>& call, caf::expected<rpc::bytes>
     wait_until_visible(call, std::move(result));
 }
 
-void attempt(const std::shared_ptr<under_way>& call, rpc::bytes arguments) {
+void attempt(const std::shared_ptr<under_way>& call, rpc::bytes arguments,
+             rpc::answer_reader* own) {
   auto stage = ++call->attempts;
   const auto& how = call->how;
   auto end = how.rpc->start(
       how.whom, call->name, call->wanted, std::move(arguments), how.deadline,
-      [call](caf::expected<rpc::bytes> answer) { on_answer(call, std::move(answer)); }, how.trace);
+      [call](caf::expected<rpc::bytes> answer) { on_answer(call, std::move(answer)); }, how.trace,
+      {}, own);
   call->now.began(stage, std::move(end));
 }
 
@@ -150,12 +153,13 @@ actors::expire start_write(const write_call& how, std::string_view name,
                            actors::completion<raw_committed> done) {
   auto call = std::make_shared<under_way>();
   call->how = how;
+  call->how.own = nullptr;
   call->name = name;
   call->wanted = wanted;
   call->done = std::move(done);
   if (!how.key.empty())
     call->arguments = arguments;
-  attempt(call, std::move(arguments));
+  attempt(call, std::move(arguments), how.own);
   return [call] { call->now.expire(); };
 }
 

@@ -14,8 +14,9 @@
 #include "fly/rpc/signature.hpp"
 
 namespace fly::rpc {
+class answer_reader;
 class endpoint;
-}
+} // namespace fly::rpc
 
 namespace fly::repo {
 
@@ -40,6 +41,9 @@ struct write_call {
   rpc::target whom = rpc::target::primary();
   /// Learns of the call's way, see `rpc::endpoint::start`; null where nobody wants to know.
   std::shared_ptr<rpc::call_trace> trace{};
+  /// The thread that waits for the write and does nothing else, for the first attempt; null for
+  /// none. Not used once `start_write` has returned.
+  rpc::answer_reader* own = nullptr;
 };
 
 /// Starts a write; `done` is called exactly once, on any thread, also before this returns. What is

@@ -8,6 +8,7 @@
 #include "fly/cluster/channel.hpp"
 #include "fly/cluster/wire.hpp"
 #include "fly/rpc/admission.hpp"
+#include "fly/rpc/answer_reader.hpp"
 #include "fly/rpc/message.hpp"
 
 namespace fly::rpc {
@@ -33,25 +34,27 @@ std::string_view trace_for(const call& each, const route& to) {
   return each.traits.trace;
 }
 
+caf::expected<std::uint64_t> no_more_calls() {
+  return make_error(errc::shutting_down, "the endpoint has closed, or its node has left");
+}
+
 } // namespace
 
 client::client(std::size_t calls_max, server& local)
     : local_(local), random_(std::random_device{}()), table_(calls_max),
       routes_(std::make_shared<const routes>()) {}
 
-std::uint64_t client::start(call begun) {
+std::uint64_t client::start(call&& begun, answer_reader* own) {
   if (auto refused = check_name(begun.name)) { // no member takes the frame
     begun.reply(std::move(refused));
     return 0;
   }
   std::optional<handoff> what;
   std::optional<call> over;
-  caf::expected<std::uint64_t> id{
-      make_error(errc::shutting_down, "the endpoint has closed, or its node has left")};
+  caf::expected<std::uint64_t> id{std::uint64_t{0}};
   {
     std::lock_guard guard{mutex_};
-    if (!closed_)
-      id = table_.add(begun);
+    id = closed_ ? no_more_calls() : table_.add(begun);
     budget_.called();
     if (id)
       what = choose(*id, table_.find(*id)->begun, over);
@@ -62,7 +65,7 @@ std::uint64_t client::start(call begun) {
   }
   if (over)
     over->reply(over->refusal);
-  hand_over(std::move(what));
+  hand_over(std::move(what), own);
   return *id;
 }
 
@@ -79,12 +82,12 @@ void client::attempt(std::uint64_t id) {
 }
 
 /// Hands the call over, or to the next member where that fails, until somebody has it or it waits.
-void client::hand_over(std::optional<handoff> what) {
+void client::hand_over(std::optional<handoff> what, answer_reader* own) {
   if (!what)
     return;
   if (what->here)
     run_here(std::move(*what));
-  else if (!send(*what))
+  else if (!send(*what, own))
     attempt(what->id);
 }
 
@@ -119,6 +122,8 @@ client::handoff client::prepare(call& each, const route& to, time_point now) {
   result.crowded = to.load->calls.load(std::memory_order_relaxed) >= crowded_from;
   result.cast = each.traits.cast;
   each.busy = busy_mark{to.load};
+  result.alone = !result.cast && !each.traits.idempotent &&
+                 to.load->calls.load(std::memory_order_relaxed) == 1;
   if (each.traits.idempotent)
     each.attempt_until = now + attempt_time(each);
   if (each.trace)
@@ -170,8 +175,10 @@ void client::run_here(handoff what) {
 }
 
 /// Returns false where nothing was sent and another member is to be tried.
-bool client::send(const handoff& what) {
+bool client::send(const handoff& what, answer_reader* own) {
   auto when = what.crowded ? cluster::urgency::soon : cluster::urgency::now;
+  if (own != nullptr && what.alone)
+    own->begin(what.link, what.id);
   auto refused = what.link->send(call_frame, cluster::bytes_of(what.head),
                                  cluster::bytes_of(*what.arguments), when);
   if (!refused) {
@@ -186,6 +193,8 @@ bool client::send(const handoff& what) {
       lose(what);
     return true;
   }
+  if (own != nullptr)
+    own->end();
   std::optional<call> over;
   {
     std::lock_guard guard{mutex_};

@@ -25,6 +25,8 @@ class channel;
 
 namespace fly::rpc {
 
+class answer_reader;
+
 /// The caller's side: picks a member for each call, sends it, tries others where nothing ran, waits
 /// where nobody is there, and completes each call exactly once. Replies are called without a lock.
 /// Safe from any thread, never blocks.
@@ -37,8 +39,9 @@ public:
 
   /// Begins a call (whom, name, wanted, arguments, begun, deadline, reply, trace). Returns its id;
   /// 0 where it was refused, and then the reply has been called. Errors, to the reply:
-  /// errc::overloaded, errc::shutting_down; nothing ran.
-  std::uint64_t start(call begun);
+  /// errc::overloaded, errc::shutting_down; nothing ran. `own` is the calling thread's that waits
+  /// for the answer; null for none.
+  std::uint64_t start(call&& begun, answer_reader* own = nullptr);
 
   /// Ends a call whose caller gives up: the reply gets what is known. Nothing where it has ended.
   void end(std::uint64_t id);
@@ -77,16 +80,18 @@ private:
     bool crowded = false;
     /// Whether the call is over once somebody has it.
     bool cast = false;
+    /// Whether it is the only one there, and nobody else will be asked meanwhile.
+    bool alone = false;
     /// For this node; null for another one.
     std::unique_ptr<request> here;
   };
 
   void attempt(std::uint64_t id);
-  void hand_over(std::optional<handoff> what);
+  void hand_over(std::optional<handoff> what, answer_reader* own = nullptr);
   std::optional<handoff> choose(std::uint64_t id, time_point now, std::optional<call>& over);
   handoff prepare(call& each, const route& to, time_point now);
   void run_here(handoff what);
-  bool send(const handoff& what);
+  bool send(const handoff& what, answer_reader* own);
   void lose(const handoff& what);
   void answered(std::uint64_t id, route_key via, caf::expected<bytes> outcome, call_parts parts);
   bool goes_on(std::uint64_t id, const caf::error& reason);

@@ -43,20 +43,18 @@ caf::error with_both_signatures(const call& ended, const caf::error& reason) {
 
 void client::answered(std::uint64_t id, route_key via, caf::expected<bytes> outcome,
                       call_parts parts) {
-  std::optional<call> over;
-  {
+  bool again = false;
+  auto over = [&]() -> std::optional<call> {
     std::lock_guard guard{mutex_};
-    if (!closed_ && !outcome && goes_on(id, outcome.error())) {
-      if (!table_.refuse(id, via, outcome.error()))
-        return;
-    } else {
-      over = table_.answer(id, via);
-      if (!over)
-        return; // too late: it has ended
-    }
-  }
-  if (!over)
+    if (closed_ || outcome || !goes_on(id, outcome.error()))
+      return table_.answer(id, via);
+    again = table_.refuse(id, via, outcome.error());
+    return std::nullopt;
+  }();
+  if (again)
     return attempt(id);
+  if (!over)
+    return; // too late: it has ended
   if (auto* member = over->busy.of())
     member->health.answered();
   if (over->trace) {

@@ -36,18 +36,26 @@ private:
 std::chrono::steady_clock::time_point deadline_within(std::chrono::milliseconds timeout) noexcept;
 
 /// As actors::ask, and ended early where the current call is cancelled.
-template <class T>
-caf::expected<T> ask_cancellable(std::chrono::steady_clock::time_point deadline,
-                                 const actors::starter<T>& start) {
+template <class T, class Start, class Help>
+caf::expected<T> ask_cancellable(std::chrono::steady_clock::time_point deadline, Start&& start,
+                                 Help&& help) {
   const auto* outer = current_call();
   if (outer == nullptr)
-    return actors::ask<T>(deadline, start);
+    return actors::ask<T>(deadline, std::forward<Start>(start), std::forward<Help>(help));
   std::optional<cancel_watch> watch;
-  return actors::ask<T>(deadline, [&](actors::completion<T> done) {
-    auto end = start(std::move(done));
-    watch.emplace(outer, end);
-    return end;
-  });
+  return actors::ask<T>(
+      deadline,
+      [&](actors::completion<T> done) {
+        auto end = start(std::move(done));
+        watch.emplace(outer, end);
+        return end;
+      },
+      std::forward<Help>(help));
+}
+
+template <class T, class Start>
+caf::expected<T> ask_cancellable(std::chrono::steady_clock::time_point deadline, Start&& start) {
+  return ask_cancellable<T>(deadline, std::forward<Start>(start), [] {});
 }
 
 } // namespace fly::rpc

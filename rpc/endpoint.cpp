@@ -10,6 +10,7 @@
 #include "fly/actors/error.hpp"
 #include "fly/actors/supervisor.hpp"
 #include "fly/cluster/node.hpp"
+#include "fly/rpc/answer_reader.hpp"
 #include "fly/rpc/current_call.hpp"
 #include "fly/rpc/endpoint_core.hpp"
 #include "fly/rpc/explain.hpp"
@@ -86,7 +87,8 @@ std::map<std::string, std::string> endpoint::served() const {
 
 call_end endpoint::start(const target& whom, std::string_view name, const signature& wanted,
                          bytes arguments, clock::time_point deadline, raw_reply reply,
-                         std::shared_ptr<call_trace> trace, call_traits how) const {
+                         std::shared_ptr<call_trace> trace, call_traits how,
+                         answer_reader* own) const {
   if (const auto* outer = current_call(); outer != nullptr && how.trace.empty())
     how.trace = outer->trace;
   for (const auto& each : core_->options().on_call) {
@@ -108,7 +110,7 @@ call_end endpoint::start(const target& whom, std::string_view name, const signat
   begun.reply = core_->observers().of_caller(whom, name, std::move(reply));
   begun.trace = std::move(trace);
   begun.traits = std::move(how);
-  return {core_, core_->start(std::move(begun))};
+  return {core_, core_->start(std::move(begun), own)};
 }
 
 void endpoint::observe(call_observer observer) {
@@ -126,16 +128,16 @@ actors::child_spec child(endpoint& rpc) {
 namespace {
 
 /// The starter refers to what it was made from: it is run within the same expression.
-actors::starter<bytes> starter_of(const bound_endpoint& rpc, const target& whom,
-                                  std::string_view name, const signature& wanted,
-                                  caf::expected<bytes> arguments, clock::time_point deadline) {
-  return [&rpc, &whom, name, &wanted, deadline,
-          arguments = std::move(arguments)](raw_reply reply) mutable -> actors::expire {
+auto starter_of(const bound_endpoint& rpc, const target& whom, std::string_view name,
+                const signature& wanted, caf::expected<bytes> arguments, clock::time_point deadline,
+                answer_reader* own = nullptr) {
+  return [&rpc, &whom, name, &wanted, deadline, own,
+          arguments = std::move(arguments)](raw_reply reply) mutable -> call_end {
     if (arguments)
       return rpc.rpc().start(whom, name, wanted, std::move(*arguments), deadline, std::move(reply),
-                             {}, rpc.traits());
+                             {}, rpc.traits(), own);
     reply(arguments.error());
-    return [] {};
+    return {};
   };
 }
 
@@ -160,8 +162,10 @@ caf::error cast_raw(const bound_endpoint& rpc, const target& whom, std::string_v
 caf::expected<bytes> ask_raw(const bound_endpoint& rpc, const target& whom, std::string_view name,
                              const signature& wanted, caf::expected<bytes> arguments) {
   auto deadline = rpc.deadline();
+  answer_reader own;
   return ask_cancellable<bytes>(
-      deadline, starter_of(rpc, whom, name, wanted, std::move(arguments), deadline));
+      deadline, starter_of(rpc, whom, name, wanted, std::move(arguments), deadline, &own),
+      [&] { rpc.rpc().read_answer(own, deadline); });
 }
 
 actors::pending<bytes> ask_raw(caf::scheduled_actor* self, const bound_endpoint& rpc,

@@ -36,6 +36,7 @@ class supervisor;
 
 namespace fly::rpc {
 
+class answer_reader;
 class bound_endpoint;
 class endpoint_core;
 
@@ -43,13 +44,15 @@ class endpoint_core;
 /// has ended. A value; safe from any thread.
 class call_end {
 public:
+  /// Of a call that has ended.
+  call_end() noexcept = default;
   call_end(std::weak_ptr<endpoint_core> core, std::uint64_t id) noexcept
       : core_(std::move(core)), id_(id) {}
   void operator()() const;
 
 private:
   std::weak_ptr<endpoint_core> core_;
-  std::uint64_t id_; // 0 for a call that has ended
+  std::uint64_t id_ = 0; // of a call that has ended
 };
 
 /// Bounds of an `endpoint`; values outside of theirs are brought inside.
@@ -155,7 +158,13 @@ public:
   /// whether it may run twice, whether an answer is wanted, and what trace it belongs to.
   call_end start(const target& whom, std::string_view name, const signature& wanted,
                  bytes arguments, std::chrono::steady_clock::time_point deadline, raw_reply reply,
-                 std::shared_ptr<call_trace> trace = {}, call_traits how = {}) const;
+                 std::shared_ptr<call_trace> trace = {}, call_traits how = {},
+                 answer_reader* own = nullptr) const;
+
+  /// For a thread that has started one call with `own` and only waits for it: reads the answer
+  /// itself where it can, which completes the call in this thread. Returns without it after some
+  /// milliseconds, and not after `until`.
+  void read_answer(answer_reader& own, std::chrono::steady_clock::time_point until) const;
 
   /// Tells `observer` of each call that ends from now on, made here or asked for here, on any
   /// thread and outside of locks; there is one observer, and an empty one hears nothing. Calls that

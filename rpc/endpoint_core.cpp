@@ -190,8 +190,8 @@ void endpoint_core::on_frame(const std::shared_ptr<cluster::channel>& from,
   stir();
 }
 
-std::uint64_t endpoint_core::start(call begun) {
-  auto id = client_->start(std::move(begun));
+std::uint64_t endpoint_core::start(call&& begun, answer_reader* own) {
+  auto id = client_->start(std::move(begun), own);
   stir();
   return id;
 }

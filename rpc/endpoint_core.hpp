@@ -66,7 +66,7 @@ public:
   std::chrono::milliseconds drive();
 
   /// As `client::start`.
-  std::uint64_t start(call begun);
+  std::uint64_t start(call&& begun, answer_reader* own = nullptr);
 
   cluster::node& node() const noexcept { return node_; }
   const endpoint_options& options() const noexcept { return options_; }

@@ -1,4 +1,5 @@
 // The part of endpoint.hpp that asks its core: whoever drives that.
+#include "fly/rpc/answer_reader.hpp"
 #include "fly/rpc/endpoint.hpp"
 #include "fly/rpc/endpoint_core.hpp"
 
@@ -7,6 +8,12 @@ namespace fly::rpc {
 void call_end::operator()() const {
   if (auto core = core_.lock(); core && id_ != 0)
     core->caller().end(id_);
+}
+
+void endpoint::read_answer(answer_reader& own, std::chrono::steady_clock::time_point until) const {
+  own.read(until, [this](const auto& link, const cluster::frame& received) {
+    core_->on_frame(link, received.kind, received.payload);
+  });
 }
 
 endpoint_counts endpoint::counts() const {

@@ -149,6 +149,11 @@ caf::expected<answer_message> parse_answer(std::span<const std::byte> payload) {
   return message;
 }
 
+bool is_answer_to(std::uint64_t id, const cluster::frame& received) noexcept {
+  return received.kind == answer_frame &&
+         cluster::wire_reader{received.payload}.number<std::uint64_t>() == id;
+}
+
 caf::expected<cancel_message> parse_cancel(std::span<const std::byte> payload) {
   cluster::wire_reader in{payload};
   cancel_message message{in.number<std::uint64_t>()};

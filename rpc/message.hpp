@@ -87,6 +87,9 @@ caf::expected<call_message> parse_call(std::span<const std::byte> payload);
 caf::expected<answer_message> parse_answer(std::span<const std::byte> payload);
 caf::expected<cancel_message> parse_cancel(std::span<const std::byte> payload);
 
+/// Returns whether `received` is an answer to the call `id`, whatever else is in it.
+bool is_answer_to(std::uint64_t id, const cluster::frame& received) noexcept;
+
 /// Returns the characters of `part`, not copied.
 inline std::span<const char> characters(std::span<const std::byte> part) noexcept {
   return {reinterpret_cast<const char*>(part.data()), part.size()};

@@ -84,6 +84,14 @@ caf::error closing() {
 
 } // namespace
 
+/// A call on its way through the queue.
+struct server::job {
+  request wanted;
+  function_ptr function;
+  std::shared_ptr<const bytes> arguments;
+  std::shared_ptr<ticket> permit;
+};
+
 server::server(actors::worker_pool& workers, std::function<bool()> is_primary)
     : workers_(workers), is_primary_(std::move(is_primary)) {}
 
@@ -131,31 +139,29 @@ std::shared_ptr<ticket> server::run(request wanted, std::shared_ptr<const bytes>
   wanted.respond =
       observers_.of_server(wanted.context.caller.region, wanted.name, std::move(wanted.respond));
   if (auto function = check(wanted.name, wanted.fingerprint, wanted.primary_only))
-    queue(std::move(wanted), std::move(*function), std::move(arguments), permit);
+    queue({std::move(wanted), std::move(*function), std::move(arguments), permit});
   else
     wanted.respond(function.error());
   return permit;
 }
 
-void server::queue(request wanted, function_ptr function, std::shared_ptr<const bytes> arguments,
-                   std::shared_ptr<ticket> permit) {
-  auto respond = wanted.respond;
-  auto gate = function->gate;
+void server::queue(job next) {
   ++serving_;
-  auto work = [this, wanted = std::move(wanted), function = std::move(function),
-               arguments = std::move(arguments), permit = std::move(permit)] {
-    if (closed_ && permit->cancel())
-      wanted.respond(closing());
-    else if (permit->begin())
-      execute(wanted, *function, *arguments);
+  auto gate = next.function->gate;
+  auto todo = std::make_shared<job>(std::move(next));
+  auto work = [this, todo] {
+    if (closed_ && todo->permit->cancel())
+      todo->wanted.respond(closing());
+    else if (todo->permit->begin())
+      execute(todo->wanted, *todo->function, *todo->arguments);
     --serving_;
   };
-  auto refuse = [this, respond = std::move(respond)](const caf::error& reason) {
+  auto refuse = [this, todo](const caf::error& reason) {
     --serving_;
     if (reason == errc::overloaded && details_of(reason).empty()) // of the pool
-      respond(no_place(text_of(reason), retry_after_default));
+      todo->wanted.respond(no_place(text_of(reason), retry_after_default));
     else
-      respond(reason);
+      todo->wanted.respond(reason);
   };
   if (gate)
     gate->enter(workers_, {std::move(work), std::move(refuse)});
@@ -241,7 +247,7 @@ caf::error server::on_call(const std::shared_ptr<cluster::channel>& from,
 }
 
 /// Queues a call of another member; one that waits for the answer can cancel it.
-void server::queue_remote(request wanted, function_ptr function, const call_message& message,
+void server::queue_remote(request&& wanted, function_ptr function, const call_message& message,
                           const cluster::channel* from) {
   auto permit = std::make_shared<ticket>();
   wanted.context.permit = permit.get();
@@ -252,7 +258,7 @@ void server::queue_remote(request wanted, function_ptr function, const call_mess
   auto copy = std::make_shared<bytes>();
   auto arguments = characters(message.arguments);
   actors::append_bytes(*copy, arguments.data(), arguments.size());
-  queue(std::move(wanted), std::move(function), std::move(copy), std::move(permit));
+  queue({std::move(wanted), std::move(function), std::move(copy), std::move(permit)});
 }
 
 caf::error server::on_cancel(const std::shared_ptr<cluster::channel>& from,

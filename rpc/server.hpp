@@ -100,16 +100,16 @@ public:
 private:
   using call_key = std::pair<const cluster::channel*, std::uint64_t>;
   using function_ptr = std::shared_ptr<const served_function>;
+  struct job;
 
   caf::expected<function_ptr> check(std::string_view name, std::uint64_t fingerprint,
                                     bool primary_only) const;
   void run_at_once(const std::shared_ptr<cluster::channel>& from, const call_message& message,
                    const served_function& function);
-  void queue(request wanted, function_ptr function, std::shared_ptr<const bytes> arguments,
-             std::shared_ptr<ticket> permit);
+  void queue(job next);
   void execute(const request& wanted, const served_function& function,
                std::span<const char> arguments) const;
-  void queue_remote(request wanted, function_ptr function, const call_message& message,
+  void queue_remote(request&& wanted, function_ptr function, const call_message& message,
                     const cluster::channel* from);
   raw_reply responder(const std::shared_ptr<cluster::channel>& from, std::uint64_t id,
                       const request& wanted);

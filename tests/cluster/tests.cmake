@@ -17,6 +17,7 @@ fly_add_test_program(cluster
     cluster/node_test.cpp
     cluster/options_test.cpp
     cluster/primary_test.cpp
+    cluster/reading_loan_test.cpp
     cluster/stranger_test.cpp
     cluster/tls_context_test.cpp
     cluster/tls_filter_test.cpp

@@ -24,6 +24,7 @@ fly_add_test_program(rpc
     rpc/late_frames_test.cpp
     rpc/letter_test.cpp
     rpc/message_test.cpp
+    rpc/own_answers_test.cpp
     rpc/parcel_test.cpp
     rpc/registry_test.cpp
     rpc/remote_actor_frames_test.cpp

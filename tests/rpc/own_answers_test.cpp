@@ -1,0 +1,228 @@
+// Proves that a caller who waits alone reads its answer in its own thread, over plain and encrypted
+// links, and that everybody else is answered as before while it does.
+#include "fly/rpc/answer_reader.hpp"
+
+#include <atomic>
+#include <thread>
+
+#include <doctest/doctest.h>
+
+#include "fly/actors/error.hpp"
+#include "shops.hpp"
+#include "tests/cluster/certified.hpp"
+
+using namespace fly;
+using namespace fly::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// Two nodes with an endpoint each; calls of lax note in which thread they are answered.
+struct two_shops {
+  explicit two_shops(const std::function<void(cluster::options&, const char*)>& change = {}) {
+    auto options = [&](const char* region, std::vector<std::string> peers = {}) {
+      auto result = shop_options(region, std::move(peers));
+      if (change)
+        change(result, region);
+      return result;
+    };
+    syd = std::make_unique<cluster::node>(options("syd"));
+    to_syd = std::make_unique<rpc::endpoint>(*syd);
+    to_syd->serve(shop::shout, {.on_io_thread = true}, [](std::string text) { return text + "!"; });
+    REQUIRE_FALSE(syd->join());
+    lax = std::make_unique<cluster::node>(options("lax", {syd->self().address}));
+    rpc::endpoint_options noting;
+    noting.on_call.emplace_back([this](rpc::outgoing_call& call) -> caf::error {
+      call.reply = [this, reply = std::move(call.reply)](caf::expected<rpc::bytes> outcome) {
+        answered_in = std::this_thread::get_id();
+        reply(std::move(outcome));
+      };
+      return {};
+    });
+    to_lax = std::make_unique<rpc::endpoint>(*lax, noting);
+    to_lax->serve(shop::shout, [](std::string text) { return text + "?"; });
+    REQUIRE_FALSE(lax->join());
+    REQUIRE(rpc_region(*to_lax, "syd", shop::shout, "first"));
+    REQUIRE(rpc_region(*to_syd, "lax", shop::shout, "first"));
+  }
+
+  bool calls(const std::string& text) {
+    auto answer = rpc_region(to_lax->with({.timeout = 5s}), "syd", shop::shout, text);
+    return answer && *answer == text + "!";
+  }
+
+  /// Calls until an answer comes in the calling thread.
+  bool reads_its_own() {
+    return eventually(
+        [&] { return calls("x") && answered_in.load() == std::this_thread::get_id(); });
+  }
+
+  std::atomic<std::thread::id> answered_in{};
+  std::unique_ptr<cluster::node> syd;
+  std::unique_ptr<rpc::endpoint> to_syd;
+  std::unique_ptr<cluster::node> lax;
+  std::unique_ptr<rpc::endpoint> to_lax;
+};
+
+int own_of_100(two_shops& between) {
+  int result = 0;
+  for (int i = 0; i < 100; ++i)
+    if (between.calls("x") && between.answered_in.load() == std::this_thread::get_id())
+      ++result;
+  return result;
+}
+
+} // namespace
+
+TEST_CASE("one caller reads its answers in its own thread, also long ones") {
+  two_shops between;
+  REQUIRE(between.reads_its_own());
+  CHECK(own_of_100(between) > 90); // a heartbeat takes one away now and then
+  for (std::size_t length : {0, 1'000, 70'000, 200'000}) {
+    CHECK(between.calls(std::string(length, 'x')));
+    CHECK(between.calls("short"));
+  }
+  CHECK(own_of_100(between) > 50);
+}
+
+TEST_CASE("one caller reads its answers off an encrypted link") {
+  certified by;
+  two_shops between{[&](cluster::options& options, const char* region) {
+    options.app = "shop";
+    options.secret = "a secret";
+    options.tls = by.files(region);
+  }};
+  REQUIRE(between.reads_its_own());
+  CHECK(own_of_100(between) > 90);
+  for (std::size_t length : {0, 1'000, 70'000, 200'000}) {
+    CHECK(between.calls(std::string(length, 'x')));
+    CHECK(between.calls("short"));
+  }
+}
+
+TEST_CASE("an error of the function, and a signature that differs, reach who reads himself") {
+  static constexpr rpc::function<int(int)> fails{"shop.fails"};
+  static constexpr rpc::function<int(std::string)> differs{"shop.fails"};
+  two_shops between;
+  between.to_syd->serve(fails, {.on_io_thread = true},
+                        [](int) -> int { throw std::runtime_error{"no"}; });
+  REQUIRE(eventually([&] {
+    auto answer = rpc_region(*between.to_lax, "syd", fails, 1);
+    return !answer && answer.error() == errc::function_failed;
+  }));
+  REQUIRE(between.reads_its_own());
+
+  auto failed = rpc_region(*between.to_lax, "syd", fails, 1);
+  REQUIRE_FALSE(failed);
+  CHECK(failed.error() == errc::function_failed);
+  auto mismatch = rpc_region(*between.to_lax, "syd", differs, "x");
+  REQUIRE_FALSE(mismatch);
+  CHECK(mismatch.error() == errc::signature_mismatch);
+  CHECK(own_of_100(between) > 50);
+}
+
+TEST_CASE("calls from the other side are answered while a caller reads") {
+  two_shops between;
+  std::atomic<bool> ending{false};
+  std::atomic<int> failed{0};
+  std::atomic<int> asked{0};
+  std::thread other{[&] {
+    while (!ending) {
+      auto answer = rpc_region(between.to_syd->with({.timeout = 5s}), "lax", shop::shout, "y");
+      failed += answer && *answer == "y?" ? 0 : 1;
+      ++asked;
+    }
+  }};
+  std::vector<std::thread> beside;
+  for (int t = 0; t < 2; ++t)
+    beside.emplace_back([&] {
+      for (int i = 0; i < 2'000; ++i)
+        failed += between.calls(std::to_string(i)) ? 0 : 1;
+    });
+  for (auto& thread : beside)
+    thread.join();
+  ending = true;
+  other.join();
+
+  CHECK(failed == 0);
+  CHECK(asked > 0);
+  CHECK(between.reads_its_own());
+}
+
+TEST_CASE("a call that outlasts the turn is answered, and so is who asks meanwhile") {
+  static constexpr rpc::function<int(int)> slow{"shop.slow"};
+  two_shops between;
+  between.to_syd->serve(slow, [](int ms) {
+    std::this_thread::sleep_for(std::chrono::milliseconds{ms});
+    return ms;
+  });
+  REQUIRE(between.reads_its_own());
+
+  std::thread waits{[&] {
+    auto answer = rpc_region(between.to_lax->with({.timeout = 5s}), "syd", slow, 200);
+    CHECK(answer == 200);
+  }};
+  std::this_thread::sleep_for(1ms);
+  for (int i = 0; i < 100; ++i)
+    CHECK(between.calls("x"));
+  waits.join();
+}
+
+TEST_CASE("a deadline within the turn holds") {
+  static constexpr rpc::function<int(int)> slow{"shop.slow"};
+  two_shops between;
+  between.to_syd->serve(slow, [](int ms) {
+    std::this_thread::sleep_for(std::chrono::milliseconds{ms});
+    return ms;
+  });
+  REQUIRE(between.reads_its_own());
+  auto took = time_of([&] {
+    auto late = rpc_region(between.to_lax->with({.timeout = 2ms}), "syd", slow, 100);
+    REQUIRE_FALSE(late);
+    CHECK((late.error() == errc::timeout || late.error() == errc::no_node_in_region));
+  });
+  CHECK(took < 50ms);
+  CHECK(between.calls("x"));
+}
+
+TEST_CASE("who reads himself hears at once that the member is gone") {
+  static constexpr rpc::function<int(int)> slow{"shop.slow"};
+  two_shops between;
+  std::atomic<bool> begun{false};
+  between.to_syd->serve(slow, [&](int ms) {
+    begun = true;
+    std::this_thread::sleep_for(std::chrono::milliseconds{ms});
+    return ms;
+  });
+  REQUIRE(between.reads_its_own());
+  std::thread leaves{[&] {
+    CHECK(eventually([&] { return begun.load(); }));
+    between.syd->leave();
+  }};
+  auto lost = rpc_region(between.to_lax->with({.timeout = 20s}), "syd", slow, 100);
+  leaves.join();
+  CHECK((lost || lost.error() == errc::member_lost)); // it may have ended before the leaving
+
+  auto nobody = rpc_region(between.to_lax->with({.timeout = 100ms}), "syd", shop::shout, "x");
+  REQUIRE_FALSE(nobody);
+  CHECK(nobody.error() == errc::no_node_in_region);
+}
+
+TEST_CASE("a caller that reads does not keep its endpoint from closing") {
+  static constexpr rpc::function<int(int)> slow{"shop.slow"};
+  two_shops between;
+  std::atomic<bool> begun{false};
+  between.to_syd->serve(slow, [&](int ms) {
+    begun = true;
+    std::this_thread::sleep_for(std::chrono::milliseconds{ms});
+    return ms;
+  });
+  REQUIRE(between.reads_its_own());
+  std::thread leaves{[&] {
+    CHECK(eventually([&] { return begun.load(); }));
+    between.lax->leave();
+  }};
+  auto lost = rpc_region(between.to_lax->with({.timeout = 20s}), "syd", slow, 300);
+  CHECK((lost || effect_of(lost.error()) == effect::unknown));
+  leaves.join();
+}
