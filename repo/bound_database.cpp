@@ -108,12 +108,10 @@ std::string bound_database::next_key() const {
   return options_.once ? random_key() : std::string{};
 }
 
-actors::starter<raw_committed> bound_database::starter(bool waits, std::string_view name,
-                                                       const rpc::signature& wanted,
-                                                       const std::string& key,
-                                                       caf::expected<rpc::bytes> arguments,
-                                                       clock::time_point deadline,
-                                                       rpc::answer_reader* own) const {
+actors::starter<raw_committed>
+bound_database::starter(bool waits, std::string_view name, const rpc::signature& wanted,
+                        const std::string& key, caf::expected<rpc::bytes> arguments,
+                        clock::time_point deadline, rpc::answer_reader* own) const {
   const auto& core = *db_->core_;
   write_call how{.rpc = &db_->rpc_,
                  .tracker = waits && options_.await ? core.tracker() : nullptr,

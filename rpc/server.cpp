@@ -147,7 +147,6 @@ std::shared_ptr<ticket> server::run(request wanted, std::shared_ptr<const bytes>
 
 void server::queue(job next) {
   ++serving_;
-  auto gate = next.function->gate;
   auto todo = std::make_shared<job>(std::move(next));
   auto work = [this, todo] {
     if (closed_ && todo->permit->cancel())
@@ -158,12 +157,10 @@ void server::queue(job next) {
   };
   auto refuse = [this, todo](const caf::error& reason) {
     --serving_;
-    if (reason == errc::overloaded && details_of(reason).empty()) // of the pool
-      todo->wanted.respond(no_place(text_of(reason), retry_after_default));
-    else
-      todo->wanted.respond(reason);
+    bool of_pool = reason == errc::overloaded && details_of(reason).empty();
+    todo->wanted.respond(of_pool ? no_place(text_of(reason), retry_after_default) : reason);
   };
-  if (gate)
+  if (auto gate = todo->function->gate)
     gate->enter(workers_, {std::move(work), std::move(refuse)});
   else if (auto refused = workers_.submit(std::move(work)))
     refuse(refused);
