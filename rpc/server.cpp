@@ -1,19 +1,12 @@
 #include "fly/rpc/server.hpp"
 
-#include <cstdlib>
-#include <exception>
-#include <typeinfo>
 #include <utility>
 #include <vector>
 
-#include <cxxabi.h>
-
 #include "fly/actors/copy_bytes.hpp"
 #include "fly/actors/error.hpp"
-#include "fly/actors/must.hpp"
-#include "fly/actors/what_of.hpp"
 #include "fly/cluster/channel.hpp"
-#include "fly/rpc/current_call.hpp"
+#include "fly/rpc/guarded_call.hpp"
 #include "fly/rpc/message.hpp"
 
 namespace fly::rpc {
@@ -21,47 +14,6 @@ namespace fly::rpc {
 namespace {
 
 using clock = std::chrono::steady_clock;
-
-std::string readable(const std::type_info& type) {
-  int status = 0;
-  std::unique_ptr<char, void (*)(void*)> name{
-      abi::__cxa_demangle(type.name(), nullptr, nullptr, &status), std::free};
-  return status == 0 ? name.get() : type.name();
-}
-
-caf::error function_failed(const std::string& name, const std::string& exception,
-                           const std::string& what) {
-  return make_error(errc::function_failed, name + " threw " + exception + ": " + what,
-                    {{"exception", exception}, {"what", what}});
-}
-
-/// Returns an error that can travel: those of other categories keep their text only.
-caf::error portable(const std::string& name, const caf::error& reason) {
-  if (!reason)
-    return make_error(errc::function_failed, name + " returned an error without a code");
-  if (reason.category() == make_error(errc::timeout).category())
-    return reason;
-  return make_error(errc::function_failed, name + " returned " + caf::to_string(reason));
-}
-
-caf::expected<bytes> call_guarded(const std::string& name, const served_function& function,
-                                  const call_context& context, std::span<const char> arguments) {
-  call_scope scope{context};
-  try {
-    auto outcome = function.handler(context, arguments);
-    return outcome ? std::move(outcome) : portable(name, outcome.error());
-  } catch (const failure& thrown) { // as if it had been returned
-    return portable(name, thrown.reason());
-  } catch (const caf::error& thrown) {
-    return portable(name, thrown);
-  } catch (const std::exception& thrown) {
-    return function_failed(name, readable(typeid(thrown)), actors::what_of(thrown));
-  } catch (...) {
-    const auto* type = abi::__cxa_current_exception_type();
-    return function_failed(name, type != nullptr ? readable(*type) : "something",
-                           "not a std::exception");
-  }
-}
 
 /// What the function names itself does not count as the function's.
 caf::expected<bytes> call_timed(const request& wanted, const served_function& function,
@@ -86,10 +38,15 @@ caf::error closing() {
 
 /// A call on its way through the queue.
 struct server::job {
+  explicit job(request&& from) : wanted(std::move(from)) { wanted.context.permit = &permit; }
+
+  std::span<const char> arguments() const noexcept { return given ? *given : copied; }
+
   request wanted;
-  function_ptr function;
-  std::shared_ptr<const bytes> arguments;
-  std::shared_ptr<ticket> permit;
+  function_ptr function;              // null where there is none
+  std::shared_ptr<const bytes> given; // of this process
+  bytes copied;                       // of another one
+  ticket permit;
 };
 
 server::server(actors::worker_pool& workers, std::function<bool()> is_primary)
@@ -129,30 +86,31 @@ caf::expected<server::function_ptr> server::check(std::string_view name, std::ui
 }
 
 std::shared_ptr<ticket> server::run(request wanted, std::shared_ptr<const bytes> arguments) {
-  auto permit = std::make_shared<ticket>();
-  wanted.context.permit = permit.get();
-  wanted.context.own = true;
-  if (wanted.trace)
-    wanted.context.trace = *wanted.trace;
-  if (wanted.parts)
-    wanted.arrived = clock::now();
-  wanted.respond =
-      observers_.of_server(wanted.context.caller.region, wanted.name, std::move(wanted.respond));
-  if (auto function = check(wanted.name, wanted.fingerprint, wanted.primary_only))
-    queue({std::move(wanted), std::move(*function), std::move(arguments), permit});
+  auto todo = std::make_shared<job>(std::move(wanted));
+  auto& ours = todo->wanted;
+  ours.context.own = true;
+  if (ours.trace)
+    ours.context.trace = *ours.trace;
+  if (ours.parts)
+    ours.arrived = clock::now();
+  ours.respond =
+      observers_.of_server(ours.context.caller.region, ours.name, std::move(ours.respond));
+  todo->given = std::move(arguments);
+  if (auto function = check(ours.name, ours.fingerprint, ours.primary_only))
+    queue(todo, std::move(*function));
   else
-    wanted.respond(function.error());
-  return permit;
+    ours.respond(function.error());
+  return {todo, &todo->permit};
 }
 
-void server::queue(job next) {
+void server::queue(const std::shared_ptr<job>& todo, function_ptr function) {
+  todo->function = std::move(function);
   ++serving_;
-  auto todo = std::make_shared<job>(std::move(next));
   auto work = [this, todo] {
-    if (closed_ && todo->permit->cancel())
+    if (closed_ && todo->permit.cancel())
       todo->wanted.respond(closing());
-    else if (todo->permit->begin())
-      execute(todo->wanted, *todo->function, *todo->arguments);
+    else if (todo->permit.begin())
+      execute(todo->wanted, *todo->function, todo->arguments());
     --serving_;
   };
   auto refuse = [this, todo](const caf::error& reason) {
@@ -246,16 +204,14 @@ caf::error server::on_call(const std::shared_ptr<cluster::channel>& from,
 /// Queues a call of another member; one that waits for the answer can cancel it.
 void server::queue_remote(request&& wanted, function_ptr function, const call_message& message,
                           const cluster::channel* from) {
-  auto permit = std::make_shared<ticket>();
-  wanted.context.permit = permit.get();
+  auto todo = std::make_shared<job>(std::move(wanted));
   if (!message.cast) {
     std::lock_guard guard{mutex_};
-    remote_.insert_or_assign({from, message.id}, permit);
+    remote_.insert_or_assign({from, message.id}, std::shared_ptr<ticket>{todo, &todo->permit});
   }
-  auto copy = std::make_shared<bytes>();
   auto arguments = characters(message.arguments);
-  actors::append_bytes(*copy, arguments.data(), arguments.size());
-  queue({std::move(wanted), std::move(function), std::move(copy), std::move(permit)});
+  actors::append_bytes(todo->copied, arguments.data(), arguments.size());
+  queue(todo, std::move(function));
 }
 
 caf::error server::on_cancel(const std::shared_ptr<cluster::channel>& from,
