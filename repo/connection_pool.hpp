@@ -3,9 +3,9 @@
 #include <chrono>
 #include <cstddef>
 #include <memory>
+#include <optional>
 
 #include <caf/expected.hpp>
-#include <optional>
 
 #include "fly/actors/backoff.hpp"
 #include "fly/repo/connection.hpp"
