@@ -89,6 +89,8 @@ call_end endpoint::start(const target& whom, std::string_view name, const signat
                          std::shared_ptr<call_trace> trace, call_traits how) const {
   if (const auto* outer = current_call(); outer != nullptr && how.trace.empty())
     how.trace = outer->trace;
+  if (!how.cast)
+    how.held = current_holding();
   outgoing_call seen{whom, name, arguments, how, reply};
   if (auto refused = show(core_->options().on_call, seen)) {
     reply(std::move(refused));
