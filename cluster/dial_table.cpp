@@ -14,7 +14,10 @@ void dial_table::want(const std::vector<std::string>& addresses) {
     if (auto found = targets_.find(address); found != targets_.end()) {
       found->second.wanted = true;
     } else if (targets_.size() < addresses_max) {
-      target fresh{.delays = actors::backoff{delays_, ++seed_}, .reached_id = {}};
+      ++seed_;
+      target fresh{.delays = actors::backoff{delays_, seed_},
+                   .flaps = actors::backoff{delays_, ~seed_},
+                   .reached_id = {}};
       targets_.emplace(address, std::move(fresh));
     }
   }
@@ -64,12 +67,15 @@ void dial_table::own(const std::string& address) {
   found->second.own = true;
 }
 
-void dial_table::lost(std::string_view id, time_point now) {
+void dial_table::lost(std::string_view id, std::chrono::steady_clock::duration lived,
+                      time_point now) {
   for (auto& [address, entry] : targets_) {
     if (entry.reached_id != id)
       continue;
     entry.reached_id.clear();
-    entry.next = now + entry.delays.next();
+    if (lived >= delays_.max)
+      entry.flaps.reset();
+    entry.next = now + entry.flaps.next();
   }
 }
 

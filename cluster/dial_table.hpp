@@ -46,12 +46,15 @@ public:
   /// Says that `address` leads to this node: it is not tried again.
   void own(const std::string& address);
 
-  /// Says that the link to the member `id` is lost: where it was reached is tried again soon.
-  void lost(std::string_view id, time_point now);
+  /// Says that the link to the member `id` is lost, which was up for `lived`: where it was reached
+  /// is tried again soon; later each time where links there do not even last as long as the longest
+  /// delay.
+  void lost(std::string_view id, std::chrono::steady_clock::duration lived, time_point now);
 
 private:
   struct target {
-    actors::backoff delays;
+    actors::backoff delays; // of attempts that led to nothing
+    actors::backoff flaps;  // of links that did not last
     time_point next{};
     std::string reached_id;
     bool under_way = false;

@@ -4,7 +4,6 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
-#include <optional>
 #include <utility>
 
 #include <arpa/inet.h>
@@ -29,8 +28,8 @@ using std::chrono::steady_clock;
 constexpr int class_internet = 1; // RFC 1035, 3.2.4
 constexpr int type_text = 16;     // RFC 1035, 3.2.2
 
-caf::error failed(const std::string& name, int status) {
-  return make_error(errc::dns_failed, name + ": " + ares_strerror(status));
+caf::error failed(const std::string& name, const std::string& why) {
+  return make_error(errc::dns_failed, name + ": " + why);
 }
 
 /// One channel, for one call: so a changed resolv.conf is read.
@@ -71,15 +70,17 @@ private:
 template <class T>
 struct slot {
   std::string name;
-  std::optional<caf::expected<T>> value;
+  T value{};                    // where status is ARES_SUCCESS
+  int status = ARES_ECANCELLED; // where `done`
+  bool done = false;
 };
 
 void on_addresses(void* argument, int status, int, ares_addrinfo* found) {
   auto& answer = *static_cast<slot<std::vector<std::string>>*>(argument);
-  if (status != ARES_SUCCESS) {
-    answer.value = failed(answer.name, status);
+  answer.done = true;
+  answer.status = status;
+  if (status != ARES_SUCCESS)
     return;
-  }
   std::vector<std::string> result;
   for (auto* node = found->nodes; node != nullptr; node = node->ai_next) {
     std::array<char, INET6_ADDRSTRLEN> text{};
@@ -100,10 +101,10 @@ void on_text(void* argument, int status, int, unsigned char* reply, int length) 
   ares_txt_ext* parts = nullptr;
   if (status == ARES_SUCCESS)
     status = ares_parse_txt_reply_ext(reply, length, &parts);
-  if (status != ARES_SUCCESS) {
-    answer.value = failed(answer.name, status);
+  answer.done = true;
+  answer.status = status;
+  if (status != ARES_SUCCESS)
     return;
-  }
   // A record of more than 255 bytes comes in several strings, which belong together as they are.
   std::string result;
   for (auto* part = parts; part != nullptr; part = part->next) {
@@ -132,11 +133,11 @@ public:
   impl& operator=(const impl&) = delete;
 
   dns_answer ask(const std::string& name, const std::string& text_name) {
-    slot<std::vector<std::string>> addresses{name, {}};
-    slot<std::string> text{text_name, {}};
+    slot<std::vector<std::string>> addresses{.name = name};
+    slot<std::string> text{.name = text_name};
     open_channel channel{server_, time_max_};
     if (channel.status() != ARES_SUCCESS) {
-      auto why = failed("the name server '" + server_ + "'", channel.status());
+      auto why = failed("the name server '" + server_ + "'", ares_strerror(channel.status()));
       return {why, why};
     }
     ares_addrinfo_hints hints{};
@@ -144,15 +145,18 @@ public:
     hints.ai_socktype = SOCK_STREAM;
     hints.ai_flags = ARES_AI_NOSORT; // sorting would open sockets to each address
     ares_getaddrinfo(channel.get(), name.c_str(), nullptr, &hints, on_addresses, &addresses);
-    if (text_name.empty())
-      text.value = std::string{};
-    else
+    if (text_name.empty()) {
+      text.done = true;
+      text.status = ARES_SUCCESS;
+    } else {
       ares_query(channel.get(), text_name.c_str(), class_internet, type_text, on_text, &text);
+    }
+    bool packets_came = false;
     auto deadline = steady_clock::now() + time_max_;
-    while (!(addresses.value && text.value) && !cancelled_ && steady_clock::now() < deadline)
-      turn(channel.get(), deadline);
+    while (!(addresses.done && text.done) && !cancelled_ && steady_clock::now() < deadline)
+      packets_came |= turn(channel.get(), deadline);
     ares_cancel(channel.get()); // calls back what is left
-    return {take(addresses), take(text)};
+    return {take(addresses, packets_came), take(text, packets_came)};
   }
 
   void cancel() noexcept {
@@ -163,14 +167,24 @@ public:
 
 private:
   template <class T>
-  static caf::expected<T> take(slot<T>& from) {
-    if (!from.value)
-      return failed(from.name, ARES_ECANCELLED);
-    return std::move(*from.value);
+  caf::expected<T> take(slot<T>& from, bool packets_came) const {
+    if (from.status == ARES_SUCCESS)
+      return std::move(from.value);
+    // The time was over, which c-ares and we notice by turns. It drops what it cannot read, or did
+    // not ask, without a word: anybody could have sent that.
+    bool late = from.status == ARES_ETIMEOUT || (from.status == ARES_ECANCELLED && !cancelled_);
+    if (!late)
+      return failed(from.name, ares_strerror(from.status));
+    auto within = " within " + std::to_string(time_max_.count()) + " ms";
+    if (!packets_came)
+      return failed(from.name, "no answer" + within);
+    return failed(from.name, "no whole answer" + within +
+                                 ", though packets came: some cannot be read, or answer what was "
+                                 "not asked; is it a name server?");
   }
 
-  /// Waits for the next event of the channel and lets it work.
-  void turn(ares_channel channel, steady_clock::time_point deadline) const {
+  /// Waits for the next event of the channel and lets it work. Returns whether bytes came.
+  bool turn(ares_channel channel, steady_clock::time_point deadline) const {
     std::array<ares_socket_t, ARES_GETSOCK_MAXNUM> sockets{};
     auto bits = static_cast<unsigned>(
         ares_getsock(channel, sockets.data(), static_cast<int>(sockets.size())));
@@ -190,15 +204,18 @@ private:
     auto* wait = ares_timeout(channel, &most, &next);
     ::poll(polled.data(), count, static_cast<int>(wait->tv_sec * 1000 + wait->tv_usec / 1000 + 1));
     bool any = false;
+    bool readable = false;
     for (nfds_t i = 1; i < count; ++i) {
       auto events = polled[i].revents;
       any |= events != 0;
+      readable |= (events & POLLIN) != 0;
       if (events != 0)
         ares_process_fd(channel, (events & ~POLLOUT) != 0 ? polled[i].fd : ARES_SOCKET_BAD,
                         (events & POLLOUT) != 0 ? polled[i].fd : ARES_SOCKET_BAD);
     }
     if (!any)
       ares_process_fd(channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD); // its own timeouts
+    return readable;
   }
 
   std::string server_;

@@ -176,7 +176,7 @@ membership_actions membership::on_closed(link_id id, const caf::error& reason, t
   forget_dialled(lost, own_now);
   if (!lost.up)
     return todo;
-  dials_.lost(lost.peer_id, own_now);
+  dials_.lost(lost.peer_id, own_now - lost.since, own_now);
   auto& view = *members_.find(lost.peer_id);
   lives_.find(lost.peer_id)->second.link = 0;
   if (view.who.observer) {
@@ -197,7 +197,8 @@ void membership::bury(const std::string& id, caf::error reason, time_point now,
   assert(found != lives_.end());
   todo.notes.push_back(name_of(members_.find(id)->who) + " is gone: " + text_of(reason));
   auto link = found->second.link;
-  dials_.lost(id, now);
+  auto lost = links_.find(link);
+  dials_.lost(id, lost == links_.end() ? time_point::duration{} : now - lost->second.since, now);
   lives_.erase(found);
   members_.erase(id);
   if (link != 0) {

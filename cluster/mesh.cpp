@@ -231,6 +231,9 @@ void mesh::bring_up(link_id link, connection& what, std::vector<char> last_word)
 
 /// Closes a link for a reason of ours that the membership has yet to hear.
 void mesh::give_up(link_id link, const caf::error& reason) {
+  if (auto what = find(link); what && what->up && reason == errc::frame_too_large)
+    warn("no link with " + what->up->peer().id + " lasts: it sent " + text_of(reason) +
+         "; frame_bytes_max must be the same on all nodes");
   auto todo = membership_.on_closed(link, reason, now_);
   drop(link, reason);
   perform(std::move(todo));

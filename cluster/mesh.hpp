@@ -184,6 +184,7 @@ private:
   void send_services(connection& to);
   void publish(bool changed);
   void log_handshake(const connection& what, const caf::error& reason);
+  void warn(const std::string& text);
 
   mesh_options options_;
   std::shared_ptr<const identity> identity_;

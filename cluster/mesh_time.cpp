@@ -122,10 +122,14 @@ void mesh::publish(bool changed) {
 }
 
 void mesh::log_handshake(const connection& what, const caf::error& reason) {
+  auto host = what.remote.substr(0, what.remote.rfind(':')); // strangers change their port
+  warn("no link with " + host + ": " + text_of(reason));
+}
+
+/// Says what may come again and again once a minute.
+void mesh::warn(const std::string& text) {
   constexpr std::size_t warned_max = 256;
   constexpr std::chrono::seconds quiet{60};
-  auto host = what.remote.substr(0, what.remote.rfind(':')); // strangers change their port
-  auto text = "no link with " + host + ": " + text_of(reason);
   if (warned_.size() >= warned_max)
     warned_.clear();
   auto [said, fresh] = warned_.try_emplace(text, now_);

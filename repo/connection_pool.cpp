@@ -200,7 +200,7 @@ void connection_pool::lease::answered() {
 
 caf::expected<connection_pool::lease>
 connection_pool::take(time_point deadline, std::chrono::milliseconds grace,
-                      std::optional<std::chrono::milliseconds> answer_max) {
+                      std::optional<std::chrono::milliseconds> answer_max, time_point wait_until) {
   auto& pool = *core_;
   auto lend = [&](std::unique_ptr<connection> what, bool reused) {
     auto until = deadline + grace;
@@ -220,7 +220,7 @@ connection_pool::take(time_point deadline, std::chrono::milliseconds grace,
     if (what == opening_pace::step::refuse)
       return pool.pace.reason();
     if (what == opening_pace::step::wait) {
-      if (auto reason = pool.wait_for_one(lock, deadline))
+      if (auto reason = pool.wait_for_one(lock, std::min(deadline, wait_until)))
         return reason;
       continue;
     }

@@ -3,9 +3,9 @@
 #include <chrono>
 #include <cstddef>
 #include <memory>
+#include <optional>
 
 #include <caf/expected.hpp>
-#include <optional>
 
 #include "fly/actors/backoff.hpp"
 #include "fly/repo/connection.hpp"
@@ -95,12 +95,14 @@ public:
   /// Where the server has no room for another one (SQLSTATE 53300) it waits as well, as long as
   /// some of its own are lent. With `answer_max` opening one takes that long at most, and the
   /// session is cut that long after it was lent, until `lease::answered`: for who has somewhere
-  /// else to go. Errors: errc::overloaded, all are lent and none came back in time, or `queue_max`
-  /// wait already; errc::database_unavailable with the reason, also at once for a while after a
-  /// failed attempt; errc::shutting_down. Throws std::system_error where no thread can be had.
+  /// else to go. `wait_until` ends the wait earlier. Errors: errc::overloaded, all are lent and
+  /// none came back in time, or `queue_max` wait already; errc::database_unavailable with the
+  /// reason, also at once for a while after a failed attempt; errc::shutting_down. Throws
+  /// std::system_error where no thread can be had.
   caf::expected<lease> take(time_point deadline,
                             std::chrono::milliseconds grace = std::chrono::seconds{2},
-                            std::optional<std::chrono::milliseconds> answer_max = std::nullopt);
+                            std::optional<std::chrono::milliseconds> answer_max = std::nullopt,
+                            time_point wait_until = time_point::max());
 
   /// Closes the idle connections: what they knew of their server does not hold any more.
   void drop_idle();

@@ -85,10 +85,19 @@ void transaction::commit_reading() {
     return;
   }
   on_.report().tags.clear();
-  auto end = end_reading_text(on_, on_.report().fate.touched_session());
+  bool touched = on_.report().fate.touched_session();
+  auto check = std::string{touched ? still_reading : ""};
   try {
-    ended_ = direct_exec((end + question_).c_str());
+    ended_ = direct_exec((check + end_reading_text(on_, touched) + question_).c_str());
   } catch (const pqxx::sql_error&) {
+    const auto& last = on_.report().last;
+    if (touched && last && last->message.find("fly.read_may_write") != std::string::npos) {
+      failure_ = make_error(errc::function_failed,
+                            "the function made its read-only transaction one that may write, and "
+                            "nothing of it is committed: what writes is a write");
+      roll_back();
+      throw;
+    }
     if (!has_tag(on_.report(), "COMMIT") || !was_promoted(on_.report().last))
       throw;
     ended_ = direct_exec(question_.c_str());

@@ -66,6 +66,7 @@ void transaction_fate::succeeded(std::string_view tag) {
     ran_ = false;
   } else if (tag == "BEGIN" || tag == "START TRANSACTION") {
     // Within a transaction it only warns, and a session may be told to keep warnings to itself.
+    touched_session_ = true; // its modes count all the same
     if (warning == "25001" || (ended_by_.empty() && !doubtful_))
       return;
     was_outside();

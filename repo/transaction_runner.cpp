@@ -11,6 +11,7 @@
 #include "fly/actors/mutant.hpp"
 #include "fly/repo/commit_hold.hpp"
 #include "fly/repo/ledger.hpp"
+#include "fly/repo/nested_wait.hpp"
 #include "fly/repo/sql_error.hpp"
 #include "fly/repo/timed_part.hpp"
 #include "fly/repo/transaction.hpp"
@@ -67,7 +68,7 @@ transaction_runner::take(const transaction_options& options,
   // What is idle may all be of another server, and then the next new one need not be.
   constexpr int attempts_max = 16;
   for (int attempt = 1;; ++attempt) {
-    auto lease = pool_.take(*options.deadline, grace, answer_max);
+    auto lease = take_within(pool_, *options.deadline, grace, answer_max);
     if (!lease || anywhere || reads_here_((*lease)->identity()))
       return lease;
     if (attempt == attempts_max) {
@@ -228,6 +229,7 @@ caf::expected<write_outcome> transaction_runner::run_write_on(std::unique_ptr<be
   auto& on = *with;
   write_outcome result;
   try {
+    rpc::holding_scope holding{&pool_};
     auto value = body(*on.tx);
     if (!value)
       return on.tx->account_for(std::move(value.error()));
@@ -268,6 +270,7 @@ caf::error transaction_runner::run_read(time_point deadline, const read_body& bo
   if (!on)
     return std::move(on.error());
   try {
+    rpc::holding_scope holding{&pool_};
     if (auto reason = body(*(*on)->tx))
       return (*on)->tx->account_for(std::move(reason));
   } catch (...) {

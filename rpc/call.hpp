@@ -48,6 +48,8 @@ struct call_traits {
   /// Nobody waits for an answer: the call is over once a member has it.
   bool cast = false;
   std::string trace{};
+  /// What the calling thread holds meanwhile (`holding_scope`); for runs of the own process.
+  const void* held = nullptr;
 };
 
 /// Whom a function is served for: a caller that fits in every field that is not empty. A value.
@@ -114,6 +116,8 @@ struct call_context {
   std::string_view trace{};
   /// Under which a write happens once; empty for none, and for functions.
   std::string_view key{};
+  /// What the thread that called from the own process holds meanwhile (`holding_scope`).
+  const void* held = nullptr;
 
   /// Returns whether nobody waits for the answer any more: the caller gave up, died or was cut off,
   /// or the deadline has passed. A long handler asks now and then. Safe from any thread.

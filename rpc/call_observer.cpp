@@ -6,6 +6,18 @@ namespace fly::rpc {
 
 using clock = std::chrono::steady_clock;
 
+namespace {
+
+/// A call ends for its caller, whatever who hears of it does.
+void tell(const call_observer& hears, const call_report& ended) noexcept {
+  try {
+    hears(ended);
+  } catch (...) {
+  }
+}
+
+} // namespace
+
 void observer_slot::set(call_observer now) {
   bool hears = static_cast<bool>(now);
   auto next = hears ? std::make_shared<const call_observer>(std::move(now)) : nullptr;
@@ -29,12 +41,12 @@ raw_reply observer_slot::tell_caller(const target& whom, std::string_view name,
   return [hears = std::move(hears), whom, name = std::string{name}, begun = clock::now(),
           reply = std::move(reply)](caf::expected<bytes> outcome) {
     const caf::error none;
-    (*hears)({.side = call_report::side::caller,
-              .name = name,
-              .whom = &whom,
-              .caller_region = {},
-              .reason = outcome ? none : outcome.error(),
-              .took = clock::now() - begun});
+    tell(*hears, {.side = call_report::side::caller,
+                  .name = name,
+                  .whom = &whom,
+                  .caller_region = {},
+                  .reason = outcome ? none : outcome.error(),
+                  .took = clock::now() - begun});
     reply(std::move(outcome));
   };
 }
@@ -47,12 +59,12 @@ raw_reply observer_slot::tell_server(const std::string& caller_region, std::stri
   return [hears = std::move(hears), region = caller_region, name = std::string{name},
           begun = clock::now(), reply = std::move(reply)](caf::expected<bytes> outcome) {
     const caf::error none;
-    (*hears)({.side = call_report::side::server,
-              .name = name,
-              .whom = nullptr,
-              .caller_region = region,
-              .reason = outcome ? none : outcome.error(),
-              .took = clock::now() - begun});
+    tell(*hears, {.side = call_report::side::server,
+                  .name = name,
+                  .whom = nullptr,
+                  .caller_region = region,
+                  .reason = outcome ? none : outcome.error(),
+                  .took = clock::now() - begun});
     reply(std::move(outcome));
   };
 }

@@ -34,8 +34,8 @@ struct call_report {
   std::chrono::steady_clock::duration took{0};
 };
 
-/// Hears of calls that end, on any thread, several at once, outside of locks. Must not block, throw
-/// or make a call.
+/// Hears of calls that end, on any thread, several at once, outside of locks. Must not block or
+/// make a call; what it throws is dropped.
 using call_observer = std::function<void(const call_report&)>;
 
 /// Holds who hears of calls, or nobody: then a call costs one look at a flag. Safe from any thread.

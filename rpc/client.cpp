@@ -151,6 +151,7 @@ client::handoff client::prepare(call& each, const route& to, time_point now) {
                                 nullptr,
                                 parts});
   result.here->keeps = routes_; // `to` is one of them
+  result.here->context.held = each.traits.held;
   if (!each.traits.trace.empty())
     result.here->trace = std::make_shared<const std::string>(each.traits.trace);
   return result;

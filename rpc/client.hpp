@@ -94,6 +94,7 @@ private:
   bool send(const handoff& what, answer_reader* own);
   void lose(const handoff& what);
   void answered(std::uint64_t id, route_key via, caf::expected<bytes> outcome, call_parts parts);
+  bool is_served_elsewhere(std::uint64_t id);
   bool goes_on(std::uint64_t id, const caf::error& reason);
   bool ask_again(std::uint64_t id, caf::error reason, time_point now);
   void withdraw_overdue(time_point now);

@@ -67,8 +67,21 @@ void client::answered(std::uint64_t id, route_key via, caf::expected<bytes> outc
     over->reply(with_both_signatures(*over, outcome.error()));
 }
 
+/// Returns whether another member than the one that has the call, and those that have refused it,
+/// announces its function. The caller has the lock.
+bool client::is_served_elsewhere(std::uint64_t id) {
+  auto* each = table_.find(id);
+  if (each == nullptr || each->state == call_state::waiting)
+    return false;
+  auto refused = each->refused;
+  refused.push_back(each->via_id);
+  return routes_->is_served({each->whom, each->name, each->wanted.fingerprint, refused, {}});
+}
+
 /// Returns whether a call that was refused is to go to another member. The caller has the lock.
 bool client::goes_on(std::uint64_t id, const caf::error& reason) {
+  if (details_of(reason).contains(not_served_detail)) // a roll-out: it has just stopped, say
+    return is_served_elsewhere(id);
   if (!can_go_elsewhere(reason))
     return false;
   if (reason != errc::overloaded)

@@ -12,6 +12,7 @@ namespace {
 // What a thread runs is a fact of the thread; handing it through every verb would put a parameter
 // into every signature.
 thread_local const call_context* current = nullptr;
+thread_local const void* holding = nullptr;
 
 } // namespace
 
@@ -31,6 +32,16 @@ call_scope::call_scope(const call_context& context) noexcept
 
 call_scope::~call_scope() {
   current = before_;
+}
+
+const void* current_holding() noexcept {
+  return holding != nullptr || current == nullptr ? holding : current->held;
+}
+
+holding_scope::holding_scope(const void* what) noexcept : before_(std::exchange(holding, what)) {}
+
+holding_scope::~holding_scope() {
+  holding = before_;
 }
 
 } // namespace fly::rpc

@@ -31,6 +31,24 @@ private:
   const call_context* before_;
 };
 
+/// Returns what this thread, or one that waits for it in the same process, holds while a function
+/// runs; null for nothing. An identity to compare, never looked into.
+const void* current_holding() noexcept;
+
+/// Says that this thread holds one of `what`, of which there are so many only, while it lives:
+/// whoever wants another one within may wait for itself. Those nest.
+class holding_scope {
+public:
+  explicit holding_scope(const void* what) noexcept;
+  ~holding_scope();
+
+  holding_scope(const holding_scope&) = delete;
+  holding_scope& operator=(const holding_scope&) = delete;
+
+private:
+  const void* before_;
+};
+
 /// Returns when something that begins now and may take `timeout`, 1 ms to a day, ends at the
 /// latest: no later than the current call.
 std::chrono::steady_clock::time_point deadline_within(std::chrono::milliseconds timeout) noexcept;

@@ -91,12 +91,12 @@ call_end endpoint::start(const target& whom, std::string_view name, const signat
                          answer_reader* own) const {
   if (const auto* outer = current_call(); outer != nullptr && how.trace.empty())
     how.trace = outer->trace;
-  for (const auto& each : core_->options().on_call) {
-    outgoing_call call{whom, name, arguments, how, reply};
-    if (auto refused = each(call)) {
-      reply(std::move(refused));
-      return {core_, 0};
-    }
+  if (!how.cast)
+    how.held = current_holding();
+  outgoing_call seen{whom, name, arguments, how, reply};
+  if (auto refused = show(core_->options().on_call, seen)) {
+    reply(std::move(refused));
+    return {core_, 0};
   }
   if (!is_traceparent(how.trace))
     how.trace.clear();

@@ -35,9 +35,12 @@ caf::error function_failed(const std::string& name, const std::string& exception
 caf::error portable(const std::string& name, const caf::error& reason) {
   if (!reason)
     return make_error(errc::function_failed, name + " returned an error without a code");
-  if (reason.category() == make_error(errc::timeout).category())
+  if (reason.category() != make_error(errc::timeout).category())
+    return make_error(errc::function_failed, name + " returned " + caf::to_string(reason));
+  auto details = details_of(reason);
+  if (details.erase(not_served_detail) == 0)
     return reason;
-  return make_error(errc::function_failed, name + " returned " + caf::to_string(reason));
+  return make_error(code_of(reason), text_of(reason), details); // said of a call within
 }
 
 } // namespace

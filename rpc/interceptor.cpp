@@ -1,10 +1,14 @@
 #include "fly/rpc/interceptor.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
+#include <exception>
+#include <memory>
 #include <utility>
 
 #include "fly/actors/error.hpp"
+#include "fly/actors/what_of.hpp"
 #include "fly/cluster/tls_names.hpp"
 
 namespace fly::rpc {
@@ -30,6 +34,30 @@ bool same_name(std::string_view a, std::string_view b) {
                     [&](char x, char y) { return small(x) == small(y); });
 }
 
+/// The caller's own reply, beneath those of the interceptors: hears the first outcome alone.
+class last_reply {
+public:
+  explicit last_reply(raw_reply take) : take_(std::move(take)) {}
+
+  void operator()(caf::expected<bytes> outcome) {
+    if (!taken_.exchange(true))
+      take_(std::move(outcome));
+  }
+
+private:
+  const raw_reply take_;
+  std::atomic<bool> taken_{false};
+};
+
+/// What the caller hears in the place of an outcome that did not come through.
+caf::error thrown(const std::string& name, const caf::error& reason, const std::string& what) {
+  if (reason)
+    return reason;
+  return make_error(errc::function_failed,
+                    name + " has run, but an interceptor of its caller threw: " + what,
+                    {{"what", what}});
+}
+
 std::string text_of(const caller_rule& rule) {
   std::string result;
   auto add = [&](const char* what, const std::string& value) {
@@ -43,6 +71,29 @@ std::string text_of(const caller_rule& rule) {
 }
 
 } // namespace
+
+caf::error show(const std::vector<caller_interceptor>& all, outgoing_call& call) {
+  if (all.empty())
+    return {};
+  auto last = std::make_shared<last_reply>(std::move(call.reply));
+  call.reply = [last](caf::expected<bytes> outcome) { (*last)(std::move(outcome)); };
+  caf::error refused;
+  for (const auto& each : all)
+    if (refused = each(call); refused)
+      break;
+  call.reply = [last, name = std::string{call.name},
+                outer = std::move(call.reply)](caf::expected<bytes> outcome) {
+    auto reason = outcome ? caf::error{} : outcome.error();
+    try {
+      outer(std::move(outcome));
+    } catch (const std::exception& e) {
+      (*last)(thrown(name, reason, actors::what_of(e)));
+    } catch (...) {
+      (*last)(thrown(name, reason, "not a std::exception"));
+    }
+  };
+  return refused;
+}
 
 raw_handler intercepted(std::string name, std::vector<server_interceptor> all,
                         raw_handler handler) {

@@ -31,12 +31,19 @@ struct outgoing_call {
   std::string_view name;
   const bytes& arguments; ///< Encoded (codec.hpp).
   call_traits& traits;    ///< May be changed: its `trace`, say.
-  raw_reply& reply;       ///< May be replaced by one that looks at the outcome and passes it on.
+  /// May be replaced by one that looks at the outcome and passes it on. On the thread that has the
+  /// outcome, the I/O thread mostly: it must not block. Where it throws before it has passed
+  /// something on, the caller gets the outcome's error; errc::function_failed in a result's place.
+  raw_reply& reply;
 };
 
 /// Looks at a call before it is made. An error ends it: the caller gets that, nothing ran. On the
 /// caller's thread, several at once; must not block or throw.
 using caller_interceptor = std::function<caf::error(outgoing_call& call)>;
+
+/// Shows `call` to `all` in their order, until one ends it: returns that one's error. `call.reply`
+/// takes the outcome in both cases, and throws nothing.
+caf::error show(const std::vector<caller_interceptor>& all, outgoing_call& call);
 
 /// Puts `all` around `handler`, the first outermost. Keeps both.
 raw_handler intercepted(std::string name, std::vector<server_interceptor> all, raw_handler handler);

@@ -52,7 +52,8 @@ registry::find(std::string_view name, std::uint64_t fingerprint) const {
   auto found = functions_.find(name);
   if (found == functions_.end())
     return make_error(errc::unknown_function,
-                      "no function " + std::string{name} + " is served here");
+                      "no function " + std::string{name} + " is served here",
+                      {{not_served_detail, "1"}});
   if (fingerprint == 0)
     return found->second.front();
   std::string texts;
@@ -62,7 +63,7 @@ registry::find(std::string_view name, std::uint64_t fingerprint) const {
     texts += (texts.empty() ? "" : ", ") + each->signature.text;
   }
   return make_error(errc::signature_mismatch, std::string{name} + " is served as " + texts,
-                    {{"served", texts}});
+                    {{"served", texts}, {not_served_detail, "1"}});
 }
 
 std::map<std::string, std::string> registry::signatures() const {

@@ -17,6 +17,10 @@
 
 namespace fly::rpc {
 
+/// A detail of an error: the member that was asked serves no such function, or not in this
+/// signature. Never of an error that a function has returned.
+inline constexpr const char* not_served_detail = "not_served";
+
 class function_gate;
 
 /// A function as it is served.

@@ -7,6 +7,12 @@ namespace fly::rpc {
 
 namespace {
 
+/// Bits of a fit, the more important ones above.
+constexpr unsigned fits_at_all = 1U;
+constexpr unsigned fits_now = 2U;
+constexpr unsigned fits_here = 4U;
+constexpr unsigned fits_by_name = 8U;
+
 bool matches(const route& each, const target& whom) {
   switch (whom.kind) {
   case target::kind::region:
@@ -36,7 +42,8 @@ unsigned fit(const route& each, const wish& wanted) {
       std::find(wanted.refused.begin(), wanted.refused.end(), each.who.id) != wanted.refused.end())
     return 0;
   bool is_avoided = each.suspect || each.load->health.rests(wanted.now);
-  return 1U | (serves(each, wanted) ? 8U : 0U) | (each.self ? 4U : 0U) | (is_avoided ? 0U : 2U);
+  return fits_at_all | (serves(each, wanted) ? fits_by_name : 0U) | (each.self ? fits_here : 0U) |
+         (is_avoided ? 0U : fits_now);
 }
 
 } // namespace
@@ -67,6 +74,11 @@ const route* routes::pick(const wish& wanted, std::uint64_t random) const {
   const auto* one = nth(first);
   const auto* other = nth(second);
   return other->load->calls.load() < one->load->calls.load() ? other : one;
+}
+
+bool routes::is_served(const wish& wanted) const {
+  return std::any_of(all_.begin(), all_.end(),
+                     [&](const route& each) { return (fit(each, wanted) & fits_by_name) != 0; });
 }
 
 std::string routes::regions() const {

@@ -82,6 +82,9 @@ public:
   /// flight.
   const route* pick(const wish& wanted, std::uint64_t random) const;
 
+  /// Returns whether somebody who has not refused announces the name in this signature.
+  bool is_served(const wish& wanted) const;
+
   /// Returns the regions with the number of their members, "ams (1), lax (2)"; "none".
   std::string regions() const;
 

@@ -1,6 +1,7 @@
 #include "apps/admin/server.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <system_error>
 #include <thread>
@@ -15,6 +16,7 @@
 #include <pqxx/pqxx>
 
 #include "apps/admin/call_metrics.hpp"
+#include "apps/admin/hasty_server.hpp"
 #include "apps/admin/state_metrics.hpp"
 #include "apps/common/json.hpp"
 #include "apps/common/stop_listening.hpp"
@@ -30,10 +32,11 @@ using nlohmann::json;
 using namespace std::chrono_literals;
 
 constexpr std::uint16_t default_port = 9100;
-/// One for each connection: who says nothing, or half a request, keeps one until the timeout. An
-/// orchestrator that asks /healthz meanwhile must not take this node for dead.
+/// One for each connection: who says nothing, or half a request, or a byte a second, keeps one for
+/// `hasty_server::request_max`. An orchestrator that asks /healthz meanwhile must not take this
+/// node for dead.
 constexpr std::size_t threads = 16;
-constexpr int silence_max_s = 1;
+constexpr std::array<const char*, 4> pages{"/metrics", "/healthz", "/readyz", "/status"};
 constexpr std::size_t body_bytes_max = 1024;
 constexpr const char* prometheus_text = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -42,6 +45,34 @@ void answer(httplib::Response& response, const json& body, int status = 200) {
   // Reasons come from databases and members: replace what is not UTF-8 instead of failing.
   response.set_content(body.dump(-1, ' ', false, json::error_handler_t::replace) + "\n",
                        "application/json");
+}
+
+constexpr const char* there_are = "; there are /metrics, /healthz, /readyz and /status";
+
+/// Refuses what is no reading of a page before httplib waits for its body.
+httplib::Server::HandlerResponse refuse_writes(const httplib::Request& request,
+                                               httplib::Response& response) {
+  using result = httplib::Server::HandlerResponse;
+  if (request.method == "GET" || request.method == "HEAD")
+    return result::Unhandled;
+  auto asked = request.method + " " + request.path;
+  if (std::find(pages.begin(), pages.end(), request.path) == pages.end()) {
+    answer(response, {{"error", "no such page: " + asked + there_are}}, 404);
+  } else {
+    response.set_header("Allow", "GET, HEAD");
+    answer(response, {{"error", asked + ": a page is only read, by GET or HEAD"}}, 405);
+  }
+  return result::Handled;
+}
+
+/// Gives an error that httplib found a body.
+void explain(const httplib::Request& request, httplib::Response& response) {
+  if (!response.body.empty())
+    return;
+  auto why = response.status == 404
+                 ? "no such page: " + request.method + " " + request.path + there_are
+                 : std::string{"no request of HTTP, or not all of it in time"};
+  answer(response, {{"error", why}}, response.status);
 }
 
 /// Two servers on one port would share its requests: httplib's default lets them.
@@ -77,20 +108,12 @@ public:
     server_.new_task_queue = [] { return new httplib::ThreadPool(threads); };
     server_.set_socket_options(only_one_listens);
     server_.set_payload_max_length(body_bytes_max);
-    server_.set_keep_alive_timeout(silence_max_s);
-    server_.set_read_timeout(silence_max_s);
-    server_.set_write_timeout(5);
-    get("/metrics", &impl::metrics);
-    get("/healthz", &impl::health);
-    get("/readyz", &impl::ready);
-    get("/status", &impl::status);
-    server_.set_error_handler([](const auto& request, auto& response) {
-      if (response.body.empty())
-        answer(response,
-               {{"error", "no such page: " + request.method + " " + request.path +
-                              "; there are /metrics, /healthz, /readyz and /status"}},
-               response.status);
-    });
+    get(pages[0], &impl::metrics);
+    get(pages[1], &impl::health);
+    get(pages[2], &impl::ready);
+    get(pages[3], &impl::status);
+    server_.set_pre_routing_handler(refuse_writes);
+    server_.set_error_handler(explain);
   }
 
   caf::error start() {
@@ -109,6 +132,7 @@ public:
     if (where->port == 0)
       return make_error(errc::cannot_listen, "the admin port cannot listen on " + options_.listen +
                                                  ": " + std::generic_category().message(errno));
+    server_.widen_backlog();
     address_ = to_string(*where);
     rpc_.observe([calls = calls_](const rpc::call_report& ended) { calls->record(ended); });
     thread_ = std::thread{[this] { server_.listen_after_bind(); }};
@@ -172,7 +196,7 @@ private:
   const repo::database* db_;
   server_options options_;
   const std::shared_ptr<call_metrics> calls_; // shared with calls that are under way
-  httplib::Server server_;
+  hasty_server server_;
   std::string address_;
   std::thread thread_;
 };

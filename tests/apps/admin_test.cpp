@@ -3,6 +3,7 @@
 #include "fly/admin/server.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <regex>
 #include <sstream>
 #include <stdexcept>
@@ -243,11 +244,55 @@ TEST_CASE("health is answered at once while a dozen clients say half of a reques
   REQUIRE_FALSE(admin.start());
   auto port = admin.address().substr(admin.address().rfind(':') + 1);
 
+  const auto began = std::chrono::steady_clock::now();
   auto health = shell(
       "bash -c 'for i in $(seq 12); do exec {half}<>/dev/tcp/127.0.0.1/" + port +
       "; printf \"GET /hea\" >&$half; done; curl -s -m 0.9 http://127.0.0.1:" + port + "/healthz'");
 
   CHECK(has(health.text, "\"healthy\":true"));
+  // None of them had to connect again, which kernels do after a second.
+  CHECK(std::chrono::steady_clock::now() - began < 900ms);
+}
+
+TEST_CASE("a request has a time in all: who says it byte by byte does not keep a thread") {
+  shop_node syd{"syd"};
+  REQUIRE_FALSE(syd.node.join());
+  admin::server admin{syd.node, *syd.rpc, any_port};
+  REQUIRE_FALSE(admin.start());
+  auto port = admin.address().substr(admin.address().rfind(':') + 1);
+
+  // As many as there are threads; each says a byte every 0.2 s, for 6 s.
+  auto health = shell("bash -c 'trap \"\" PIPE; all=(); for i in $(seq 16); do exec "
+                      "{slow}<>/dev/tcp/127.0.0.1/" +
+                      port +
+                      "; printf \"GET /healthz HTTP/1.1\\r\\nX: \" >&$slow; all+=($slow); done; "
+                      "(for i in $(seq 30); do for each in ${all[@]}; do printf x >&$each; done "
+                      "2>/dev/null; sleep 0.2; done) & "
+                      "curl -s -m 3 http://127.0.0.1:" +
+                      port + "/healthz; kill $!'");
+
+  CHECK(has(health.text, "\"healthy\":true"));
+}
+
+TEST_CASE("a page of the admin port is read, and nothing else") {
+  shop_node syd{"syd"};
+  REQUIRE_FALSE(syd.node.join());
+  admin::server admin{syd.node, *syd.rpc, any_port};
+  REQUIRE_FALSE(admin.start());
+  auto asked = [&](const std::string& flags, const std::string& path) {
+    return shell("curl -s -i " + flags + " http://" + admin.address() + path).text;
+  };
+
+  for (const char* method : {"POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"}) {
+    CAPTURE(method);
+    auto text = asked(std::string{"-X "} + method, "/healthz");
+    CHECK(has(text, "HTTP/1.1 405"));
+    CHECK(has(text, "Allow: GET, HEAD\r\n"));
+    CHECK(has(asked(std::string{"-X "} + method + " -d x", "/metrics"), "HTTP/1.1 405"));
+  }
+  CHECK(has(asked("-X POST -d $(printf %02000d 0)", "/status"), "HTTP/1.1 405")); // and too large
+  CHECK(has(asked("-I", "/healthz"), "HTTP/1.1 200"));
+  CHECK(has(asked("-X POST", "/health"), "HTTP/1.1 404"));
 }
 
 TEST_CASE("an admin server can stop and start anew, also at once") {

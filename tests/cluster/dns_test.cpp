@@ -2,8 +2,19 @@
 // split ones, and that each way of not answering is an error within its time.
 #include "fly/cluster/dns.hpp"
 
+#include <array>
+#include <atomic>
 #include <chrono>
+#include <functional>
+#include <span>
+#include <string>
 #include <thread>
+#include <vector>
+
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <doctest/doctest.h>
 
@@ -21,6 +32,56 @@ using fly::test::eventually;
 namespace {
 
 using texts = std::vector<std::string>;
+using packet = std::vector<unsigned char>;
+
+/// A "name server" that answers each question with what `reply` makes of it.
+class odd_server {
+public:
+  explicit odd_server(std::function<packet(packet)> reply)
+      : socket_(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)), reply_(std::move(reply)) {
+    sockaddr_in any{};
+    any.sin_family = AF_INET;
+    any.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof any;
+    auto* generic = reinterpret_cast<sockaddr*>(&any);
+    REQUIRE(::bind(socket_, generic, size) == 0);
+    REQUIRE(::getsockname(socket_, generic, &size) == 0);
+    address = "127.0.0.1:" + std::to_string(ntohs(any.sin_port));
+    thread_ = std::thread{[this] { serve(); }};
+  }
+
+  ~odd_server() {
+    stopped_ = true;
+    thread_.join();
+    ::close(socket_);
+  }
+
+  std::string address;
+
+private:
+  void serve() {
+    while (!stopped_) {
+      pollfd one{socket_, POLLIN, 0};
+      if (::poll(&one, 1, 20) <= 0)
+        continue;
+      packet question(4096);
+      sockaddr_in from{};
+      socklen_t size = sizeof from;
+      auto* generic = reinterpret_cast<sockaddr*>(&from);
+      auto count = ::recvfrom(socket_, question.data(), question.size(), 0, generic, &size);
+      if (count <= 0)
+        continue;
+      question.resize(static_cast<std::size_t>(count));
+      auto answer = reply_(std::move(question));
+      ::sendto(socket_, answer.data(), answer.size(), 0, generic, size);
+    }
+  }
+
+  int socket_;
+  std::function<packet(packet)> reply_;
+  std::atomic<bool> stopped_{false};
+  std::thread thread_;
+};
 
 } // namespace
 
@@ -99,13 +160,44 @@ TEST_CASE("a dead or silent name server is an error within the time") {
     CHECK_FALSE(answer.addresses);
     CHECK_FALSE(answer.text);
     CHECK(std::chrono::steady_clock::now() - began < 1000ms);
+    return fly::text_of(answer.addresses.error());
   };
 
   server.freeze();
-  ask();
+  CHECK(ask() == "shop.internal: no answer within 400 ms");
   server.thaw();
   server.kill();
-  ask();
+  CHECK(ask().find("Could not contact DNS servers") != std::string::npos);
+}
+
+TEST_CASE("an answer that cannot be read is told apart from none") {
+  auto told = [](std::function<packet(packet)> reply) {
+    odd_server server{std::move(reply)};
+    resolver dns{server.address, 400ms};
+    auto answer = dns.ask("shop.internal", "vms.shop.internal");
+    REQUIRE_FALSE(answer.addresses);
+    REQUIRE_FALSE(answer.text);
+    CHECK(fly::code_of(answer.addresses.error()) == errc::dns_failed);
+    return std::pair{fly::text_of(answer.addresses.error()), fly::text_of(answer.text.error())};
+  };
+  auto is_told = [](const std::string& text) {
+    CAPTURE(text);
+    return text.find("cannot be read") != std::string::npos ||
+           text.find("Misformatted") != std::string::npos; // as c-ares says it
+  };
+
+  auto noise = told([](packet) { return packet(100, 0xA5); });
+  auto stump = told([](packet question) { return packet{question[0], question[1]}; });
+  auto promise = told([](packet question) {
+    question[2] |= 0x80; // a response
+    question[7] = 5;     // with five answers, which are not there
+    return question;
+  });
+
+  for (const auto& each : {noise, stump, promise}) {
+    CHECK(is_told(each.first));
+    CHECK(is_told(each.second));
+  }
 }
 
 TEST_CASE("a name server that cannot be named is an error") {

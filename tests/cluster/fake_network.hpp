@@ -26,7 +26,7 @@ class network;
 /// One node on the fake network.
 struct fake_node : transport {
   fake_node(network& net, const std::string& id, const std::string& region,
-            std::shared_ptr<const tls_context> tls = {});
+            std::shared_ptr<const tls_context> tls = {}, channel_limits limits = {});
 
   caf::error dial(link_id link, const std::string& address) override;
   void write(link_id link, std::span<const char> bytes) override;
@@ -175,13 +175,14 @@ private:
 };
 
 inline fake_node::fake_node(network& where, const std::string& id, const std::string& region,
-                            std::shared_ptr<const tls_context> tls)
+                            std::shared_ptr<const tls_context> tls, channel_limits limits)
     : net(where), address(id + ":1") {
   mesh_options options;
   options.who.cluster = tls ? "shop" : "";
   options.tls = std::move(tls);
   options.who.self = {.id = id, .incarnation = 1, .region = region, .address = address};
   options.membership.dial = {.first = 100ms, .max = 1000ms};
+  options.limits = limits;
   options.primary_label = "syd";
   options.log = log.sink();
   heard_by.add(heard);

@@ -255,3 +255,21 @@ TEST_CASE_FIXTURE(linked_pair,
 
   CHECK_FALSE(to_a->is_open());
 }
+
+TEST_CASE("a member that announces more than a node takes is named with both numbers, and dialled "
+          "ever less") {
+  network net;
+  fake_node a{net, "a", "syd", {}, {.frame_bytes_max = 64 * 1024}};
+  fake_node b{net, "b", "lax"};
+  a.links->on_addresses({"b:1"});
+  b.links->on_addresses({"a:1"});
+  b.links->set_services(std::string(100'000, 's'));
+
+  net.pass(5min);
+
+  const std::string line = "warning: no link with b lasts: it sent a frame of 100001 bytes, the "
+                           "limit is 65536; frame_bytes_max must be the same on all nodes";
+  CHECK(a.log.count(line) >= 4);
+  CHECK(a.log.count(line) <= 5); // once a minute
+  CHECK(net.dials < 900); // each side waits half a second to a second; it was every tick: 2,400
+}

@@ -11,6 +11,7 @@ fly_add_test_program(cluster
     cluster/handshake_pace_test.cpp
     cluster/handshake_test.cpp
     cluster/link_test.cpp
+    cluster/log_test.cpp
     cluster/membership_test.cpp
     cluster/mesh_test.cpp
     cluster/newest_test.cpp

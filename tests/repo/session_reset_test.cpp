@@ -148,3 +148,29 @@ TEST_CASE_FIXTURE(one_server, "what the connection itself was opened with stays"
                      "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == "0");
   CHECK(after_a_read(*pooled, "SET search_path = x", "SHOW search_path") == "x");
 }
+
+TEST_CASE_FIXTURE(one_session, "a read that makes itself a write commits nothing") {
+  servers.primary().sql("CREATE TABLE t (n int); GRANT ALL ON t TO app");
+  auto reading = [&](const std::string& first) {
+    auto outcome = db.read([&](pqxx::transaction_base& tx) {
+      tx.exec(first);
+      tx.exec("INSERT INTO t VALUES (1)");
+    });
+    return outcome ? caf::error{} : outcome.error();
+  };
+
+  for (const char* first : {"SET TRANSACTION READ WRITE", "SET LOCAL transaction_read_only = off",
+                            "BEGIN READ WRITE", "START TRANSACTION READ WRITE"}) {
+    CAPTURE(first);
+    auto refused = reading(first);
+    CHECK(refused == errc::function_failed);
+    CHECK(text_of(refused).find("what writes is a write") != std::string::npos);
+    CHECK(servers.primary().sql("SELECT count(*) FROM t") == "0");
+    CHECK(read("SHOW transaction_read_only") == "on"); // the next one
+  }
+  for (const char* late : {"SELECT set_config('transaction_read_only', 'off', true)",
+                           "DO $$ BEGIN SET TRANSACTION READ WRITE; END $$"})
+    CHECK(details_of(reading(late))["sqlstate"] == "25001"); // PostgreSQL refuses it itself
+  CHECK_FALSE(db.read([](auto& tx) { tx.exec("SET LOCAL work_mem = '1MB'; SELECT 1"); }).error());
+  CHECK(servers.primary().sql("SELECT count(*) FROM t") == "0");
+}

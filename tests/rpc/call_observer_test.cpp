@@ -130,6 +130,19 @@ TEST_CASE("an observer that was taken away hears nothing more, but of calls that
   CHECK(shops.at_lax.size() == 1);
 }
 
+TEST_CASE("a call ends for its caller though observers throw on both sides") {
+  two_watched_shops shops;
+  for (auto* each : {&shops.syd, &shops.lax})
+    each->rpc->observe([](const rpc::call_report&) { throw std::runtime_error{"oops"}; });
+  auto patient = shops.lax.rpc->with({.timeout = 20s});
+  auto began = std::chrono::steady_clock::now();
+
+  CHECK(rpc_region(patient, "syd", shop::shout, "hi"));
+  CHECK(rpc_region(patient, "syd", shop::place, "pen", 1).error() == errc::unknown_function);
+
+  CHECK(std::chrono::steady_clock::now() - began < 10s);
+}
+
 TEST_CASE("a reply goes through untouched where nobody watches") {
   rpc::observer_slot nobody;
   auto token = std::make_shared<int>(7);

@@ -216,6 +216,41 @@ TEST_CASE("a member that is full or does not answer is left alone for a while") 
   }
 }
 
+TEST_CASE("a member that does not serve a function any more is left for one that announces it") {
+  const caf::error gone =
+      make_error(errc::unknown_function, "no function f", {{not_served_detail, "1"}});
+  bench it{true, {{"f", {signature{"()->str"}.fingerprint}}}};
+  auto result = it.start({});
+  auto [first, id] = it.who_has_it();
+
+  it.answer(*first, id, gone);
+
+  CHECK_FALSE(*result);
+  auto& second = it.other(*first);
+  REQUIRE(bench::next(second));
+  it.answer(second, id, gone); // neither of the two: it ends at once
+  REQUIRE(*result);
+  CHECK((*result)->error() == errc::unknown_function);
+}
+
+TEST_CASE("a function that nobody announces, or that itself returns the error, fails at once") {
+  const caf::error gone =
+      make_error(errc::unknown_function, "no function f", {{not_served_detail, "1"}});
+  bench nobody{true, {{"g", {1}}}};
+  auto unknown = nobody.start({});
+  auto [asked, id] = nobody.who_has_it();
+  nobody.answer(*asked, id, gone);
+  REQUIRE(*unknown);
+  CHECK((*unknown)->error() == errc::unknown_function);
+
+  bench it{true, {{"f", {signature{"()->str"}.fingerprint}}}};
+  auto returned = it.start({});
+  auto [ran, ran_id] = it.who_has_it();
+  it.answer(*ran, ran_id, make_error(errc::unknown_function, "no function g"));
+  REQUIRE(*returned);
+  CHECK((*returned)->error() == errc::unknown_function);
+}
+
 TEST_CASE("a cast is over once it is sent, and says so on the wire") {
   bench it{false};
   auto result = it.start({.cast = true});

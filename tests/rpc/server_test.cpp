@@ -48,6 +48,9 @@ struct bench {
     serve("throw", {}, [](auto&) -> bytes { throw std::out_of_range("too far"); });
     serve("odd", {}, [](auto&) -> bytes { throw oddity{}; });
     serve("speechless", {}, [](auto&) -> bytes { throw speechless{}; });
+    serve("forward", {}, [](auto&) -> caf::expected<bytes> {
+      return make_error(errc::unknown_function, "no g", {{not_served_detail, "1"}, {"a", "b"}});
+    });
     serve("foreign", {}, [](auto&) -> caf::expected<bytes> { return caf::sec::invalid_argument; });
   }
 
@@ -144,6 +147,19 @@ TEST_CASE("what a function names of its time is not counted as the function's") 
   auto parts = parse_answer(bytes_of(it.caller.next()->second))->parts;
   CHECK(parts.of("commit") == 1h);
   CHECK(parts.of(function_part) == 0us);
+}
+
+TEST_CASE("what a member does not serve is told apart from what its functions found missing") {
+  bench it;
+  it.call(1, "nothing");
+  CHECK(details_of(it.answer(1).first).contains(not_served_detail));
+  it.call(2, "echo", 5s, false, signature{"(i32)->void"}.fingerprint);
+  CHECK(details_of(it.answer(2).first).contains(not_served_detail));
+
+  it.call(3, "forward"); // it has run: nobody must take it elsewhere
+  auto forwarded = it.answer(3).first;
+  CHECK(forwarded == errc::unknown_function);
+  CHECK(details_of(forwarded) == error_details{{"a", "b"}});
 }
 
 TEST_CASE(

@@ -192,6 +192,32 @@ TEST_CASE("the caller's interceptors see each call, may end it, and hear its out
   CHECK(heard == 2);
 }
 
+TEST_CASE("an interceptor whose reply throws costs its caller the outcome, and no time") {
+  rpc::caller_interceptor throws = [](rpc::outgoing_call& call) {
+    call.reply = [reply = std::move(call.reply)](caf::expected<rpc::bytes>) {
+      throw std::runtime_error{"oops"};
+    };
+    return caf::error{};
+  };
+  two_shops shops{{}, {.on_call = {throws}}};
+  shops.syd.rpc->serve(shop::shout, [](std::string text) { return text; });
+  shops.lax.rpc->serve(shop::shout, [](std::string text) { return text; });
+  shops.join();
+  auto patient = shops.lax.rpc->with({.timeout = 20s});
+  auto began = std::chrono::steady_clock::now();
+
+  for (const char* region : {"syd", "lax", "syd"}) { // answered on the I/O thread, and by a worker
+    auto outcome = rpc_region(patient, region, shop::shout, "hi");
+    REQUIRE_FALSE(outcome);
+    CHECK(outcome.error() == errc::function_failed);
+    CHECK(text_of(outcome.error()) ==
+          "shop.shout has run, but an interceptor of its caller threw: oops");
+  }
+  // What did not run is not said to have run.
+  CHECK(rpc_region(patient, "syd", shop::close_day).error() == errc::unknown_function);
+  CHECK(std::chrono::steady_clock::now() - began < 10s);
+}
+
 TEST_CASE("a trace goes along, also to the calls that a function makes, and to own ones") {
   two_shops shops;
   for (auto* each : {&shops.syd, &shops.lax})
