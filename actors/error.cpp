@@ -54,6 +54,20 @@ constexpr std::array<std::pair<errc, const char*>, 34> names{{
 
 } // namespace
 
+namespace {
+
+/// Null where it has none.
+const error_details* details_in(const caf::error& reason) noexcept {
+  if (!reason || reason.category() != category)
+    return nullptr;
+  const auto& context = reason.context();
+  return context.size() > 1 && context.match_element<error_details>(1)
+             ? &context.get_as<error_details>(1)
+             : nullptr;
+}
+
+} // namespace
+
 effect effect_of(errc code) noexcept {
   auto number = static_cast<std::uint8_t>(code);
   if (number < 64)
@@ -62,7 +76,9 @@ effect effect_of(errc code) noexcept {
 }
 
 effect effect_of(const caf::error& reason) noexcept {
-  return effect_of(code_of(reason));
+  auto result = effect_of(code_of(reason));
+  const auto* details = result == effect::nothing_ran ? details_in(reason) : nullptr;
+  return details != nullptr && details->contains(returned_detail) ? effect::unknown : result;
 }
 
 std::string to_string(errc code) {
@@ -116,12 +132,8 @@ std::string text_of(const caf::error& reason) {
 }
 
 error_details details_of(const caf::error& reason) {
-  if (!reason || reason.category() != category)
-    return {};
-  const auto& context = reason.context();
-  return context.size() > 1 && context.match_element<error_details>(1)
-             ? context.get_as<error_details>(1)
-             : error_details{};
+  const auto* details = details_in(reason);
+  return details != nullptr ? *details : error_details{};
 }
 
 std::string to_string(const caf::error& reason) {
@@ -132,7 +144,7 @@ std::string to_string(const caf::error& reason) {
   if (auto text = text_of(reason); !text.empty())
     result += ": " + text;
   result += " (";
-  result += to_string(effect_of(code));
+  result += to_string(effect_of(reason));
   return result + ")";
 }
 

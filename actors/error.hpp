@@ -105,10 +105,15 @@ enum class errc : std::uint8_t {
 /// whole.
 using error_details = std::map<std::string, std::string>;
 
+/// A detail of an error that a function has returned though its code speaks of another call, one
+/// that the function made: the function itself did run.
+inline constexpr const char* returned_detail = "returned";
+
 /// Returns what `code` tells about the work that was asked for.
 effect effect_of(errc code) noexcept;
 
-/// Returns what `reason` tells about the work; an error that is not fly's own is `unknown`.
+/// Returns what `reason` tells about the work; an error that is not fly's own is `unknown`, and so
+/// is one with `returned_detail`.
 effect effect_of(const caf::error& reason) noexcept;
 
 /// Returns the enumerator's name, "no_node_in_region"; "errc(200)" for a number of a later version.

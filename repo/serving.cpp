@@ -72,7 +72,7 @@ public:
   template <class R, class... Args, class F>
   void add(const rpc::function<R(Args...)>& f, F handler) {
     take(builtin_name(f.name, core_->name()), rpc::signature_of<R(Args...)>().text,
-         rpc::make_raw_handler<R, Args...>(std::move(handler)));
+         rpc::make_raw_handler<R, Args...>(std::move(handler), rpc::errors_of::fly));
   }
 
   template <class R, class... Args, class F>

@@ -14,6 +14,7 @@
 #include "fly/actors/what_of.hpp"
 #include "fly/repo/commit_hold.hpp"
 #include "fly/repo/lease.hpp"
+#include "fly/rpc/returned.hpp"
 
 namespace fly::repo {
 
@@ -113,9 +114,10 @@ caf::error error_of_exception(std::exception_ptr what, const server_report& repo
   try {
     std::rethrow_exception(std::move(what));
   } catch (const failure& thrown) {
-    return thrown.reason();
+    return rpc::as_returned(thrown.reason());
   } catch (const caf::error& thrown) { // as if it had been returned
-    return thrown ? thrown : make_error(errc::function_failed, "the function threw an empty error");
+    return thrown ? rpc::as_returned(thrown)
+                  : make_error(errc::function_failed, "the function threw an empty error");
   } catch (const std::exception& thrown) {
     return of_pqxx(thrown, report, may_write);
   } catch (...) {

@@ -206,7 +206,8 @@ transaction_runner::run_write(time_point deadline, const write_body& body, rpc::
   auto outcome = run_write_on(*on, body, parts, once);
   if (!outcome && is_held(outcome.error()))
     asks_hold_ = true;
-  if (!outcome && outcome.error() == errc::not_primary && !is_held(outcome.error()))
+  if (!outcome && outcome.error() == errc::not_primary && !is_held(outcome.error()) &&
+      !details_of(outcome.error()).contains(returned_detail)) // of a call that the function made
     return refused(**on, std::move(outcome.error()), deadline);
   return outcome;
 }

@@ -14,6 +14,7 @@
 #include "fly/repo/write_reply.hpp"
 #include "fly/rpc/call.hpp"
 #include "fly/rpc/codec.hpp"
+#include "fly/rpc/returned.hpp"
 
 namespace pqxx {
 class transaction_base;
@@ -96,12 +97,12 @@ raw_write_handler make_write_handler(F handler) {
       if constexpr (std::is_void_v<decltype(std::apply(run, values))>)
         std::apply(run, values);
       else if (auto reason = detail::error_in(std::apply(run, values)))
-        return reason;
+        return rpc::as_returned(reason);
       return rpc::bytes{};
     } else {
       caf::expected<R> outcome = std::apply(run, values);
       if (!outcome)
-        return std::move(outcome.error());
+        return rpc::as_returned(outcome.error());
       auto encoded = rpc::encode(*outcome);
       if (!encoded)
         return make_error(errc::malformed_result, text_of(encoded.error()));

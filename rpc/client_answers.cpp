@@ -17,6 +17,8 @@ using clock = std::chrono::steady_clock;
 
 /// Returns whether another member can be asked, or the same one later: nothing ran.
 bool can_go_elsewhere(const caf::error& reason) {
+  if (details_of(reason).contains(returned_detail))
+    return false;
   if (reason == errc::not_primary || reason == errc::shutting_down)
     return true;
   return effect_of(reason) == effect::nothing_ran &&

@@ -45,7 +45,8 @@ endpoint::endpoint(cluster::node& node, endpoint_options options)
                       if (auto refused = cannot_explain(*this, {asked.kind, asked.whom}))
                         return refused;
                       return explain_call(*this, std::move(asked));
-                    })});
+                    },
+                    errors_of::fly)});
   own_ = std::make_unique<actors::supervisor>(
       node.system(), actors::supervisor_options{},
       std::vector<actors::child_spec>{actor_spec(core_, true)});

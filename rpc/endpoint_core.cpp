@@ -53,9 +53,10 @@ endpoint_core::endpoint_core(cluster::node& node, endpoint_options options)
 /// Serves one of fly's own functions, which never block.
 template <class R, class... Args, class F>
 void endpoint_core::serve_own(const function<R(Args...)>& f, F handler) {
-  server_.add(std::string{f.name}, {signature_of<R(Args...)>(),
-                                    {.on_io_thread = true},
-                                    make_raw_handler<R, Args...>(std::move(handler))});
+  server_.add(std::string{f.name},
+              {signature_of<R(Args...)>(),
+               {.on_io_thread = true},
+               make_raw_handler<R, Args...>(std::move(handler), errors_of::fly)});
 }
 
 /// Tells where published actors are.

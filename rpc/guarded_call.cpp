@@ -13,6 +13,7 @@
 #include "fly/actors/what_of.hpp"
 #include "fly/rpc/current_call.hpp"
 #include "fly/rpc/registry.hpp"
+#include "fly/rpc/returned.hpp"
 
 namespace fly::rpc {
 
@@ -52,9 +53,9 @@ caf::expected<bytes> call_guarded(const std::string& name, const served_function
     auto outcome = function.handler(context, arguments);
     return outcome ? std::move(outcome) : portable(name, outcome.error());
   } catch (const failure& thrown) { // as if it had been returned
-    return portable(name, thrown.reason());
+    return portable(name, as_returned(thrown.reason()));
   } catch (const caf::error& thrown) {
-    return portable(name, thrown);
+    return portable(name, as_returned(thrown));
   } catch (const std::exception& thrown) {
     return function_failed(name, readable(typeid(thrown)), actors::what_of(thrown));
   } catch (...) {

@@ -12,6 +12,7 @@
 
 #include "fly/rpc/call.hpp"
 #include "fly/rpc/codec.hpp"
+#include "fly/rpc/returned.hpp"
 #include "fly/rpc/type_text.hpp"
 
 namespace fly::rpc {
@@ -38,6 +39,10 @@ inline caf::error told_to_stop() {
 
 } // namespace detail
 
+/// Whose errors a handler returns: those of a function, which has run by then (returned.hpp), or
+/// those of fly's own parts, which say what became of the call.
+enum class errors_of : std::uint8_t { function, fly };
+
 /// What can serve `function<R(Args...)>`: takes the arguments, perhaps a `const call_context&`
 /// before them, and returns R or caf::expected<R>; for void also nothing or caf::error.
 template <class F, class R, class... Args>
@@ -48,10 +53,10 @@ concept handler_of = detail::handles<F, R, Args...>();
 /// where it takes the context and the call is cancelled when it returns: what a function returns
 /// that was told to stop is no result.
 template <class R, class... Args, handler_of<R, Args...> F>
-raw_handler make_raw_handler(F handler) {
+raw_handler make_raw_handler(F handler, errors_of whose = errors_of::function) {
   auto shared = std::make_shared<F>(std::move(handler)); // std::function wants copies
-  return [shared](const call_context& context,
-                  std::span<const char> arguments) -> caf::expected<bytes> {
+  return [shared, whose](const call_context& context,
+                         std::span<const char> arguments) -> caf::expected<bytes> {
     std::tuple<Args...> values;
     auto decoded = std::apply(
         [&](Args&... each) { return decode(errc::malformed_arguments, arguments, each...); },
@@ -71,7 +76,7 @@ raw_handler make_raw_handler(F handler) {
       } else {
         caf::expected<void> outcome = std::apply(run, values);
         if (!outcome)
-          return outcome.error();
+          return whose == errors_of::fly ? outcome.error() : as_returned(outcome.error());
       }
       if (told && context.cancelled())
         return detail::told_to_stop();
@@ -79,7 +84,7 @@ raw_handler make_raw_handler(F handler) {
     } else {
       caf::expected<R> outcome = std::apply(run, values);
       if (!outcome)
-        return outcome.error();
+        return whose == errors_of::fly ? outcome.error() : as_returned(outcome.error());
       if (told && context.cancelled())
         return detail::told_to_stop();
       auto encoded = encode(*outcome);

@@ -4,6 +4,7 @@
 #include "fly/repo/database.hpp"
 #include "fly/repo/within.hpp"
 
+#include <atomic>
 #include <string>
 #include <vector>
 
@@ -192,6 +193,29 @@ TEST_CASE_FIXTURE(odd_tables, "a function that is refused by its own doing revok
   auto fine = rpc_and_wait(far(), odd::run, "SELECT 1");
   REQUIRE_MESSAGE(fine, fly::to_string(fine.error()));
   CHECK(**fine == 1);
+}
+
+TEST_CASE_FIXTURE(odd_tables, "what a write returns of a call within revokes no claim") {
+  std::atomic<int> ran{0};
+  must(syd.db->serve(
+      odd::run,
+      [&](pqxx::transaction_base&, const std::string& thrown) -> caf::expected<std::int64_t> {
+        ++ran;
+        auto reason = make_error(errc::not_primary, "of another database");
+        if (!thrown.empty())
+          throw reason;
+        return reason;
+      }));
+
+  for (const char* thrown : {"", "thrown"}) {
+    ran = 0;
+    auto failed = rpc_and_wait(far(), odd::run, thrown);
+
+    REQUIRE_FALSE(failed);
+    CHECK_MESSAGE(failed.error() == errc::not_primary, fly::to_string(failed.error()));
+    CHECK(ran == 1);
+    CHECK(syd.db->role().role == repo::database_role::primary);
+  }
 }
 
 TEST_CASE_FIXTURE(odd_tables, "an error that a function throws arrives as one that it returns") {

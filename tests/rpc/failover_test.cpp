@@ -11,6 +11,7 @@
 #include <doctest/doctest.h>
 
 #include "fly/actors/error.hpp"
+#include "fly/rpc/server.hpp"
 #include "peer_process.hpp"
 #include "shops.hpp"
 
@@ -94,6 +95,39 @@ TEST_CASE("a member that leaves ends its calls, and others take the new ones") {
   CAPTURE(reasons.empty() ? "" : reasons.front());
   CHECK(reasons.empty());
   CHECK(syd.node.members().size() == 2);
+}
+
+TEST_CASE("what a function returns of a call within is its own error: nobody else is asked") {
+  shop_node syd{"syd"};
+  shop_node one{"lax", {syd.address()}};
+  shop_node two{"lax", {syd.address()}};
+  std::atomic<int> ran{0};
+  const auto of_other_calls = {
+      make_error(errc::not_primary, "within"), make_error(errc::shutting_down, "within"),
+      make_error(errc::overloaded, "within", {{rpc::not_started_detail, "1"}}),
+      make_error(errc::database_unavailable, "within", {{rpc::not_started_detail, "1"}})};
+  for (auto* each : {&one, &two})
+    each->rpc->serve(shop::shout, [&](std::string text) -> caf::expected<std::string> {
+      ++ran;
+      auto reason = *(of_other_calls.begin() + (text[0] - '0'));
+      if (text.size() > 1)
+        throw reason;
+      return reason;
+    });
+  for (auto* each : {&syd, &one, &two})
+    REQUIRE_FALSE(each->node.join());
+  REQUIRE(sees_endpoints(syd, 3));
+
+  for (const auto* text : {"0", "1", "2", "3", "0 thrown", "1 thrown", "2 thrown", "3 thrown"}) {
+    CAPTURE(text);
+    ran = 0;
+    auto failed = rpc_region(*syd.rpc, "lax", shop::shout, text);
+    REQUIRE_FALSE(failed);
+    CHECK(code_of(failed.error()) == code_of(*(of_other_calls.begin() + (text[0] - '0'))));
+    CHECK(text_of(failed.error()) == "within");
+    CHECK(effect_of(failed.error()) == effect::unknown);
+    CHECK(ran == 1);
+  }
 }
 
 TEST_CASE("a member whose pool is full is left for another one") {
