@@ -94,14 +94,17 @@ void database_core::prepare(pq_link& link, const server_identity& server) {
     return;
   auto deadline = clock::now() + connect_timeout_;
   auto reason = manage_schema_ ? ensure_schema(link, deadline) : caf::error{};
-  if (!reason) {
+  if (!reason || reason == errc::sql_failed) { // those of an older version, or of another's making
     auto version = read_schema_version(link, deadline);
     if (!version)
       reason = version.error();
-    else if (*version == 0)
+    else if (*version == 0 && !reason)
       reason = make_error(errc::sql_failed, "they are not there");
-    else
-      reason = note_timeline(link, link_, server, in_recovery_, deadline);
+    else if (*version >= schema_version)
+      reason = {};
+    if (version && *version > 0)
+      if (auto failed = note_timeline(link, link_, server, in_recovery_, deadline))
+        reason = failed;
   }
   if (!reason || reason == errc::sql_failed)
     prepared_ = server; // a right that is missing is asked for once

@@ -68,8 +68,11 @@ kept_statement claim_statement(const keyed_write& what);
 /// entry.
 bool was_claimed(const server_report& report);
 
-/// Returns the statement that writes down the result, to ride with the commit.
-kept_statement seal_statement(std::string_view key, std::span<const char> result);
+/// Returns the statement that writes down the result, to ride with the commit. `timeline` is the
+/// server's, or a lower one where it has been promoted since it was asked: then the transaction id
+/// is not told with the entry.
+kept_statement seal_statement(std::string_view key, std::span<const char> result,
+                              std::uint32_t timeline);
 
 /// Reads the entry of `key` inside `tx`, on a primary; nothing where there is none. The position is
 /// one of `system`. Errors: errc::malformed_result; errc::function_failed, the function of its

@@ -23,7 +23,8 @@ std::optional<position> read_position(std::uint64_t system, const pqxx::result& 
   if (rows.size() != 1 || rows.columns() < 2)
     return std::nullopt;
   auto where = lsn::parse(rows[0][0].c_str());
-  auto timeline = parse_number<std::uint32_t>(rows[0][1].c_str(), 16);
+  auto timeline =
+      parse_number<std::uint32_t>(std::string_view{rows[0][1].c_str()}.substr(0, 8), 16);
   auto number = parse_number<std::uint64_t>(xid, 10);
   if (!where || !timeline || (!xid.empty() && !number))
     return std::nullopt;

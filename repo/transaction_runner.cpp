@@ -248,7 +248,7 @@ caf::expected<write_outcome> transaction_runner::run_write_on(std::unique_ptr<be
       on.cancelled || (call != nullptr && call->cancelled()))
     return on.tx->account_for(nobody_waits());
   if (once != nullptr)
-    on.tx->before_commit(seal_statement(once->key, result.value));
+    on.tx->before_commit(seal_statement(once->key, result.value, on.tx->server().timeline));
   if (mutant("answer_before_commit"))
     return commit_later(with, std::move(result));
   auto where = [&] {

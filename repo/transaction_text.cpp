@@ -1,28 +1,47 @@
 #include "fly/repo/transaction_text.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
+#include <cstdio>
 
 #include "fly/repo/commit_hold.hpp"
 #include "fly/repo/server_error.hpp"
+#include "fly/repo/sql_text.hpp"
 
 namespace fly::repo {
 
 namespace {
 
-// The guard. It fails in an aborted transaction (25P02), on a server in recovery (55000, by
-// pg_current_wal_flush_lsn), where commits are held, where the server's timeline was left ($1), and
-// where it is not the one with that start ($2, unless that is 0); it raises synchronous_commit, and
-// tells the transaction id, which the server's report keeps (transaction_id_column).
+// The guard. It fails in an aborted transaction (25P02), where commits are held, on a server in
+// recovery (55000, by pg_current_wal_flush_lsn), where the server's timeline was left ($1), and
+// where it is not the one with that start ($2, unless that is NULL); it raises synchronous_commit,
+// and tells the transaction id, which the server's report keeps (transaction_id_column). Texts and
+// times are compared, because numbers would have to be made of them: a tenth of its time.
 const std::string guard_text =
-    std::string{"SELECT pg_current_xact_id_if_assigned() AS fly_xid, pg_current_wal_flush_lsn(), "
+    std::string{"SELECT pg_current_xact_id_if_assigned() AS fly_xid, "
                 "CASE current_setting('synchronous_commit') WHEN 'off' "
                 "THEN set_config('synchronous_commit', 'local', true) END, "} +
     commit_hold_column +
-    ", CASE WHEN ('x' || substr(pg_walfile_name(pg_current_wal_flush_lsn()), 1, 8))::bit(32)::int8 "
-    "< $1 THEN current_setting('fly.timeline_was_left') "
-    "WHEN $2 NOT IN (0, (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::int8) "
-    "THEN current_setting('fly.server_is_another') END";
+    R"(, CASE WHEN pg_walfile_name(pg_current_wal_flush_lsn()) COLLATE "C" < $1
+THEN current_setting('fly.timeline_was_left')
+WHEN pg_postmaster_start_time() <> $2 THEN current_setting('fly.server_is_another') END)";
+
+/// The timeline as the name of a file of the log begins with it.
+std::string timeline_literal(std::uint32_t timeline) {
+  char text[16];
+  std::snprintf(text, sizeof text, "'%08X'", static_cast<unsigned>(timeline));
+  return text;
+}
+
+/// Of a start that others tell of: one that the server's type does not hold is that of nobody.
+std::string start_literal(std::int64_t started_us) {
+  if (started_us == 0)
+    return "NULL";
+  auto since = std::chrono::microseconds{started_us};
+  bool sane = since.count() > 0 && since < std::chrono::hours{24 * 365 * 8000};
+  return "'" + (sane ? sql::write_time(sql::microseconds{since}) : "-infinity") + "'";
+}
 
 // The end of a write in a sandbox: what COMMIT would check is checked now, and stays deferred.
 constexpr auto end_in_sandbox = R"(SAVEPOINT fly_check; SET CONSTRAINTS ALL IMMEDIATE;
@@ -40,9 +59,9 @@ constexpr auto mark = "SET LOCAL fly.began = 1";
 
 kept_statement guard_of(std::uint32_t timeline_min, std::int64_t server) {
   return {"fly_guard",
-          "int8, int8",
+          "text, timestamptz",
           guard_text,
-          {std::to_string(timeline_min), std::to_string(server)}};
+          {timeline_literal(timeline_min), start_literal(server)}};
 }
 
 std::string begin_text(connection& on, const transaction_options& options) {
@@ -79,7 +98,7 @@ const kept_statement& after_commit() {
   // (DESIGN 5).
   static const kept_statement result{"fly_after_commit", "",
                                      R"(SELECT pg_current_wal_flush_lsn(),
-substr(pg_walfile_name(pg_current_wal_flush_lsn()), 1, 8), pg_advisory_unlock_all())"};
+pg_walfile_name(pg_current_wal_flush_lsn()), pg_advisory_unlock_all())"};
   return result;
 }
 

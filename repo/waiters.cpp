@@ -34,26 +34,26 @@ std::optional<waiters::ticket> waiters::add(const position& where, time_point de
   if (waits_.size() >= waiters_max_)
     return std::nullopt;
   auto who = ++last_;
-  waits_.emplace(who, wait{where, deadline});
-  by_lsn_[{where.system, where.timeline}].emplace(where.lsn, who);
-  by_deadline_.emplace(deadline, who);
+  auto& added = waits_[who];
+  added.where = where;
+  added.by_lsn = by_lsn_[{where.system, where.timeline}].emplace(where.lsn, who);
+  added.by_deadline = by_deadline_.emplace(deadline, who);
   if (where.xid)
-    by_xid_.emplace(*where.xid, who);
+    added.by_xid = by_xid_.emplace(*where.xid, who);
   return who;
 }
 
-std::map<waiters::ticket, waiters::wait>::iterator
-waiters::forget(std::map<ticket, wait>::iterator it) {
-  const auto& [who, what] = *it;
+void waiters::forget(wait_map::iterator it) {
+  const auto& what = it->second;
   auto group = by_lsn_.find({what.where.system, what.where.timeline});
   assert(group != by_lsn_.end());
-  group->second.erase({what.where.lsn, who});
+  group->second.erase(what.by_lsn);
   if (group->second.empty())
     by_lsn_.erase(group);
-  by_deadline_.erase({what.deadline, who});
+  by_deadline_.erase(what.by_deadline);
   if (what.where.xid)
-    by_xid_.erase({*what.where.xid, who});
-  return waits_.erase(it);
+    by_xid_.erase(what.by_xid);
+  waits_.erase(it);
 }
 
 bool waiters::cancel(ticket who) {
@@ -80,7 +80,7 @@ std::vector<waiters::outcome> waiters::advance(const progress& server) {
   for (const auto& [who, what] : result)
     forget(waits_.find(who));
   for (auto xid : server.visible_xids)
-    for (auto it = by_xid_.lower_bound({xid, 0}); it != by_xid_.end() && it->first == xid;) {
+    for (auto it = by_xid_.lower_bound(xid); it != by_xid_.end() && it->first == xid;) {
       auto who = (it++)->second;
       auto wait = waits_.find(who);
       if (auto what = judge(wait->second.where, server); what != verdict::wait) {

@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <map>
 #include <optional>
-#include <set>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -90,21 +90,31 @@ public:
   bool empty() const noexcept { return waits_.empty(); }
 
 private:
+  using history = std::pair<std::uint64_t, std::uint32_t>; // system, timeline
+  using lsn_index = std::multimap<fly::repo::lsn, ticket>;
+  using deadline_index = std::multimap<time_point, ticket>;
+  using xid_index = std::multimap<std::uint64_t, ticket>;
+
   struct wait {
     position where;
-    time_point deadline;
+    // Where it stands in the indexes; the last one only where it has an id. With 10,000 waits of
+    // one position a search in each would take longer than all else of a wake.
+    lsn_index::iterator by_lsn;
+    deadline_index::iterator by_deadline;
+    xid_index::iterator by_xid;
   };
-  using history = std::pair<std::uint64_t, std::uint32_t>; // system, timeline
+  using wait_map = std::unordered_map<ticket, wait>;
 
-  std::map<ticket, wait>::iterator forget(std::map<ticket, wait>::iterator it);
+  void forget(wait_map::iterator it);
 
   std::size_t waiters_max_;
   ticket last_ = 0;
-  std::map<ticket, wait> waits_; // size <= waiters_max_
-  // Indexes of waits_: each wait stands once in the first two, and in the third where it has an id.
-  std::map<history, std::set<std::pair<fly::repo::lsn, ticket>>> by_lsn_; // no set is empty
-  std::set<std::pair<time_point, ticket>> by_deadline_;
-  std::set<std::pair<std::uint64_t, ticket>> by_xid_;
+  wait_map waits_; // size <= waiters_max_
+  // Indexes of waits_, of equal keys the oldest first: each wait stands once in the first two, and
+  // in the third where it has an id.
+  std::map<history, lsn_index> by_lsn_; // none is empty
+  deadline_index by_deadline_;
+  xid_index by_xid_;
 };
 
 } // namespace fly::repo

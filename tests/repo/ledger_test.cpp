@@ -11,7 +11,9 @@
 #include <caf/event_based_actor.hpp>
 #include <caf/scoped_actor.hpp>
 
+#include "fly/repo/schema.hpp"
 #include "tests/repo/far_shops.hpp"
+#include "tests/repo/version_3.hpp"
 
 using namespace fly;
 using namespace fly::test;
@@ -352,4 +354,33 @@ TEST_CASE("the first write of a new database may have a key") {
   auto outcome = asked.get();
   REQUIRE_MESSAGE(outcome, fly::to_string(outcome.error()));
   CHECK_FALSE((*outcome)->committed);
+}
+
+TEST_CASE("a node that does not own older tables uses them, and notes where a timeline began") {
+  postgres servers{1};
+  servers.primary().sql("CREATE TABLE orders (id bigserial PRIMARY KEY, item text, count int); "
+                        "GRANT ALL ON ALL TABLES IN SCHEMA public TO app; "
+                        "GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO app");
+  auto soon = std::chrono::steady_clock::now() + 10s;
+  auto owner = repo::pq_link::open({.url = servers.primary().url("postgres")}, soon);
+  REQUIRE(owner);
+  REQUIRE_FALSE(ensure_schema(*owner, soon));
+  REQUIRE_FALSE(grant_schema(*owner, "app", soon));
+  make_version_3(servers.primary());
+  servers.wait_caught_up();
+  far_shop syd{"syd", servers.replica(0).url()};
+  REQUIRE_FALSE(syd.node.join());
+  REQUIRE(eventually(
+      [&] { return syd.node.views().front().database.role == cluster::claim::role::replica; }));
+
+  servers.primary().stop();
+  servers.replica(0).promote();
+
+  auto placed = rpc_and_wait(syd.db->with({.key = "k"}), shop::place, "pen", 1);
+  REQUIRE_MESSAGE(placed, fly::to_string(placed.error()));
+  auto again = rpc_and_wait(syd.db->with({.key = "k"}), shop::place, "pen", 1);
+  REQUIRE(again);
+  CHECK(again->repeated());
+  CHECK(servers.replica(0).sql("SELECT timeline FROM fly.timeline") == "2");
+  CHECK(servers.replica(0).sql("SELECT max(version) FROM fly.schema") == "3");
 }

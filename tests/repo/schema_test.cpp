@@ -7,6 +7,7 @@
 #include <doctest/doctest.h>
 
 #include "fly/actors/error.hpp"
+#include "tests/repo/version_3.hpp"
 #include "tests/support/postgres.hpp"
 
 using namespace fly;
@@ -89,6 +90,28 @@ TEST_CASE("tables of a later version are left alone") {
 
   CHECK_FALSE(ensure_schema(link, soon()));
   CHECK(*read_schema_version(link, soon()) == 99);
+}
+
+TEST_CASE("tables of version 3 lose the check of their keys, and keep their rows") {
+  postgres servers{0};
+  auto& server = servers.primary();
+  auto link = open(as(server));
+  REQUIRE_FALSE(ensure_schema(link, soon()));
+  make_version_3(server);
+  server.sql("INSERT INTO fly.ledger (key) VALUES ('a')");
+  auto writing = open(as(server));
+  REQUIRE(writing.query("BEGIN; INSERT INTO fly.ledger (key) VALUES ('b')", soon()));
+
+  auto late = ensure_schema(link, soon()); // somebody writes with a key for longer than that
+  CHECK(details_of(late)["sqlstate"] == "55P03");
+  CHECK(*read_schema_version(link, soon()) == 3);
+  REQUIRE(writing.query("COMMIT", soon()));
+  CHECK_FALSE(ensure_schema(link, soon()));
+
+  CHECK(*read_schema_version(link, soon()) == 4);
+  CHECK(server.sql("SELECT string_agg(conname, ',') FROM pg_constraint WHERE conrelid = "
+                   "'fly.ledger'::regclass") == "ledger_pkey");
+  CHECK(server.sql("SELECT string_agg(key, '' ORDER BY key) FROM fly.ledger") == "ab");
 }
 
 TEST_CASE("a role that may not create them is told so, and its connection stays of use") {

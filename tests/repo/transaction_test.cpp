@@ -2,6 +2,8 @@
 #include "fly/repo/transaction.hpp"
 
 #include <chrono>
+#include <cstdint>
+#include <limits>
 #include <memory>
 #include <stdexcept>
 #include <thread>
@@ -188,6 +190,46 @@ TEST_CASE_FIXTURE(one_server, "a read that swallowed an error is told so") {
     CHECK(details_of(reason)["sqlstate"] == "22012");
   }
   CHECK(link->reusable());
+}
+
+TEST_CASE_FIXTURE(one_server, "a commit fails on a server of a lower timeline or another start") {
+  const auto& here = link->identity();
+  auto commit = [&](std::uint32_t timeline_min, std::int64_t started_us) {
+    transaction tx{*link};
+    tx.exec("INSERT INTO t VALUES (" + std::to_string(timeline_min % 90) + ")");
+    tx.expect(timeline_min, started_us);
+    return tx.finish();
+  };
+
+  for (auto started_us : {here.started_us - 1, here.started_us + 1, std::int64_t{1},
+                          std::int64_t{-1}, std::numeric_limits<std::int64_t>::max()}) {
+    auto another = commit(1, started_us);
+    REQUIRE_FALSE(another);
+    CHECK(another.error() == errc::not_primary);
+    CHECK(text_of(another.error()).find("fly.server_is_another") != std::string::npos);
+  }
+  for (std::uint32_t timeline : {2U, 10U, 0xFFFFFFFFU}) {
+    auto left = commit(timeline, here.started_us);
+    REQUIRE_FALSE(left);
+    CHECK(left.error() == errc::not_primary);
+    CHECK(text_of(left.error()).find("fly.timeline_was_left") != std::string::npos);
+  }
+  CHECK(count() == "0");
+  CHECK(commit(0, 0));
+  CHECK(commit(1, here.started_us));
+  CHECK(count() == "2");
+}
+
+TEST_CASE_FIXTURE(one_server, "the guard means the same whatever a function set") {
+  auto where = run([&](transaction& tx) {
+    tx.exec("SET LOCAL DateStyle = 'SQL, DMY'; SET LOCAL TimeZone = 'Asia/Tokyo'; "
+            "SET LOCAL standard_conforming_strings = off; SET LOCAL bytea_output = 'escape'");
+    tx.exec("INSERT INTO t VALUES (1)");
+    tx.expect(1, link->identity().started_us);
+  });
+
+  CHECK_MESSAGE(where, fly::to_string(where ? caf::error{} : where.error()));
+  CHECK(count() == "1");
 }
 
 TEST_CASE_FIXTURE(one_server, "guard and position are planned once for each session") {
