@@ -48,7 +48,8 @@ caf::error endpoint::serve_raw(std::string name, std::string signature, serve_op
 
 call_end endpoint::start(const target& whom, std::string_view name, const signature& wanted,
                          bytes arguments, clock::time_point deadline, raw_reply reply,
-                         std::shared_ptr<call_trace> trace, call_traits how) const {
+                         std::shared_ptr<call_trace> trace, call_traits how,
+                         answer_reader*) const { // nobody blocks here
   call begun;
   begun.whom = whom;
   begun.name = name;
