@@ -45,12 +45,18 @@ reading_loan::turn reading_loan::begin() {
   }
   auto until = clock::now() + turn_max;
   lock held{mutex_};
-  if (!inlet_ || reading_ || given_back_)
+  if (!inlet_ || given_back_ || (reading_ && !owners_) || next_ != 0)
     return {};
-  reading_ = true;
   until_ = until;
-  inlet_->watch(false);
-  return {this, inlet_, ++number_, until};
+  auto number = ++last_number_;
+  if (owners_) { // it has read already what is to be dealt with first
+    next_ = number;
+  } else {
+    number_ = number;
+    reading_ = true;
+    inlet_->watch(false);
+  }
+  return {this, inlet_, number, until};
 }
 
 bool reading_loan::read(turn own, const awaits& mine, const taker& take, clock::time_point until) {
@@ -62,7 +68,7 @@ bool reading_loan::read(turn own, const awaits& mine, const taker& take, clock::
     {
       lock held{mutex_};
       if (number_ != own.number_)
-        return false; // taken back, or closed
+        return false; // taken back, closed, or the owner is at it yet
       if (find(*own.from_, found) && !found)
         continue;
       if (!found || !mine(*found))
@@ -141,9 +147,11 @@ void reading_loan::taken(std::size_t bytes) {
 void reading_loan::end(std::uint64_t number) {
   {
     lock held{mutex_};
+    if (next_ == number)
+      next_ = 0;
     if (number_ != number)
       return;
-    ++number_;
+    number_ = 0;
     reading_ = false;
     given_back_ = read_bytes_ > 0 || ended_ || broken_;
     if (!given_back_) {
@@ -198,9 +206,11 @@ reading_loan::rest reading_loan::leave_to_owner(bool is_over) {
     bytes_.clear();
   ended_ = false;
   given_back_ = false;
+  number_ = 0;
   reading_ = !is_over;
-  handing_ = !is_over;
+  owners_ = !is_over;
   if (is_over) {
+    next_ = 0;
     lent_ = false;
     inlet_.reset();
   }
@@ -223,18 +233,19 @@ void reading_loan::go_on() {
   lock held{mutex_};
   if (!inlet_)
     return;
-  reading_ = false;
-  handing_ = false;
-  inlet_->watch(true);
+  owners_ = false;
+  number_ = std::exchange(next_, 0);
+  reading_ = number_ != 0;
+  if (!reading_)
+    inlet_->watch(true);
 }
 
 std::optional<reading_loan::rest> reading_loan::take_back_late(clock::time_point now) {
   if (!lent_.load(std::memory_order_relaxed))
     return std::nullopt;
   lock held{mutex_};
-  if (!inlet_ || !reading_ || handing_ || now < until_ + late_max)
+  if (!inlet_ || !reading_ || owners_ || handing_ || now < until_ + late_max)
     return std::nullopt;
-  ++number_;
   return leave_to_owner(true);
 }
 
@@ -243,8 +254,10 @@ void reading_loan::close() noexcept {
   closed_ = true;
   lent_ = false;
   wishes_left_ = 0; // nobody asks any more
-  ++number_;
+  number_ = 0;
+  next_ = 0;
   reading_ = false;
+  owners_ = false;
   given_back_ = false;
   inlet_.reset();
 }

@@ -53,8 +53,8 @@ public:
   /// else the answer may come first, and wake the owner. Can be moved; ends before the loan does.
   class turn;
 
-  /// Begins a turn. None where the reading is not lent (who asks for it makes the owner lend it)
-  /// or another thread reads.
+  /// Begins a turn, or one that begins with the end of the owner's. None where the reading is not
+  /// lent (who asks for it makes the owner lend it) or another thread reads.
   turn begin();
 
   /// Reads in the calling thread until the frame that it `awaits` is taken, or something else
@@ -105,19 +105,22 @@ private:
   std::atomic<bool> wanted_{false};
   std::atomic<int> wishes_left_{1}; // until the owner is asked
   mutable std::mutex mutex_;
-  std::shared_ptr<inlet> inlet_; // guarded by mutex_; null where it is not lent
-  std::uint64_t number_ = 0;     // guarded by mutex_; of the turn, changes when it ends
-  bool reading_ = false;         // guarded by mutex_; a thread has its turn
-  bool handing_ = false;         // guarded by mutex_; it is the owner, or is at its frame
-  bool given_back_ = false;      // guarded by mutex_; the owner is to take it back
-  bool ended_ = false;           // guarded by mutex_; nothing more can be read
-  bool closed_ = false;          // guarded by mutex_
-  clock::time_point until_{};    // guarded by mutex_; of the turn
-  int idle_turns_ = 0;           // guarded by mutex_; the owner's since the last read
-  std::vector<char> bytes_;      // guarded by mutex_; what was read, and room behind it
-  std::size_t read_bytes_ = 0;   // guarded by mutex_; from the first byte of a frame on
-  std::vector<char> cipher_;     // guarded by mutex_; scratch
-  caf::error broken_;            // guarded by mutex_
+  std::shared_ptr<inlet> inlet_;  // guarded by mutex_; null where it is not lent
+  std::uint64_t last_number_ = 0; // guarded by mutex_; of a reader's turn, never 0
+  std::uint64_t number_ = 0;      // guarded by mutex_; of the reader at its turn, 0 for none
+  std::uint64_t next_ = 0;        // guarded by mutex_; of who has its turn after the owner's
+  bool reading_ = false;          // guarded by mutex_; somebody has a turn
+  bool owners_ = false;           // guarded by mutex_; and that is the owner
+  bool handing_ = false;          // guarded by mutex_; a reader is at its frame
+  bool given_back_ = false;       // guarded by mutex_; the owner is to take it back
+  bool ended_ = false;            // guarded by mutex_; nothing more can be read
+  bool closed_ = false;           // guarded by mutex_
+  clock::time_point until_{};     // guarded by mutex_; of the turn
+  int idle_turns_ = 0;            // guarded by mutex_; the owner's since the last read
+  std::vector<char> bytes_;       // guarded by mutex_; what was read, and room behind it
+  std::size_t read_bytes_ = 0;    // guarded by mutex_; from the first byte of a frame on
+  std::vector<char> cipher_;      // guarded by mutex_; scratch
+  caf::error broken_;             // guarded by mutex_
 };
 
 class reading_loan::turn {

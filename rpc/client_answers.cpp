@@ -59,6 +59,7 @@ void client::answered(std::uint64_t id, route_key via, caf::expected<bytes> outc
     return; // too late: it has ended
   if (auto* member = over->busy.of())
     member->health.answered();
+  over->busy = {}; // the next call of who is woken now is the only one again
   if (over->trace) {
     over->trace->answered_at = clock::now();
     over->trace->parts = std::move(parts);
