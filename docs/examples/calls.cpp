@@ -23,7 +23,7 @@ int main() {
   // Around every function that is served here: it may also answer in its place.
   fly::rpc::server_interceptor log = [](const fly::rpc::incoming_call& call, const auto& next) {
     auto outcome = next();
-    std::cout << call.name << (outcome ? " worked\n" : " failed\n");
+    std::cout << std::string{call.name} + (outcome ? " worked\n" : " failed\n");
     return outcome;
   };
   fly::rpc::endpoint rpc{node, {.on_serve = {log}}};
