@@ -57,6 +57,7 @@ raw_handler make_raw_handler(F handler, errors_of whose = errors_of::function) {
   auto shared = std::make_shared<F>(std::move(handler)); // std::function wants copies
   return [shared, whose](const call_context& context,
                          std::span<const char> arguments) -> caf::expected<bytes> {
+    (void)whose; // where nothing but a value is returned
     std::tuple<Args...> values;
     auto decoded = std::apply(
         [&](Args&... each) { return decode(errc::malformed_arguments, arguments, each...); },

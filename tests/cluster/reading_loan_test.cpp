@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -186,20 +187,25 @@ TEST_CASE("half a frame ends the loan: the owner reads on") {
 }
 
 TEST_CASE("an end, and a length that no frame has, are the owner's") {
-  for (const auto& [bytes, ended] : {std::pair{std::string{}, true},
+  struct left_behind {
+    std::string bytes;
+    bool ended;
+  };
+  const std::vector<left_behind> all{{"", true},
                                      {frames({"other"}), true},
                                      {std::string("\0\0\0\0\0", 5), false},
-                                     {std::string("\xff\xff\xff\xff\x10", 5), false}}) {
-    CAPTURE(bytes);
+                                     {std::string("\xff\xff\xff\xff\x10", 5), false}};
+  for (const auto& each : all) {
+    CAPTURE(each.bytes);
     lent one;
-    if (!bytes.empty())
-      one.from.pieces = {bytes};
-    one.from.ended = ended;
+    if (!each.bytes.empty())
+      one.from.pieces = {each.bytes};
+    one.from.ended = each.ended;
 
     CHECK_FALSE(one.read("mine"));
 
     CHECK(one.wakes == 1);
-    CHECK(one.left(true) == bytes);
+    CHECK(one.left(true) == each.bytes);
   }
 }
 
