@@ -40,11 +40,17 @@ void mesh::on_unread(link_id link) {
 void mesh::take_left(link_id link, connection& from, std::optional<reading_loan::rest> left) {
   if (!left)
     return;
-  if (left->is_over)
+  if (left->is_over) {
     out_.resume_reading(link);
-  take_plain(link, from, left->bytes, left->broken);
-  if (!left->is_over)
+    return take_plain(link, from, left->bytes, left->broken);
+  }
+  try {
+    take_plain(link, from, left->bytes, left->broken);
+  } catch (...) { // no memory, say: the link is read on, as by CAF
     from.up->reading().go_on();
+    throw;
+  }
+  from.up->reading().go_on();
 }
 
 void mesh::take_back_late() {

@@ -17,6 +17,9 @@ using namespace std::chrono_literals;
 
 namespace {
 
+/// Takes as many milliseconds as it is told.
+constexpr rpc::function<int(int)> slow{"shop.slow"};
+
 /// Two nodes with an endpoint each; calls of lax note in which thread they are answered.
 struct two_shops {
   explicit two_shops(const std::function<void(cluster::options&, const char*)>& change = {}) {
@@ -57,6 +60,15 @@ struct two_shops {
         [&] { return calls("x") && answered_in.load() == std::this_thread::get_id(); });
   }
 
+  void serves_slowly() {
+    to_syd->serve(slow, [this](int ms) {
+      begun = true;
+      std::this_thread::sleep_for(std::chrono::milliseconds{ms});
+      return ms;
+    });
+  }
+
+  std::atomic<bool> begun{false};
   std::atomic<std::thread::id> answered_in{};
   std::unique_ptr<cluster::node> syd;
   std::unique_ptr<rpc::endpoint> to_syd;
@@ -150,12 +162,8 @@ TEST_CASE("calls from the other side are answered while a caller reads") {
 }
 
 TEST_CASE("a call that outlasts the turn is answered, and so is who asks meanwhile") {
-  static constexpr rpc::function<int(int)> slow{"shop.slow"};
   two_shops between;
-  between.to_syd->serve(slow, [](int ms) {
-    std::this_thread::sleep_for(std::chrono::milliseconds{ms});
-    return ms;
-  });
+  between.serves_slowly();
   REQUIRE(between.reads_its_own());
 
   std::thread waits{[&] {
@@ -169,12 +177,8 @@ TEST_CASE("a call that outlasts the turn is answered, and so is who asks meanwhi
 }
 
 TEST_CASE("a deadline within the turn holds") {
-  static constexpr rpc::function<int(int)> slow{"shop.slow"};
   two_shops between;
-  between.to_syd->serve(slow, [](int ms) {
-    std::this_thread::sleep_for(std::chrono::milliseconds{ms});
-    return ms;
-  });
+  between.serves_slowly();
   REQUIRE(between.reads_its_own());
   auto took = time_of([&] {
     auto late = rpc_region(between.to_lax->with({.timeout = 2ms}), "syd", slow, 100);
@@ -186,17 +190,11 @@ TEST_CASE("a deadline within the turn holds") {
 }
 
 TEST_CASE("who reads himself hears at once that the member is gone") {
-  static constexpr rpc::function<int(int)> slow{"shop.slow"};
   two_shops between;
-  std::atomic<bool> begun{false};
-  between.to_syd->serve(slow, [&](int ms) {
-    begun = true;
-    std::this_thread::sleep_for(std::chrono::milliseconds{ms});
-    return ms;
-  });
+  between.serves_slowly();
   REQUIRE(between.reads_its_own());
   std::thread leaves{[&] {
-    CHECK(eventually([&] { return begun.load(); }));
+    CHECK(eventually([&] { return between.begun.load(); }));
     between.syd->leave();
   }};
   auto lost = rpc_region(between.to_lax->with({.timeout = 20s}), "syd", slow, 100);
@@ -209,17 +207,11 @@ TEST_CASE("who reads himself hears at once that the member is gone") {
 }
 
 TEST_CASE("a caller that reads does not keep its endpoint from closing") {
-  static constexpr rpc::function<int(int)> slow{"shop.slow"};
   two_shops between;
-  std::atomic<bool> begun{false};
-  between.to_syd->serve(slow, [&](int ms) {
-    begun = true;
-    std::this_thread::sleep_for(std::chrono::milliseconds{ms});
-    return ms;
-  });
+  between.serves_slowly();
   REQUIRE(between.reads_its_own());
   std::thread leaves{[&] {
-    CHECK(eventually([&] { return begun.load(); }));
+    CHECK(eventually([&] { return between.begun.load(); }));
     between.lax->leave();
   }};
   auto lost = rpc_region(between.to_lax->with({.timeout = 20s}), "syd", slow, 300);
