@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "fly/cluster/channel.hpp"
+#include "fly/rpc/call.hpp"
 
 namespace fly::rpc {
 
@@ -15,6 +16,11 @@ namespace fly::rpc {
 /// Lives on that thread's stack.
 class answer_reader {
 public:
+  answer_reader() = default;
+
+  /// Lets `sink` have the result where this thread reads it.
+  explicit answer_reader(result_sink sink) : sink_(std::move(sink)) {}
+
   /// Takes the turn at `link`, where it is to be had, for the answer to the call `id`, which is not
   /// sent yet.
   void begin(const std::shared_ptr<cluster::channel>& link, std::uint64_t id) {
@@ -34,7 +40,11 @@ public:
             const std::function<void(const std::shared_ptr<cluster::channel>&,
                                      const cluster::frame&)>& take);
 
+  /// Returns where a result is to go; empty for the call's outcome.
+  const result_sink& sink() const noexcept { return sink_; }
+
 private:
+  result_sink sink_;
   std::shared_ptr<cluster::channel> link_; // before turn_, which is its
   std::uint64_t id_ = 0;
   cluster::reading_loan::turn turn_;

@@ -127,6 +127,10 @@ struct call_context {
 /// Takes the encoded result of a call, exactly once, on any thread: it must not block.
 using raw_reply = actors::completion<bytes>;
 
+/// Takes an encoded result where it lies, on the thread that waits for it: valid during the call
+/// only. Must not throw.
+using result_sink = std::function<void(std::span<const char>)>;
+
 /// Runs a function on encoded arguments, which are valid during the call only. Called from many
 /// threads at once; may throw.
 using raw_handler = std::function<caf::expected<bytes>(const call_context& context,

@@ -49,9 +49,10 @@ public:
   /// Replaces who can be asked; the next `drive` lets waiting calls try again.
   void reroute(std::shared_ptr<const routes> now);
 
-  /// Takes an answer frame; a malformed one is an error and nothing else happens.
+  /// Takes an answer frame; a malformed one is an error and nothing else happens. Where a `sink` is
+  /// given, a result that is not long goes there first, and the reply gets empty bytes.
   caf::error on_answer(const std::shared_ptr<cluster::channel>& from,
-                       std::span<const std::byte> payload);
+                       std::span<const std::byte> payload, const result_sink& sink = {});
 
   /// Fails the calls that were sent over `which` with errc::member_lost.
   void on_link_down(const std::shared_ptr<cluster::channel>& which, const caf::error& reason);

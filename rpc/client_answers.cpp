@@ -15,6 +15,9 @@ namespace {
 
 using clock = std::chrono::steady_clock;
 
+/// Longer results are copied and decoded later: what comes behind them on the link waits meanwhile.
+constexpr std::size_t sunk_bytes_max = 128 * 1024;
+
 /// Returns whether another member can be asked, or the same one later: nothing ran.
 bool can_go_elsewhere(const caf::error& reason) {
   if (details_of(reason).contains(returned_detail))
@@ -150,17 +153,20 @@ void client::complete_cast(const handoff& what) {
 }
 
 caf::error client::on_answer(const std::shared_ptr<cluster::channel>& from,
-                             std::span<const std::byte> payload) {
+                             std::span<const std::byte> payload, const result_sink& sink) {
   auto message = parse_answer(payload);
   if (!message)
     return message.error();
   if (message->reason) {
     answered(message->id, from.get(), std::move(message->reason), std::move(message->parts));
-  } else {
-    bytes result;
-    actors::append_bytes(result, message->result.data(), message->result.size());
-    answered(message->id, from.get(), std::move(result), std::move(message->parts));
+    return {};
   }
+  bytes result;
+  if (sink && message->result.size() <= sunk_bytes_max)
+    sink(characters(message->result));
+  else
+    actors::append_bytes(result, message->result.data(), message->result.size());
+  answered(message->id, from.get(), std::move(result), std::move(message->parts));
   return {};
 }
 

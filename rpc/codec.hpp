@@ -41,6 +41,8 @@ caf::error decode(errc code, std::span<const char> from, Ts&... values) {
     return make_error(code, text_of(source.failure()));
   } catch (const std::exception& thrown) { // a user's inspect, or no memory
     return make_error(code, thrown.what());
+  } catch (...) {
+    return make_error(code, "what the type's own inspect threw is no std::exception");
   }
 }
 

@@ -161,9 +161,10 @@ caf::error cast_raw(const bound_endpoint& rpc, const target& whom, std::string_v
 }
 
 caf::expected<bytes> ask_raw(const bound_endpoint& rpc, const target& whom, std::string_view name,
-                             const signature& wanted, caf::expected<bytes> arguments) {
+                             const signature& wanted, caf::expected<bytes> arguments,
+                             result_sink sink) {
   auto deadline = rpc.deadline();
-  answer_reader own;
+  answer_reader own{std::move(sink)};
   return ask_cancellable<bytes>(
       deadline, starter_of(rpc, whom, name, wanted, std::move(arguments), deadline, &own),
       [&] { rpc.rpc().read_answer(own, deadline); });

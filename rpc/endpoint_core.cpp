@@ -187,8 +187,21 @@ void endpoint_core::on_frame(const std::shared_ptr<cluster::channel>& from,
   else if (kind == ended_frame)
     reason = imports_->on_ended(from, payload);
   if (reason) // other kinds belong to later versions, or to floors above
-    node_.settings().log(cluster::log_level::warning, text_of(reason) + " from " + from->peer().id);
+    log_malformed(reason, *from);
   stir();
+}
+
+void endpoint_core::on_own_answer(const std::shared_ptr<cluster::channel>& from,
+                                  std::span<const std::byte> payload, const result_sink& sink) {
+  static const result_sink none;
+  bool is_seen = !options_.on_call.empty(); // an interceptor may look at the result
+  if (auto reason = client_->on_answer(from, payload, is_seen ? none : sink))
+    log_malformed(reason, *from);
+  stir();
+}
+
+void endpoint_core::log_malformed(const caf::error& reason, const cluster::channel& from) const {
+  node_.settings().log(cluster::log_level::warning, text_of(reason) + " from " + from.peer().id);
 }
 
 std::uint64_t endpoint_core::start(call&& begun, answer_reader* own) {

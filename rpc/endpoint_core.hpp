@@ -44,6 +44,10 @@ public:
   caf::error serve(std::string name, served_function function);
   void unserve(std::string_view name);
 
+  /// Takes an answer that the calling thread has read itself, see `client::on_answer`.
+  void on_own_answer(const std::shared_ptr<cluster::channel>& from,
+                     std::span<const std::byte> payload, const result_sink& sink);
+
   // -- cluster::listener
   void on_frame(const std::shared_ptr<cluster::channel>& from, cluster::frame_kind kind,
                 std::span<const std::byte> payload) override;
@@ -88,6 +92,7 @@ private:
   bool is_busy() const;
   std::chrono::milliseconds next_drive(std::chrono::steady_clock::time_point now);
   void stir();
+  void log_malformed(const caf::error& reason, const cluster::channel& from) const;
   caf::actor driver() const;
 
   cluster::node& node_;

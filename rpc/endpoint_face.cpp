@@ -11,8 +11,8 @@ void call_end::operator()() const {
 }
 
 void endpoint::read_answer(answer_reader& own, std::chrono::steady_clock::time_point until) const {
-  own.read(until, [this](const auto& link, const cluster::frame& received) {
-    core_->on_frame(link, received.kind, received.payload);
+  own.read(until, [&](const auto& link, const cluster::frame& received) {
+    core_->on_own_answer(link, received.payload, own.sink());
   });
 }
 

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <concepts>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -45,8 +47,10 @@ private:
 };
 
 /// Calls with encoded arguments (or the error of encoding them) and blocks for the encoded result.
+/// Where a `sink` is given it may have got that, once, and what is returned is empty then.
 caf::expected<bytes> ask_raw(const bound_endpoint& rpc, const target& whom, std::string_view name,
-                             const signature& wanted, caf::expected<bytes> arguments);
+                             const signature& wanted, caf::expected<bytes> arguments,
+                             result_sink sink = {});
 
 /// Calls with encoded arguments and waits for nothing; see `rpc_cast`.
 caf::error cast_raw(const bound_endpoint& rpc, const target& whom, std::string_view name,
@@ -62,10 +66,13 @@ namespace detail {
 template <class R, class... Args>
 caf::expected<R> ask(const bound_endpoint& rpc, const target& whom, const function<R(Args...)>& f,
                      const std::type_identity_t<Args>&... args) {
-  auto encoded = ask_raw(rpc, whom, f.name, signature_of<R(Args...)>(), encode(args...));
+  std::optional<caf::expected<R>> sunk;
+  auto encoded =
+      ask_raw(rpc, whom, f.name, signature_of<R(Args...)>(), encode(args...),
+              [&sunk](std::span<const char> result) { sunk.emplace(decode_result<R>(result)); });
   if (!encoded)
     return encoded.error();
-  return decode_result<R>(*encoded);
+  return sunk ? std::move(*sunk) : decode_result<R>(*encoded);
 }
 
 template <class R, class... Args>

@@ -287,6 +287,42 @@ TEST_CASE("calls are bounded, and end with the client") {
   CHECK((**late).error() == errc::shutting_down);
 }
 
+TEST_CASE("a result goes to the sink as it lies, an error and a long one to the reply") {
+  bench it;
+  it.connect({&it.a});
+  std::size_t sunk = 0;
+  const char* where = nullptr;
+  auto answered = [&](const caf::error& reason, std::size_t length) {
+    auto result = slot();
+    auto id = it.start(result);
+    std::string text(length, 'x');
+    auto payload = head_of(answer_message{id, reason, {}});
+    payload.insert(payload.end(), text.begin(), text.end());
+    sunk = 0;
+    CHECK_FALSE(it.client->on_answer(it.a.link, bytes_of(payload), [&](std::span<const char> part) {
+      sunk = part.size();
+      where = part.data();
+      CHECK_FALSE(*result);
+    }));
+    if (sunk > 0)
+      CHECK(where == payload.data() + payload.size() - length);
+    return *result;
+  };
+
+  auto short_one = answered({}, 3);
+  REQUIRE(short_one);
+  CHECK((*short_one)->empty());
+  CHECK(sunk == 3);
+  auto long_one = answered({}, 1'000'000);
+  REQUIRE(long_one);
+  CHECK((*long_one)->size() == 1'000'000);
+  CHECK(sunk == 0);
+  auto failed = answered(make_error(errc::function_failed, "no"), 0);
+  REQUIRE(failed);
+  CHECK(failed->error() == errc::function_failed);
+  CHECK(sunk == 0);
+}
+
 TEST_CASE("a malformed answer is an error and ends nothing") {
   bench it;
   it.connect({&it.a});

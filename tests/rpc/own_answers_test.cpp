@@ -20,9 +20,31 @@ namespace {
 /// Takes as many milliseconds as it is told.
 constexpr rpc::function<int(int)> slow{"shop.slow"};
 
-/// Two nodes with an endpoint each; calls of lax note in which thread they are answered.
+/// Counts where it is decoded, and throws what is no std::exception where it is to.
+struct parcel {
+  std::string text;
+
+  static inline std::atomic<int> decoded{0};
+};
+
+template <class Inspector>
+auto inspect(Inspector& f, parcel& x) {
+  auto result = f(caf::meta::type_name("shop::parcel"), x.text);
+  if (Inspector::writes_state) {
+    ++parcel::decoded;
+    if (x.text == "throw")
+      throw 42;
+  }
+  return result;
+}
+
+constexpr rpc::function<parcel(std::string)> wrap{"shop.wrap"};
+
+/// Two nodes with an endpoint each; calls of lax note in which thread they are answered, unless
+/// `plain`.
 struct two_shops {
-  explicit two_shops(const std::function<void(cluster::options&, const char*)>& change = {}) {
+  explicit two_shops(const std::function<void(cluster::options&, const char*)>& change = {},
+                     bool plain = false) {
     auto options = [&](const char* region, std::vector<std::string> peers = {}) {
       auto result = shop_options(region, std::move(peers));
       if (change)
@@ -35,13 +57,14 @@ struct two_shops {
     REQUIRE_FALSE(syd->join());
     lax = std::make_unique<cluster::node>(options("lax", {syd->self().address}));
     rpc::endpoint_options noting;
-    noting.on_call.emplace_back([this](rpc::outgoing_call& call) -> caf::error {
-      call.reply = [this, reply = std::move(call.reply)](caf::expected<rpc::bytes> outcome) {
-        answered_in = std::this_thread::get_id();
-        reply(std::move(outcome));
-      };
-      return {};
-    });
+    if (!plain)
+      noting.on_call.emplace_back([this](rpc::outgoing_call& call) -> caf::error {
+        call.reply = [this, reply = std::move(call.reply)](caf::expected<rpc::bytes> outcome) {
+          answered_in = std::this_thread::get_id();
+          reply(std::move(outcome));
+        };
+        return {};
+      });
     to_lax = std::make_unique<rpc::endpoint>(*lax, noting);
     to_lax->serve(shop::shout, [](std::string text) { return text + "?"; });
     REQUIRE_FALSE(lax->join());
@@ -217,4 +240,36 @@ TEST_CASE("a caller that reads does not keep its endpoint from closing") {
   auto lost = rpc_region(between.to_lax->with({.timeout = 20s}), "syd", slow, 300);
   CHECK((lost || effect_of(lost.error()) == effect::unknown));
   leaves.join();
+}
+
+TEST_CASE("a result that its caller reads is decoded where it lies") {
+  two_shops between{{}, true};
+  between.to_syd->serve(wrap, {.on_io_thread = true},
+                        [](std::string text) { return parcel{std::move(text)}; });
+  int before = 0;
+  int decoded_first = 0;
+  between.to_lax->observe([&](const rpc::call_report&) {
+    if (parcel::decoded > before)
+      ++decoded_first;
+  });
+  auto wraps = [&](const std::string& text) {
+    before = parcel::decoded;
+    return rpc_region(between.to_lax->with({.timeout = 5s}), "syd", wrap, text);
+  };
+
+  CHECK(eventually([&] { return wraps("x") && decoded_first > 0; }));
+  decoded_first = 0;
+  for (int i = 0; i < 100; ++i)
+    CHECK(wraps(std::to_string(i)).value().text == std::to_string(i));
+  CHECK(decoded_first > 50); // a heartbeat takes one away now and then
+
+  auto thrown = wraps("throw");
+  REQUIRE_FALSE(thrown);
+  CHECK(thrown.error() == errc::malformed_result);
+  CHECK(wraps("after")->text == "after");
+  decoded_first = 0;
+  auto long_one = wraps(std::string(200'000, 'x'));
+  REQUIRE(long_one);
+  CHECK(long_one->text.size() == 200'000);
+  CHECK(decoded_first == 0); // what comes behind it must not wait for that
 }
