@@ -10,20 +10,30 @@ namespace fly::repo {
 
 namespace {
 
-std::string reset_text_of(const link_options& options) {
+/// How many statements of the verbs a session keeps: each has its plan in the server's memory.
+constexpr std::size_t names_max = 100;
+
+std::vector<std::string> reset_of(const link_options& options) {
   if (options.pooled)
     return {};
-  std::string result = "SET SESSION AUTHORIZATION DEFAULT; RESET ALL; ";
+  std::vector<std::string> result{"SET SESSION AUTHORIZATION DEFAULT", "RESET ALL"};
   if (options.read_only)
-    result += "SET default_transaction_read_only = on; ";
+    result.emplace_back("SET default_transaction_read_only = on");
+  return result;
+}
+
+std::string text_of(const std::vector<std::string>& statements) {
+  std::string result;
+  for (const auto& it : statements)
+    result += it + "; ";
   return result;
 }
 
 } // namespace
 
 connection::connection(pq_link link, const server_identity& identity, const link_options& options)
-    : identity_(identity), reset_text_(reset_text_of(options)), keeps_(!options.pooled),
-      canceller_(cancel_handle_of(link.raw())), link_(std::move(link)),
+    : identity_(identity), reset_(reset_of(options)), reset_text_(text_of(reset_)),
+      keeps_(!options.pooled), canceller_(cancel_handle_of(link.raw())), link_(std::move(link)),
       pqxx_(compat::adopt(link_.raw())) {
   link_.disown();
 }
@@ -61,6 +71,15 @@ void connection::took_kept() {
 void connection::forget_kept() {
   keeps_ = false; // those that are still there would be in the way of new ones
   kept_.clear();
+}
+
+std::string connection::name_for(const std::string& sql) {
+  if (auto found = names_.find(sql); found != names_.end())
+    return found->second;
+  if (names_.size() >= names_max)
+    return {};
+  auto name = "fly_verb_" + std::to_string(names_.size() + 1);
+  return names_.emplace(sql, std::move(name)).first->second;
 }
 
 void connection::cut() noexcept {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <chrono>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -47,10 +49,26 @@ public:
   /// Takes from `report()` what the session keeps now.
   void took_kept();
 
-  /// Returns the statements, each with its ";", after which the settings and the role of the
-  /// session are what they were when it was opened. None behind a pooler: they are also the
-  /// pooler's.
+  /// Returns the statements after which the settings and the role of the session are what they were
+  /// when it was opened. None behind a pooler: they are also the pooler's.
+  const std::vector<std::string>& reset_statements() const noexcept { return reset_; }
+
+  /// The same as one text, each with its ";".
   const std::string& reset_text() const noexcept { return reset_text_; }
+
+  /// Returns the link below, for what libpqxx does not know; outside of transactions of libpqxx.
+  pq_link& link() noexcept { return link_; }
+
+  /// Returns the name under which the session may keep `sql`, the same each time; empty where it
+  /// keeps as many as it should, or this one no more.
+  std::string name_for(const std::string& sql);
+
+  /// Says that `sql` is better not kept: its plan does not fit the tables any more.
+  void no_name_for(const std::string& sql) { names_[sql].clear(); }
+
+  /// When it is known to have worked last.
+  pq_link::time_point worked_at() const noexcept { return worked_at_; }
+  void worked() noexcept { worked_at_ = std::chrono::steady_clock::now(); }
 
   /// Makes it plan all anew: somebody has dropped what it kept (DEALLOCATE).
   void forget_kept();
@@ -88,7 +106,10 @@ private:
   connection(pq_link link, const server_identity& identity, const link_options& options);
 
   server_identity identity_;
+  std::vector<std::string> reset_;
   std::string reset_text_;
+  std::map<std::string, std::string> names_; // by what is kept under them; "": it is not
+  pq_link::time_point worked_at_ = std::chrono::steady_clock::now();
   bool retired_ = false;
   bool keeps_;                            // not behind a pooler
   std::set<std::string_view> kept_;       // names

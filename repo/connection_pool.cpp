@@ -154,6 +154,8 @@ connection_pool::lease::~lease() {
   if (!held_)
     return;
   bool keep = !spoiled_ && pool_->usable(*held_);
+  if (keep)
+    held_->worked();
   if (spoiled_)
     pool_->canceller.forget(held_->canceller());
   std::unique_lock lock{pool_->mutex};

@@ -8,9 +8,12 @@
 #include "fly/cluster/node.hpp"
 #include "fly/repo/database_url.hpp"
 #include "fly/repo/ledger.hpp"
+#include "fly/repo/one_statement.hpp"
 #include "fly/repo/server_identity.hpp"
+#include "fly/repo/statement.hpp"
 #include "fly/repo/transaction.hpp"
 #include "fly/repo/write_reply.hpp"
+#include "fly/rpc/codec.hpp"
 
 namespace fly::repo {
 
@@ -154,13 +157,16 @@ caf::error database_core::left_behind(const cluster::primary_state& now) const {
 
 /// Whoever a connection has reached, where several servers stand behind a name or a pooler, one
 /// after the other: no write is taken by any but the one that is known to be primary.
-caf::error database_core::check_server(const cluster::primary_state& now, transaction& tx) const {
-  if (now.system == tx.server().system && !mutant("zombie_routed_to"))
-    tx.expect(now.timeline, static_cast<std::int64_t>(now.server));
-  else if (name_.empty() && now.system != 0 && now.system != tx.server().system)
+caf::expected<expected_server> database_core::wanted_of(const server_identity& reached) const {
+  auto now = node_.primary();
+  if (auto refused = left_behind(now))
+    return refused;
+  if (now.system == reached.system && !mutant("zombie_routed_to"))
+    return expected_server{now.timeline, static_cast<std::int64_t>(now.server)};
+  if (name_.empty() && now.system != 0 && now.system != reached.system)
     return make_error(errc::not_primary, "the server that was reached is of another database "
                                          "system than the primary");
-  return {};
+  return expected_server{};
 }
 
 caf::expected<rpc::bytes> database_core::run_write(const rpc::call_context& context,
@@ -183,19 +189,52 @@ caf::expected<rpc::bytes> database_core::run_write(const rpc::call_context& cont
       context.deadline,
       [&](transaction& tx) -> caf::expected<rpc::bytes> {
         auto value = body(tx);
-        auto now = node_.primary(); // heard while the function ran: it is rolled back
-        if (auto refused = left_behind(now))
-          return refused;
-        if (auto refused = check_server(now, tx))
-          return refused;
+        auto wanted = wanted_of(tx.server()); // heard while the function ran: it is rolled back
+        if (!wanted)
+          return std::move(wanted.error());
+        tx.expect(*wanted);
         if (on_leader && !mutant("no_epoch_check"))
           tx.before_commit(fence_of(turn));
         return value;
       },
-      context.parts, once, names_writes_ ? link_.application_name + " " + name : std::string{});
+      context.parts, once, shown(name));
+  if (!outcome && on_leader && outcome.error() == errc::not_leader)
+    leading_->deposed(turn);
+  return told(context, std::move(outcome));
+}
+
+caf::expected<rpc::bytes> database_core::run_one(const rpc::call_context& context,
+                                                 const std::string& name,
+                                                 const one_statement& what) {
+  {
+    auto pass = gate_.enter();
+    if (!pass)
+      return held_error();
+    if (auto refused = left_behind(node_.primary()))
+      return refused;
+    if (auto outcome = runner_.run_one(
+            context.deadline, what,
+            [this](const server_identity& reached) { return wanted_of(reached); }, context.parts,
+            shown(name)))
+      return told(context, std::move(*outcome));
+  }
+  return run_write(
+      context, name,
+      [&](pqxx::transaction_base& tx) {
+        return rpc::encode(run_statement(tx, what.sql, what.parameters));
+      },
+      false);
+}
+
+/// What pg_stat_activity shows while the write `name` runs; empty for what it shows anyway.
+std::string database_core::shown(const std::string& name) const {
+  return names_writes_ ? link_.application_name + " " + name : std::string{};
+}
+
+/// Encodes how a write ended, for its caller.
+caf::expected<rpc::bytes> database_core::told(const rpc::call_context& context,
+                                              caf::expected<write_outcome> outcome) {
   if (!outcome) {
-    if (on_leader && outcome.error() == errc::not_leader)
-      leading_->deposed(turn);
     if (is_held(outcome.error())) // by somebody who does not know of this node
       gate_.hold_at_least(clock::now() + held_pause);
     return std::move(outcome.error());

@@ -32,8 +32,8 @@ struct primary_state;
 
 namespace fly::repo {
 
-class transaction;
-
+struct expected_server;
+struct one_statement;
 /// Returns what a node says of its database.
 cluster::claim to_claim(const role_report& report);
 
@@ -52,6 +52,11 @@ public:
   caf::expected<rpc::bytes> run_write(const rpc::call_context& context, const std::string& name,
                                       const transaction_runner::write_body& body, bool on_leader,
                                       const keyed_write* once = nullptr);
+
+  /// The same for a write of one statement without a key, in one round trip where that can be.
+  /// Errors: as `run_write` and `transaction_runner::run_one`.
+  caf::expected<rpc::bytes> run_one(const rpc::call_context& context, const std::string& name,
+                                    const one_statement& what);
 
   /// Holds writes back for a move of the primary, or ends that (0 ms); see `hold_writes`.
   hold_report hold(std::chrono::milliseconds longest, std::uint32_t timeline);
@@ -88,7 +93,10 @@ private:
   void announce(const role_report& report);
   void prepare(pq_link& link, const server_identity& server);
   caf::error left_behind(const cluster::primary_state& now) const;
-  caf::error check_server(const cluster::primary_state& now, transaction& tx) const;
+  caf::expected<expected_server> wanted_of(const server_identity& reached) const;
+  std::string shown(const std::string& name) const;
+  caf::expected<rpc::bytes> told(const rpc::call_context& context,
+                                 caf::expected<write_outcome> outcome);
   cluster::claim claim_of(const role_report& report) const;
 
   cluster::node& node_; // not touched after close

@@ -22,9 +22,13 @@ std::optional<position> read_position(std::uint64_t system, const pqxx::result& 
                                       std::string_view xid) {
   if (rows.size() != 1 || rows.columns() < 2)
     return std::nullopt;
-  auto where = lsn::parse(rows[0][0].c_str());
-  auto timeline =
-      parse_number<std::uint32_t>(std::string_view{rows[0][1].c_str()}.substr(0, 8), 16);
+  return read_position(system, rows[0][0].c_str(), rows[0][1].c_str(), xid);
+}
+
+std::optional<position> read_position(std::uint64_t system, std::string_view at,
+                                      std::string_view on, std::string_view xid) {
+  auto where = lsn::parse(at);
+  auto timeline = parse_number<std::uint32_t>(on.substr(0, 8), 16);
   auto number = parse_number<std::uint64_t>(xid, 10);
   if (!where || !timeline || (!xid.empty() && !number))
     return std::nullopt;

@@ -16,4 +16,8 @@ namespace fly::repo {
 std::optional<position> read_position(std::uint64_t system, const pqxx::result& rows,
                                       std::string_view xid);
 
+/// The same from these two columns.
+std::optional<position> read_position(std::uint64_t system, std::string_view at,
+                                      std::string_view on, std::string_view xid);
+
 } // namespace fly::repo

@@ -162,57 +162,90 @@ std::optional<caf::expected<link_rows>> pq_link::answer(time_point deadline) {
   return to_rows(last.get());
 }
 
-/// Sends one statement of a pipeline; where the session does not have it yet, to be kept.
-bool pq_link::send(const link_statement& statement) {
-  std::vector<const char*> values;
-  for (const auto& it : statement.parameters)
-    values.push_back(it.c_str());
-  auto count = static_cast<int>(values.size());
-  if (pooled_)
-    return PQsendQueryParams(raw(), statement.sql.c_str(), count, nullptr, values.data(), nullptr,
-                             nullptr, 0) == 1;
-  if (kept_.insert(statement.name).second &&
-      PQsendPrepare(raw(), statement.name.c_str(), statement.sql.c_str(), count, nullptr) != 1)
-    return false;
-  return PQsendQueryPrepared(raw(), statement.name.c_str(), count, values.data(), nullptr, nullptr,
-                             0) == 1;
+/// Sends the statements of a pipeline; those before them that the session does not have yet, to be
+/// kept.
+bool pq_link::send(std::span<const link_statement> statements, std::vector<step>& steps) {
+  for (std::size_t place = 0; place < statements.size(); ++place) {
+    const auto& each = statements[place];
+    std::vector<const char*> values;
+    for (const auto& it : each.parameters)
+      values.push_back(it ? it->c_str() : nullptr);
+    auto count = static_cast<int>(values.size());
+    bool keeps = !pooled_ && !each.name.empty();
+    if (keeps && !kept_.contains(each.name)) {
+      if (PQsendPrepare(raw(), each.name.c_str(), each.sql.c_str(), count, nullptr) != 1)
+        return false;
+      steps.push_back({place, true});
+    }
+    bool sent = keeps ? PQsendQueryPrepared(raw(), each.name.c_str(), count, values.data(), nullptr,
+                                            nullptr, 0) == 1
+                      : PQsendQueryParams(raw(), each.sql.c_str(), count, nullptr, values.data(),
+                                          nullptr, nullptr, 0) == 1;
+    if (!sent)
+      return false;
+    steps.push_back({place, false});
+  }
+  return PQpipelineSync(raw()) == 1;
 }
 
-/// Takes the results of a pipeline, up to its end. Those without rows are left out.
-caf::error pq_link::receive(std::vector<link_rows>& into, time_point deadline) {
-  for (;;) {
-    while (PQisBusy(raw()) == 1) {
-      if (!wait_for(PQsocket(raw()), POLLIN, deadline))
-        return unavailable("no answer in time");
-      if (PQconsumeInput(raw()) != 1)
-        return unavailable(PQerrorMessage(raw()));
-    }
-    result_ptr next{PQgetResult(raw()), &PQclear};
-    auto status = next ? PQresultStatus(next.get()) : PGRES_EMPTY_QUERY;
-    if (status == PGRES_PIPELINE_SYNC)
-      return {};
-    if (status == PGRES_TUPLES_OK)
-      into.push_back(to_rows(next.get()));
-    if (!connected())
+/// Waits until libpq has the next result, or the end of those of a statement.
+caf::error pq_link::wait_for_result(time_point deadline) {
+  while (PQisBusy(raw()) == 1) {
+    if (!wait_for(PQsocket(raw()), POLLIN, deadline))
+      return unavailable("no answer in time");
+    if (PQconsumeInput(raw()) != 1)
       return unavailable(PQerrorMessage(raw()));
   }
+  return {};
+}
+
+/// Takes the results of a pipeline, up to its end.
+caf::error pq_link::receive(std::span<const link_statement> statements, std::span<const step> steps,
+                            time_point deadline, const result_taker& take) {
+  for (std::size_t next = 0;;) {
+    if (auto reason = wait_for_result(deadline))
+      return reason;
+    result_ptr result{PQgetResult(raw()), &PQclear};
+    if (!connected())
+      return unavailable(PQerrorMessage(raw()));
+    if (!result)
+      continue; // between two statements
+    auto status = PQresultStatus(result.get());
+    if (status == PGRES_PIPELINE_SYNC)
+      return {};
+    if (next == steps.size())
+      return unavailable("the server's answers are not those to the questions");
+    const auto& each = steps[next++];
+    if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK)
+      continue;
+    if (each.prepares)
+      kept_.insert(statements[each.place].name);
+    else
+      take(each.place, *result);
+  }
+}
+
+caf::error pq_link::exchange(std::span<const link_statement> statements, time_point deadline,
+                             const result_taker& take) {
+  report().clear();
+  std::vector<step> steps;
+  if (PQenterPipelineMode(raw()) != 1 || !send(statements, steps))
+    return unavailable(PQerrorMessage(raw()));
+  auto reason = receive(statements, steps, deadline, take);
+  if (!reason && PQexitPipelineMode(raw()) != 1)
+    reason = unavailable(PQerrorMessage(raw()));
+  // What the server said, also where it then ended the session.
+  return report().last ? to_error(*report().last) : reason;
 }
 
 caf::expected<std::vector<link_rows>> pq_link::run(std::span<const link_statement> statements,
                                                    time_point deadline) {
-  report().clear();
-  bool sent = PQenterPipelineMode(raw()) == 1;
-  for (const auto& it : statements)
-    sent = sent && send(it);
-  if (!sent || PQpipelineSync(raw()) != 1)
-    return unavailable(PQerrorMessage(raw()));
   std::vector<link_rows> result;
-  auto reason = receive(result, deadline);
-  if (report().last) // what the server said, also where it then ended the session
-    return to_error(*report().last);
-  if (reason)
+  if (auto reason = exchange(statements, deadline, [&](std::size_t, const PGresult& rows) {
+        result.push_back(to_rows(&rows));
+      }))
     return reason;
-  if (PQexitPipelineMode(raw()) != 1 || result.size() != statements.size())
+  if (result.size() != statements.size())
     return unavailable("the server's answers are not those to the questions");
   return result;
 }

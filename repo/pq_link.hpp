@@ -1,6 +1,8 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <set>
@@ -13,7 +15,8 @@
 
 #include "fly/repo/server_listener.hpp"
 
-struct pg_conn; // libpq's PGconn
+struct pg_conn;   // libpq's PGconn
+struct pg_result; // and PGresult
 
 namespace fly::repo {
 
@@ -37,13 +40,13 @@ struct link_options {
 /// The rows of a result, each a field or NULL.
 using link_rows = std::vector<std::vector<std::optional<std::string>>>;
 
-/// One statement of `pq_link::run`. A value.
+/// One statement of a pipeline. A value.
 struct link_statement {
-  /// Of the statement that the session keeps, the same for the same `sql`.
+  /// Of the statement that the session keeps, the same for the same `sql`; empty: it is not kept.
   std::string name;
   std::string sql;
-  /// $1 and on, as text.
-  std::vector<std::string> parameters{};
+  /// $1 and on, as text; nothing is NULL.
+  std::vector<std::optional<std::string>> parameters{};
 };
 
 /// A connection to PostgreSQL whose every step has a deadline, on libpq's asynchronous side: a
@@ -74,11 +77,20 @@ public:
   /// where that is not there at `deadline`: then ask again. Blocks until then at most.
   std::optional<caf::expected<link_rows>> answer(time_point deadline);
 
-  /// Runs statements in one round trip and one transaction, each with a snapshot of its own, and
-  /// returns the rows of each. The session parses and plans each once and keeps it, but behind a
-  /// pooler, where it may be another session the next time. Blocks until `deadline` at most; after
-  /// any error the link is of no more use.
-  /// Errors: as `query`.
+  /// Takes what the statement at that place gave; valid during the call only.
+  using result_taker = std::function<void(std::size_t place, const pg_result& result)>;
+
+  /// Runs statements in one round trip, each with a snapshot of its own: in one transaction, unless
+  /// they say otherwise. Gives `take` the result of each that succeeded, in order; the first that
+  /// fails is the last that ran. The session parses and plans a statement with a name once and
+  /// keeps it, but behind a pooler, where it may be another session the next time. Blocks until
+  /// `deadline` at most.
+  /// Errors: errc::sql_failed as `to_error`; errc::database_unavailable, and the link is of no more
+  /// use.
+  caf::error exchange(std::span<const link_statement> statements, time_point deadline,
+                      const result_taker& take);
+
+  /// As `exchange`, for statements that give rows: returns those of each.
   caf::expected<std::vector<link_rows>> run(std::span<const link_statement> statements,
                                             time_point deadline);
 
@@ -121,8 +133,16 @@ private:
 
   pq_link(pg_conn* raw, std::unique_ptr<server_listener> heard);
 
-  bool send(const link_statement& statement);
-  caf::error receive(std::vector<link_rows>& into, time_point deadline);
+  /// What the next result of a pipeline is of.
+  struct step {
+    std::size_t place = 0;
+    bool prepares = false; // the session is to keep the statement; then comes its own result
+  };
+
+  bool send(std::span<const link_statement> statements, std::vector<step>& steps);
+  caf::error receive(std::span<const link_statement> statements, std::span<const step> steps,
+                     time_point deadline, const result_taker& take);
+  caf::error wait_for_result(time_point deadline);
 
   std::unique_ptr<server_listener> heard_; // before raw_: libpq's callbacks write to it
   std::unique_ptr<pg_conn, finish> raw_;

@@ -163,7 +163,7 @@ sql_statement insert_rows(const record_info& info, std::span<const void* const> 
     if (rows.empty())
       throw std::invalid_argument{"no rows to insert"};
     auto text = insert_text(info, to, rows);
-    return std::move(to).finish(text + " RETURNING " + all_columns(info));
+    return std::move(to).finish(text + " RETURNING " + all_columns(info), rows.size() == 1);
   });
 }
 
@@ -181,7 +181,7 @@ sql_statement upsert_row(const record_info& info, const void* row,
     text += " ON CONFLICT (" + names(target) + ") DO UPDATE SET " + list(set, [](const auto* it) {
               return ident(it->name) + " = EXCLUDED." + ident(it->name);
             });
-    return std::move(to).finish(text + " RETURNING " + all_columns(info));
+    return std::move(to).finish(text + " RETURNING " + all_columns(info), true);
   });
 }
 
@@ -199,7 +199,8 @@ sql_statement update_row(const record_info& info, const void* row,
     });
     auto condition = to.same_key(keys, row);
     return std::move(to).finish("UPDATE " + quoted_table(info) + " SET " + set + " WHERE " +
-                                condition + " RETURNING " + all_columns(info));
+                                    condition + " RETURNING " + all_columns(info),
+                                true);
   });
 }
 
@@ -207,7 +208,8 @@ sql_statement delete_row(const record_info& info, const void* row) {
   return made(info, [&](statement_writer to) {
     auto condition = to.same_key(to.keys(), row);
     return std::move(to).finish("DELETE FROM " + quoted_table(info) + " WHERE " + condition +
-                                " RETURNING " + all_columns(info));
+                                    " RETURNING " + all_columns(info),
+                                true);
   });
 }
 

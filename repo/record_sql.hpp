@@ -30,6 +30,7 @@ struct sql_statement {
   std::string text{};
   std::vector<parameter> parameters{};
   caf::error wrong{};
+  bool repeats = false; ///< Whether its text depends on the record alone, and on fields chosen.
 };
 
 /// Values of the caller as parameters, or why one of them is none.

@@ -70,6 +70,11 @@ pending_write<R> ask(caf::scheduled_actor* self, bool waits, const bound_databas
 inline constexpr write<result(std::string, std::vector<parameter>)> execute_statement{
     "fly.execute"};
 
+/// An INSERT, UPDATE or DELETE of the verbs, which runs in one round trip where it has no key. The
+/// last argument: whether it is one of few texts, see `one_statement`.
+inline constexpr write<result(std::string, std::vector<parameter>, bool)> write_rows_statement{
+    "fly.write_rows"};
+
 } // namespace fly::repo
 
 namespace fly {

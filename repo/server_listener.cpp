@@ -70,6 +70,8 @@ void server_listener::heard(const PGresult* result) {
     return;
   }
   report_.copying.clear();
+  if (status == PGRES_PIPELINE_SYNC || status == PGRES_PIPELINE_ABORTED)
+    return; // of no statement, and of one that did not run
   if (status != PGRES_FATAL_ERROR)
     return succeeded(result);
   report_.last = read_error(result);
@@ -82,6 +84,8 @@ void server_listener::succeeded(const PGresult* result) {
   if (begins_with_column(result, transaction_id_column))
     report_.transaction_id = PQgetvalue(result, 0, 0);
   auto tag = text_or_empty(PQcmdStatus(const_cast<PGresult*>(result)));
+  if (tag.empty())
+    return; // a statement is kept from now on, or was none
   if (!begins_with_column(result, unlock_column))
     report_.fate.succeeded(tag);
   // Only the end of a transaction matters, and a long one must not fill the memory.

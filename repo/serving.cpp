@@ -12,6 +12,7 @@
 #include "fly/repo/exec.hpp"
 #include "fly/repo/explain_write.hpp"
 #include "fly/repo/ledger.hpp"
+#include "fly/repo/one_statement.hpp"
 #include "fly/repo/primary_move.hpp"
 #include "fly/repo/remote_read.hpp"
 #include "fly/repo/statement.hpp"
@@ -63,6 +64,27 @@ std::chrono::milliseconds bounded(std::int64_t asked) {
   return std::chrono::milliseconds{std::clamp<std::int64_t>(asked, 0, hour)};
 }
 
+/// Runs the statement of a verb; `keyed` does it where that has a key.
+rpc::raw_handler in_one_trip(std::shared_ptr<database_core> core, std::string name,
+                             rpc::raw_handler keyed) {
+  return [core = std::move(core), name = std::move(name),
+          keyed = std::move(keyed)](const rpc::call_context& context,
+                                    std::span<const char> arguments) -> caf::expected<rpc::bytes> {
+    auto behind = arguments;
+    auto key = take_key(behind);
+    if (!key)
+      return std::move(key.error());
+    if (!key->empty())
+      return keyed(context, arguments);
+    std::string sql;
+    std::vector<parameter> parameters;
+    bool repeats = false;
+    if (auto reason = rpc::decode(errc::malformed_arguments, behind, sql, parameters, repeats))
+      return reason;
+    return core->run_one(context, name, {sql, parameters, repeats});
+  };
+}
+
 /// Serves under names that are fly's own.
 class builtins {
 public:
@@ -77,16 +99,31 @@ public:
 
   template <class R, class... Args, class F>
   void add(const write<R(Args...)>& f, F handler) {
-    const auto& signature = write_signature<R, Args...>();
     auto name = builtin_name(f.name, core_->name());
-    take(name, signature.text,
-         in_transaction(core_, name, signature, {},
-                        make_write_handler<R, Args...>(std::move(handler))));
+    take(name, write_signature<R, Args...>().text,
+         handler_of<R, Args...>(name, std::move(handler)));
+  }
+
+  /// The statements of the verbs: in one round trip where they have no key.
+  void add_verbs() {
+    auto name = builtin_name(write_rows_statement.name, core_->name());
+    auto keyed = handler_of<result, std::string, std::vector<parameter>, bool>(
+        name, [](pqxx::transaction_base& tx, const std::string& sql,
+                 const std::vector<parameter>& parameters,
+                 bool) { return run_statement(tx, sql, parameters); });
+    take(name, write_signature<result, std::string, std::vector<parameter>, bool>().text,
+         in_one_trip(core_, name, std::move(keyed)));
   }
 
   std::vector<std::string> names() && { return std::move(names_); }
 
 private:
+  template <class R, class... Args, class F>
+  rpc::raw_handler handler_of(const std::string& name, F handler) const {
+    return in_transaction(core_, name, write_signature<R, Args...>(), {},
+                          make_write_handler<R, Args...>(std::move(handler)));
+  }
+
   void take(std::string name, std::string signature, rpc::raw_handler handler) {
     if (!rpc_.serve_builtin(name, std::move(signature), std::move(handler)))
       names_.push_back(std::move(name));
@@ -142,6 +179,7 @@ std::vector<std::string> serve_builtins(rpc::endpoint& rpc,
                                         const std::shared_ptr<database_core>& core) {
   builtins all{rpc, core};
   all.add(execute_statement, run_statement);
+  all.add_verbs();
   all.add(outcome_of_key, settle_key);
   all.add(read_statement, [core](const rpc::call_context& context, const read_request& asked) {
     return answer_read(*core, context, asked);

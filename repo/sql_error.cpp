@@ -15,6 +15,7 @@
 #include "fly/repo/commit_hold.hpp"
 #include "fly/repo/lease.hpp"
 #include "fly/rpc/returned.hpp"
+#include "fly/rpc/server.hpp"
 
 namespace fly::repo {
 
@@ -97,6 +98,12 @@ caf::error to_write_error(const server_error& what) {
                       "deposed while the write ran, nothing of it remains: " + what.message,
                       details_of(what));
   return to_error(what);
+}
+
+caf::error not_started(const caf::error& reason) {
+  auto details = fly::details_of(reason);
+  details.emplace(rpc::not_started_detail, "1");
+  return make_error(errc::database_unavailable, fly::text_of(reason), std::move(details));
 }
 
 bool was_promoted(const std::optional<server_error>& said) {

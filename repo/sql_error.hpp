@@ -22,6 +22,10 @@ caf::error to_error(const server_error& what);
 /// is over errc::not_leader; nothing remains.
 caf::error to_write_error(const server_error& what);
 
+/// Returns `reason`, a database that is not there, as that of a write of which nothing ran: another
+/// member may be asked, or this one again (`rpc::not_started_detail`).
+caf::error not_started(const caf::error& reason);
+
 /// Returns whether a statement failed because what works in recovery only was asked on a server
 /// that was promoted meanwhile (SQLSTATE 55000).
 bool was_promoted(const std::optional<server_error>& said);

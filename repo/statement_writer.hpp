@@ -87,8 +87,9 @@ public:
     return result;
   }
 
-  sql_statement finish(std::string text) && {
+  sql_statement finish(std::string text, bool repeats = false) && {
     statement_.text = std::move(text);
+    statement_.repeats = repeats;
     statement_.wrong = check_parameters(statement_.parameters);
     return std::move(statement_);
   }

@@ -6,26 +6,13 @@
 
 #include "fly/actors/error.hpp"
 #include "fly/actors/must.hpp"
-#include "fly/repo/commit_hold.hpp"
+#include "fly/repo/commit_error.hpp"
 #include "fly/repo/exec.hpp"
 #include "fly/repo/position_row.hpp"
 #include "fly/repo/sql_error.hpp"
 #include "fly/repo/transaction_text.hpp"
 
 namespace fly::repo {
-
-namespace {
-
-bool has_tag(const server_report& report, std::string_view tag) {
-  return std::find(report.tags.begin(), report.tags.end(), tag) != report.tags.end();
-}
-
-caf::error unknown(const std::string& why, error_details details = {}) {
-  return make_error(errc::outcome_unknown, "the outcome of the commit is not known: " + why,
-                    std::move(details));
-}
-
-} // namespace
 
 transaction::transaction(connection& on, transaction_options options)
     : compat::named{"fly"}, compat::base_transaction{on.pqxx(),
@@ -55,7 +42,7 @@ void transaction::do_commit() {
   auto before = std::exchange(on_.report(), server_report{});
   try {
     // What is to be kept is said before the commit: after it nothing but the question may fail.
-    auto guard = guard_of(timeline_min_, server_wanted_);
+    auto guard = guard_of(wanted_);
     auto keep = on_.keep(guard) + on_.keep(after_commit());
     auto position = position_query_.empty() ? on_.run(after_commit()) : position_query_;
     auto check = before.fate.doubtful() ? still_marked : "";
@@ -65,7 +52,7 @@ void transaction::do_commit() {
     on_.took_kept();
     position_ = read_position(on_.identity().system, rows, on_.report().transaction_id);
     if (!position_)
-      failure_ = unknown("the position cannot be read", {{"committed", "yes"}});
+      failure_ = unknown_commit("the position cannot be read", {{"committed", "yes"}});
   } catch (...) {
     on_.took_kept();
     if (on_.report().last && on_.report().last->sqlstate == "26000")
@@ -118,34 +105,15 @@ void transaction::roll_back() noexcept {
 /// Judges by what the server has said: which statements succeeded, and how the next one failed.
 caf::error transaction::error_of_commit() const {
   const auto& report = on_.report();
-  bool committed = has_tag(report, "COMMIT");
-  if (!report.last)
-    return unknown("the connection broke",
-                   committed ? error_details{{"committed", "yes"}} : error_details{});
-  auto details = details_of(to_error(*report.last));
-  if (committed) {
-    details.emplace("committed", "yes");
-    return unknown("after it: " + report.last->message, std::move(details));
-  }
-  // The server answered the guard or the COMMIT with an error and went on: it has rolled back. A
-  // session that ends meanwhile (FATAL) may have committed before.
-  if (report.last->severity != "ERROR")
-    return unknown(report.last->message, std::move(details));
-  const auto& sqlstate = report.last->sqlstate;
-  if (sqlstate == "25P02")
+  bool refused = report.last && report.last->severity == "ERROR" && !has_tag(report, "COMMIT");
+  if (refused && report.last->sqlstate == "25P02")
     return swallowed_error();
-  if (sqlstate == "42704" && report.last->message.find("fly.was_rolled_back") != std::string::npos)
+  if (refused && report.last->sqlstate == "42704" &&
+      report.last->message.find("fly.was_rolled_back") != std::string::npos)
     return error_of_end(own_end{.by = "ROLLBACK AND CHAIN"});
-  if (sqlstate == "42704" && !says_held(*report.last) &&
-      report.last->message.find("\"fly.") != std::string::npos)
-    return make_error(errc::not_primary,
-                      "the server that was reached is not the primary: " + report.last->message,
-                      std::move(details));
-  bool by_guard = std::all_of(report.tags.begin(), report.tags.end(),
+  bool at_guard = std::all_of(report.tags.begin(), report.tags.end(),
                               [](const auto& tag) { return tag == "PREPARE"; });
-  if (sqlstate == "55000" && by_guard)
-    return make_error(errc::not_primary, report.last->message, std::move(details));
-  return to_write_error(*report.last);
+  return repo::error_of_commit(report, at_guard);
 }
 
 /// What aborted the transaction, for a function that went on.

@@ -15,6 +15,12 @@
 
 namespace fly::repo {
 
+/// On which server a write may be committed. A value.
+struct expected_server {
+  std::uint32_t timeline_min = 0; ///< One whose timeline is lower is an old primary.
+  std::int64_t started_us = 0;    ///< `server_identity::started_us`; 0: any.
+};
+
 /// How a transaction is run.
 struct transaction_options {
   /// Bounds each statement (statement_timeout): what is left until then, at least 1 ms.
@@ -51,12 +57,8 @@ public:
   void before_commit(std::string_view statement);
   void before_commit(const kept_statement& statement);
 
-  /// Lets the commit fail on a server whose timeline is lower, an old primary, and on another one
-  /// than that with this start (`server_identity::started_us`; 0: any).
-  void expect(std::uint32_t timeline_min, std::int64_t started_us) noexcept {
-    timeline_min_ = timeline_min;
-    server_wanted_ = started_us;
-  }
+  /// Lets the commit fail on any other server.
+  void expect(const expected_server& wanted) noexcept { wanted_ = wanted; }
 
   /// What the connection's server was when it was opened.
   const server_identity& server() const noexcept { return on_.identity(); }
@@ -107,8 +109,7 @@ private:
   pqxx::result ended_;
   std::string before_commit_; // each statement with its ";"
   std::string position_query_;
-  std::uint32_t timeline_min_ = 0;
-  std::int64_t server_wanted_ = 0;
+  expected_server wanted_;
   bool commit_sent_ = false;
   std::optional<position> position_; // set by a successful commit
   caf::error failure_;               // of the commit, once it was sent

@@ -9,12 +9,12 @@
 
 #include "fly/actors/error.hpp"
 #include "fly/actors/mutant.hpp"
+#include "fly/repo/begun_transaction.hpp"
 #include "fly/repo/commit_hold.hpp"
 #include "fly/repo/ledger.hpp"
 #include "fly/repo/nested_wait.hpp"
 #include "fly/repo/sql_error.hpp"
 #include "fly/repo/timed_part.hpp"
-#include "fly/repo/transaction.hpp"
 #include "fly/rpc/current_call.hpp"
 #include "fly/rpc/server.hpp"
 
@@ -22,22 +22,15 @@ namespace fly::repo {
 
 using clock = std::chrono::steady_clock;
 
-struct transaction_runner::begun {
-  explicit begun(connection_pool::lease given) : lease(std::move(given)) {}
+caf::error nobody_waits() {
+  return make_error(errc::expired, "the caller gave up before the commit: nothing remains");
+}
 
-  /// A cancel may be late, and must not meet the statements of somebody else.
-  ~begun() {
-    watch.reset();
-    if (cancelled)
-      lease.spoil();
-  }
-
-  connection_pool::lease lease; // before the transaction on it
-  clock::time_point at = clock::now();
-  std::optional<transaction> tx;
-  std::atomic<bool> cancelled{false}; // the caller of the current call gave up
-  std::optional<rpc::cancel_watch> watch;
-};
+caf::error too_large(std::size_t bytes, std::size_t bytes_max, std::string_view fate) {
+  return make_error(errc::malformed_result, "the result has " + std::to_string(bytes) +
+                                                " bytes, more than " + std::to_string(bytes_max) +
+                                                "; " + std::string{fate});
+}
 
 /// Lets the end of the current call cancel the statements of `on`.
 void transaction_runner::watch(begun& on) const {
@@ -47,14 +40,6 @@ void transaction_runner::watch(begun& on) const {
       on.lease.cancel();
     });
 }
-
-namespace {
-
-caf::error nobody_waits() {
-  return make_error(errc::expired, "the caller gave up before the commit: nothing remains");
-}
-
-} // namespace
 
 /// Takes a connection; for a read, one to the server that is known to have what was waited for.
 caf::expected<connection_pool::lease>
@@ -137,8 +122,7 @@ transaction_runner::begin_write(time_point deadline, const keyed_write* once,
     if (on)
       return on;
     if (on.error() == errc::database_unavailable) // another member may do, or this one soon
-      return make_error(errc::database_unavailable, text_of(on.error()),
-                        {{rpc::not_started_detail, "1"}});
+      return not_started(on.error());
     if (once == nullptr)
       return on;
     if (!is_lost_race(on.error()) || clock::now() >= deadline)
@@ -193,8 +177,7 @@ transaction_runner::run_write(time_point deadline, const write_body& body, rpc::
     if (!first)
       return std::move(first.error());
     if (*first) {
-      (*first)->took =
-          std::chrono::duration_cast<std::chrono::microseconds>(clock::now() - (*on)->at);
+      (*first)->took = (*on)->took();
       return std::move(**first);
     }
     on->reset(); // gives the connection back first
@@ -241,9 +224,7 @@ caf::expected<write_outcome> transaction_runner::run_write_on(std::unique_ptr<be
   }
   if (result.value.size() > result_bytes_max_)
     return on.tx->account_for(
-        make_error(errc::malformed_result,
-                   "the result has " + std::to_string(result.value.size()) + " bytes, more than " +
-                       std::to_string(result_bytes_max_) + "; nothing is committed"));
+        too_large(result.value.size(), result_bytes_max_, "nothing is committed"));
   if (const auto* call = rpc::current_call();
       on.cancelled || (call != nullptr && call->cancelled()))
     return on.tx->account_for(nobody_waits());
@@ -260,7 +241,7 @@ caf::expected<write_outcome> transaction_runner::run_write_on(std::unique_ptr<be
   if (!where)
     return std::move(where.error());
   result.where = *where;
-  result.took = std::chrono::duration_cast<std::chrono::microseconds>(clock::now() - on.at);
+  result.took = on.took();
   return result;
 }
 

@@ -29,7 +29,9 @@ class transaction;
 /// round trip to the database.
 inline constexpr std::string_view commit_part = "commit";
 
+struct expected_server;
 struct keyed_write;
+struct one_statement;
 struct transaction_options;
 
 /// What a function left behind that was committed.
@@ -93,6 +95,18 @@ public:
                                          const keyed_write* once = nullptr,
                                          const std::string& name = {});
 
+  /// Tells, of the server that was reached, which one a write may be committed on, or why none.
+  using wanted_server = std::function<caf::expected<expected_server>(const server_identity&)>;
+
+  /// As `run_write`, of one statement without a key, in one round trip (one_statement.hpp). Nothing
+  /// where it is to be run by `run_write`: in a sandbox, behind a pooler, where commits may be
+  /// held, on a connection that may have broken unnoticed, and where it failed because it was kept.
+  /// Throws as `must_be_texts`. Errors besides: errc::malformed_result, too large, and it is
+  /// committed.
+  std::optional<caf::expected<write_outcome>>
+  run_one(time_point deadline, const one_statement& what, const wanted_server& wanted,
+          rpc::call_parts* parts = nullptr, const std::string& name = {});
+
   /// Runs `body` in a read-only transaction. Errors: as `run_write`, none unknown; that of
   /// `check->before`.
   caf::error run_read(time_point deadline, const read_body& body,
@@ -113,6 +127,8 @@ private:
                                                     rpc::call_parts* parts);
   caf::expected<write_outcome> run_write_on(std::unique_ptr<begun>& with, const write_body& body,
                                             rpc::call_parts* parts, const keyed_write* once);
+  std::optional<caf::expected<write_outcome>> failed(begun& on, caf::error reason,
+                                                     time_point deadline);
   caf::error refused(begun& on, caf::error reason, time_point deadline);
   static write_outcome commit_later(std::unique_ptr<begun>& on, write_outcome result);
 

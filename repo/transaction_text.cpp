@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "fly/repo/commit_hold.hpp"
+#include "fly/repo/parameter.hpp"
 #include "fly/repo/server_error.hpp"
 #include "fly/repo/sql_text.hpp"
 
@@ -28,19 +29,26 @@ THEN current_setting('fly.timeline_was_left')
 WHEN pg_postmaster_start_time() <> $2 THEN current_setting('fly.server_is_another') END)";
 
 /// The timeline as the name of a file of the log begins with it.
-std::string timeline_literal(std::uint32_t timeline) {
+std::string timeline_text(std::uint32_t timeline) {
   char text[16];
-  std::snprintf(text, sizeof text, "'%08X'", static_cast<unsigned>(timeline));
+  std::snprintf(text, sizeof text, "%08X", static_cast<unsigned>(timeline));
   return text;
 }
 
 /// Of a start that others tell of: one that the server's type does not hold is that of nobody.
-std::string start_literal(std::int64_t started_us) {
+parameter start_text(std::int64_t started_us) {
   if (started_us == 0)
-    return "NULL";
+    return std::nullopt;
   auto since = std::chrono::microseconds{started_us};
   bool sane = since.count() > 0 && since < std::chrono::hours{24 * 365 * 8000};
-  return "'" + (sane ? sql::write_time(sql::microseconds{since}) : "-infinity") + "'";
+  return sane ? sql::write_time(sql::microseconds{since}) : "-infinity";
+}
+
+/// What is left until `deadline` in the unit of statement_timeout, of a day at most.
+std::int64_t timeout_until(std::chrono::steady_clock::time_point deadline) {
+  auto left =
+      std::chrono::floor<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+  return std::clamp<std::int64_t>(left.count(), 1, 86'400'000);
 }
 
 // The end of a write in a sandbox: what COMMIT would check is checked now, and stays deferred.
@@ -57,11 +65,36 @@ constexpr auto mark = "SET LOCAL fly.began = 1";
 
 } // namespace
 
-kept_statement guard_of(std::uint32_t timeline_min, std::int64_t server) {
+kept_statement guard_of(const expected_server& wanted) {
+  auto start = start_text(wanted.started_us);
   return {"fly_guard",
           "text, timestamptz",
           guard_text,
-          {timeline_literal(timeline_min), start_literal(server)}};
+          {"'" + timeline_text(wanted.timeline_min) + "'", start ? "'" + *start + "'" : "NULL"}};
+}
+
+std::vector<link_statement> around_one(const connection& on, link_statement what,
+                                       const expected_server& wanted,
+                                       std::chrono::steady_clock::time_point deadline,
+                                       const std::string& application_name) {
+  std::vector<link_statement> result;
+  result.push_back({"fly_one_begin", "BEGIN"});
+  // The name that it has, where there is none to set.
+  result.push_back({"fly_one_settings",
+                    "SELECT set_config('statement_timeout', $1, true), set_config("
+                    "'application_name', coalesce($2, current_setting('application_name')), true)",
+                    {std::to_string(timeout_until(deadline)),
+                     application_name.empty() ? parameter{} : parameter{application_name}}});
+  result.push_back(std::move(what));
+  result.push_back({"fly_one_guard",
+                    guard_text,
+                    {timeline_text(wanted.timeline_min), start_text(wanted.started_us)}});
+  result.push_back({"fly_one_commit", "COMMIT"});
+  for (const auto& each : on.reset_statements())
+    result.push_back({"fly_one_" + std::to_string(result.size()), each});
+  result.push_back({"fly_one_discard", "DISCARD TEMP"});
+  result.push_back({"fly_one_position", std::string{after_commit().sql}});
+  return result;
 }
 
 std::string begin_text(connection& on, const transaction_options& options) {
@@ -75,10 +108,7 @@ std::string begin_text(connection& on, const transaction_options& options) {
       result += "; SET TRANSACTION READ ONLY";
   }
   if (options.deadline) {
-    auto left = std::chrono::floor<std::chrono::milliseconds>(*options.deadline -
-                                                              std::chrono::steady_clock::now());
-    auto bounded = std::clamp<std::int64_t>(left.count(), 1, 86'400'000);
-    result += "; SET LOCAL statement_timeout = " + std::to_string(bounded);
+    result += "; SET LOCAL statement_timeout = " + std::to_string(timeout_until(*options.deadline));
   }
   if (!options.read_only)
     result += std::string{"; "} + mark;

@@ -1,7 +1,9 @@
 #pragma once
 
-#include <cstdint>
+#include <chrono>
+#include <cstddef>
 #include <string>
+#include <vector>
 
 #include "fly/repo/connection.hpp"
 #include "fly/repo/kept_statement.hpp"
@@ -14,9 +16,19 @@ namespace fly::repo {
 /// Returns the text that begins a transaction.
 std::string begin_text(connection& on, const transaction_options& options);
 
-/// Returns the last statement before COMMIT, for a server of at least that timeline and with that
-/// start (0: any).
-kept_statement guard_of(std::uint32_t timeline_min, std::int64_t server);
+/// Returns the last statement before COMMIT.
+kept_statement guard_of(const expected_server& wanted);
+
+/// The places of the statement itself and of the guard in `around_one`.
+inline constexpr std::size_t place_of_one = 2;
+inline constexpr std::size_t place_of_guard = 3;
+
+/// Returns a transaction of the one statement `what`, whole: BEGIN and its settings, `what`, guard,
+/// COMMIT, what makes the session as it was, and the question for the position, the last.
+std::vector<link_statement> around_one(const connection& on, link_statement what,
+                                       const expected_server& wanted,
+                                       std::chrono::steady_clock::time_point deadline,
+                                       const std::string& application_name);
 
 /// Fails where the transaction is not the one that `begin_text` began: for one that may have gone
 /// back to a savepoint. A ROLLBACK AND CHAIN looks the same from here (transaction_fate.hpp).

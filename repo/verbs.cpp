@@ -99,9 +99,9 @@ caf::expected<result> read_result(const within& tx, const sql_statement& what) {
 caf::expected<committed<result>> write_rows(const bound_database& db, const sql_statement& what) {
   if (what.wrong)
     return what.wrong;
-  auto name = db.db().builtin(execute_statement.name);
-  return fly::rpc_and_wait(db, decltype(execute_statement){name.c_str()}, what.text,
-                           what.parameters);
+  auto name = db.db().builtin(write_rows_statement.name);
+  return fly::rpc_and_wait(db, decltype(write_rows_statement){name.c_str()}, what.text,
+                           what.parameters, what.repeats);
 }
 
 caf::expected<result> write_rows(const within& tx, const sql_statement& what) {
@@ -112,9 +112,9 @@ actors::pending<raw_committed> write_rows(caf::scheduled_actor* self, const boun
                                           const sql_statement& what) {
   auto key = db.next_key();
   auto arguments = what.wrong ? caf::expected<rpc::bytes>{what.wrong}
-                              : rpc::encode(key, what.text, what.parameters);
-  return db.ask_raw(self, true, db.db().builtin(execute_statement.name),
-                    write_signature<result, std::string, std::vector<parameter>>(), key,
+                              : rpc::encode(key, what.text, what.parameters, what.repeats);
+  return db.ask_raw(self, true, db.db().builtin(write_rows_statement.name),
+                    write_signature<result, std::string, std::vector<parameter>, bool>(), key,
                     std::move(arguments));
 }
 
@@ -122,7 +122,8 @@ caf::expected<committed<result>> execute(const bound_database& db, std::string s
                                          given_parameters given) {
   if (!given)
     return std::move(given.error());
-  return write_rows(db, {.text = std::move(sql), .parameters = std::move(*given), .wrong = {}});
+  auto name = db.db().builtin(execute_statement.name);
+  return fly::rpc_and_wait(db, decltype(execute_statement){name.c_str()}, sql, *given);
 }
 
 caf::expected<committed<result>> decode_rows(raw_committed raw) {

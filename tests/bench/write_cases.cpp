@@ -181,6 +181,9 @@ void write_round(lab& on, int callers, const amount& how, table& into) {
   };
   into.add(name, "libpqxx", run_direct(on, callers, calls));
   into.add(name, "fly", fly(db, place_order));
+  into.add(name, "fly+verb", run_callers(callers, calls, [&](int) {
+             count(db.with({.await = false}).insert(order{.item = on.item()}));
+           }));
   into.add(name, "fly+key", fly(db.once(), place_order));
   into.add(name, "fly+leader", fly(db, place_as_leader));
 }
@@ -189,13 +192,17 @@ void visible_round(lab& on, int callers, const amount& how, table& into) {
   auto name = "visible/" + std::to_string(callers);
   auto calls = for_each(how.calls, callers);
   into.add(name, "limit", run_limit(on, callers, calls));
-  into.add(name, "fly", run_callers(callers, calls, [&](int) {
-             auto placed = rpc_and_wait(on.far(), place_order, on.item());
-             if (!placed || !placed->visible())
-               ++failures();
-             else
-               into.add_parts(name, placed->timing());
-           }));
+  auto visible = [&](const std::string& system, const auto& write) {
+    into.add(name, system, run_callers(callers, calls, [&](int) {
+               auto placed = write();
+               if (!placed || !placed->visible())
+                 ++failures();
+               else
+                 into.add_parts(name + " " + system, placed->timing());
+             }));
+  };
+  visible("fly", [&] { return rpc_and_wait(on.far(), place_order, on.item()); });
+  visible("fly+verb", [&] { return on.far().insert(order{.item = on.item()}); });
   on.primary().sql(watch_function);
   into.add(name, "poll50", run_poll50(on, callers, for_each(how.slow_calls, callers)));
 }

@@ -34,6 +34,12 @@ inline constexpr repo::write<std::int64_t(std::string)> place_as_leader{"shop.pl
 /// What all systems run: one row.
 inline constexpr auto insert_order = "INSERT INTO orders (item) VALUES ($1) RETURNING id";
 
+/// The same as a record, for the verb.
+struct order {
+  std::int64_t id = 0;
+  std::string item;
+};
+
 /// A node of the shop, which serves its writes.
 struct shop_node {
   /// `peers` are the addresses of nodes to find, with commas.
@@ -164,3 +170,5 @@ void prepare_replay_question(pqxx::connection& replica);
 pqxx::result ask_replay(pqxx::transaction_base& replica);
 
 } // namespace fly::bench
+
+FLY_RECORD(fly::bench::order, "orders", key(id), column(item));

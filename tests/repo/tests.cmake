@@ -19,6 +19,7 @@ fly_add_test_program(repo
     repo/lsn_test.cpp
     repo/lsn_tracker_test.cpp
     repo/odd_tables_test.cpp
+    repo/one_statement_test.cpp
     repo/opening_pace_test.cpp
     repo/operations_test.cpp
     repo/options_test.cpp

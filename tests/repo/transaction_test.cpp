@@ -197,7 +197,7 @@ TEST_CASE_FIXTURE(one_server, "a commit fails on a server of a lower timeline or
   auto commit = [&](std::uint32_t timeline_min, std::int64_t started_us) {
     transaction tx{*link};
     tx.exec("INSERT INTO t VALUES (" + std::to_string(timeline_min % 90) + ")");
-    tx.expect(timeline_min, started_us);
+    tx.expect({timeline_min, started_us});
     return tx.finish();
   };
 
@@ -225,7 +225,7 @@ TEST_CASE_FIXTURE(one_server, "the guard means the same whatever a function set"
     tx.exec("SET LOCAL DateStyle = 'SQL, DMY'; SET LOCAL TimeZone = 'Asia/Tokyo'; "
             "SET LOCAL standard_conforming_strings = off; SET LOCAL bytea_output = 'escape'");
     tx.exec("INSERT INTO t VALUES (1)");
-    tx.expect(1, link->identity().started_us);
+    tx.expect({1, link->identity().started_us});
   });
 
   CHECK_MESSAGE(where, fly::to_string(where ? caf::error{} : where.error()));

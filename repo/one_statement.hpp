@@ -1,0 +1,55 @@
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <caf/error.hpp>
+#include <caf/expected.hpp>
+
+#include "fly/repo/connection.hpp"
+#include "fly/repo/parameter.hpp"
+#include "fly/repo/position.hpp"
+#include "fly/repo/result.hpp"
+#include "fly/repo/transaction.hpp"
+
+namespace fly::repo {
+
+/// A write of one statement: INSERT, UPDATE or DELETE, which alone cannot end its transaction.
+/// Refers to its parts.
+struct one_statement {
+  const std::string& sql;
+  const std::vector<parameter>& parameters;
+  /// Whether it is one of few texts, worth being kept parsed and planned.
+  bool repeats = false;
+};
+
+/// What it gave, and where it is committed.
+struct one_outcome {
+  result rows;
+  position where;
+};
+
+/// How the transaction around it is run.
+struct one_options {
+  std::chrono::steady_clock::time_point deadline; ///< Bounds each statement.
+  std::string application_name{};                 ///< As `transaction_options` has it.
+  expected_server wanted{};
+};
+
+/// Runs `what` in a transaction of its own, in one round trip: BEGIN, the statement, the guard of a
+/// commit and COMMIT (transaction.hpp), the position. Not behind a pooler, and outside of
+/// transactions. Where something of it is not as it should be, the session is not used again.
+/// Blocks, until the session is cut at the latest.
+/// Errors: nothing remains, as `transaction::finish` and of the statement as `to_write_error`;
+/// errc::database_unavailable, as `not_started`, where the server has ended the session before the
+/// commit. errc::outcome_unknown: it may be committed.
+caf::expected<one_outcome> write_one(connection& on, const one_statement& what,
+                                     const one_options& options);
+
+/// Returns whether it failed only because it was kept: its tables have changed, or somebody has
+/// dropped what the session keeps. Nothing remains, and it can be run in another way.
+bool was_kept_in_vain(const caf::error& reason);
+
+} // namespace fly::repo

@@ -1,0 +1,77 @@
+// The second part of transaction_runner.hpp: writes of one statement.
+#include <chrono>
+#include <optional>
+#include <utility>
+
+#include "fly/actors/error.hpp"
+#include "fly/repo/begun_transaction.hpp"
+#include "fly/repo/commit_hold.hpp"
+#include "fly/repo/one_statement.hpp"
+#include "fly/repo/sql_error.hpp"
+#include "fly/repo/timed_part.hpp"
+#include "fly/repo/write_reply.hpp"
+#include "fly/rpc/codec.hpp"
+#include "fly/rpc/server.hpp"
+
+namespace fly::repo {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+/// A connection that was idle for longer may have broken unnoticed, a firewall's work, say. A BEGIN
+/// alone finds that out, and nothing has run.
+constexpr auto idle_max = 5s;
+
+} // namespace
+
+std::optional<caf::expected<write_outcome>> transaction_runner::run_one(time_point deadline,
+                                                                        const one_statement& what,
+                                                                        const wanted_server& wanted,
+                                                                        rpc::call_parts* parts,
+                                                                        const std::string& name) {
+  must_be_texts(what.sql, what.parameters);
+  if (asks_hold_ || pool_.keeps_transactions())
+    return std::nullopt;
+  auto lease = [&] {
+    timed_part queue{parts, rpc::queue_part};
+    return take({.deadline = deadline});
+  }();
+  if (!lease)
+    return lease.error() == errc::database_unavailable ? not_started(lease.error())
+                                                       : std::move(lease.error());
+  begun on{std::move(*lease)};
+  auto& with = *on.lease;
+  if (with.is_pooled() || std::chrono::steady_clock::now() - with.worked_at() > idle_max)
+    return std::nullopt;
+  watch(on);
+  if (on.cancelled)
+    return nobody_waits();
+  auto server = wanted(with.identity());
+  if (!server)
+    return std::move(server.error());
+  auto outcome =
+      write_one(with, what, {.deadline = deadline, .application_name = name, .wanted = *server});
+  if (!outcome)
+    return failed(on, std::move(outcome.error()), deadline);
+  auto value = rpc::encode(outcome->rows);
+  if (!value)
+    return but_committed(make_error(errc::malformed_result, text_of(value.error())));
+  if (value->size() > result_bytes_max_)
+    return but_committed(too_large(value->size(), result_bytes_max_, "more than an answer holds"));
+  return write_outcome{.where = outcome->where, .took = on.took(), .value = std::move(*value)};
+}
+
+/// Nothing where it is to be run in another way.
+std::optional<caf::expected<write_outcome>> transaction_runner::failed(begun& on, caf::error reason,
+                                                                       time_point deadline) {
+  if (was_kept_in_vain(reason))
+    return std::nullopt;
+  if (is_held(reason))
+    asks_hold_ = true;
+  else if (reason == errc::not_primary)
+    return refused(on, std::move(reason), deadline);
+  return reason;
+}
+
+} // namespace fly::repo

@@ -1,0 +1,210 @@
+// Proves that a write of one statement in one round trip ends as one of several does: guarded, with
+// its position, and that nothing remains of what fails before the commit.
+#include "fly/repo/one_statement.hpp"
+
+#include <optional>
+#include <thread>
+
+#include "fly/repo/commit_hold.hpp"
+#include "fly/rpc/server.hpp"
+#include "tests/repo/one_server.hpp"
+#include "tests/support/eventually.hpp"
+
+using namespace fly;
+using namespace fly::repo;
+using namespace fly::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+struct one_write : one_server {
+  caf::expected<one_outcome> write(const std::string& sql,
+                                   const std::vector<parameter>& parameters = {},
+                                   const expected_server& wanted = {}, bool repeats = false,
+                                   std::chrono::milliseconds time = 10s) {
+    return write_one(*link, {sql, parameters, repeats},
+                     {.deadline = std::chrono::steady_clock::now() + time, .wanted = wanted});
+  }
+
+  caf::error failed(const std::string& sql, const std::vector<parameter>& parameters = {},
+                    const expected_server& wanted = {}) {
+    auto outcome = write(sql, parameters, wanted);
+    REQUIRE_FALSE(outcome);
+    return std::move(outcome.error());
+  }
+
+  /// Lets each row of t do `body` (plpgsql) first.
+  void trigger(const std::string& body) {
+    servers.primary().sql("CREATE OR REPLACE FUNCTION first() RETURNS trigger LANGUAGE plpgsql AS "
+                          "$$ BEGIN " +
+                          body +
+                          " RETURN new; END $$;"
+                          "CREATE OR REPLACE TRIGGER first BEFORE INSERT ON t FOR EACH ROW EXECUTE "
+                          "FUNCTION first();"
+                          "GRANT pg_signal_backend TO app");
+  }
+
+  std::string seen(const std::string& sql) {
+    auto rows = link->link().query(sql, std::chrono::steady_clock::now() + 5s);
+    REQUIRE(rows);
+    return rows->front().front().value_or("NULL");
+  }
+};
+
+constexpr auto insert = "INSERT INTO t VALUES ($1) RETURNING n, n + 1 AS more, NULL::text AS none";
+
+} // namespace
+
+TEST_CASE_FIXTURE(one_write, "one statement is committed, and tells its rows and its position") {
+  for (int n = 1; n <= 3; ++n) {
+    auto outcome = write(insert, {std::to_string(n)}, {}, n > 1);
+    REQUIRE_MESSAGE(outcome, fly::to_string(outcome.error()));
+    CHECK(outcome->rows.columns == std::vector<std::string>{"n", "more", "none"});
+    REQUIRE(outcome->rows.size() == 1);
+    CHECK(outcome->rows.get<int>(0, "more") == n + 1);
+    CHECK(outcome->rows.rows[0][2] == std::nullopt);
+    CHECK(outcome->rows.affected_rows == 1);
+    CHECK(outcome->where.system == link->identity().system);
+    CHECK(outcome->where.timeline == 1);
+    CHECK(std::to_string(outcome->where.xid.value_or(0)) ==
+          servers.primary().sql("SELECT xmin::text::int8 FROM t WHERE n = " + std::to_string(n)));
+    CHECK(servers.primary().sql("SELECT pg_current_wal_flush_lsn() >= '" +
+                                to_string(outcome->where.lsn) + "'") == "t");
+  }
+  auto all = write("UPDATE t SET n = n + 10");
+  REQUIRE(all);
+  CHECK(all->rows.affected_rows == 3);
+  CHECK(all->rows.empty());
+  auto none = write("DELETE FROM t WHERE n = 1");
+  REQUIRE(none);
+  CHECK(none->rows.affected_rows == 0);
+  CHECK_FALSE(none->where.xid);
+  CHECK(link->reusable());
+}
+
+TEST_CASE_FIXTURE(one_write, "nothing remains of what fails, and the session goes on") {
+  struct {
+    const char* sql;
+    std::vector<parameter> parameters;
+    const char* sqlstate;
+  } cases[] = {
+      {"INSERT INTO t VALUES ($1)", {"100"}, "23514"},                     // the statement
+      {"INSERT INTO t VALUES ($1), ($1)", {"1"}, "23505"},                 // at the commit
+      {"INSERT INTO t VALUES ($1)", {}, "08P01"},                          // a parameter is missing
+      {"INSERT INTO t VALUES ($1)", {"x"}, "22P02"},                       // not a number
+      {"INSERT INTO t SELECT 1 / 0", {}, "22012"},                         //
+      {"INSERT INTO nowhere VALUES (1)", {}, "42P01"},                     //
+      {"INSERT INTO t VALUES (1); INSERT INTO t VALUES (2)", {}, "42601"}, // two of them
+      {"nonsense", {}, "42601"},
+  };
+  for (const auto& each : cases) {
+    CAPTURE(each.sql);
+    auto reason = failed(each.sql, each.parameters);
+    CHECK(reason == errc::sql_failed);
+    CHECK(details_of(reason)["sqlstate"] == each.sqlstate);
+    CHECK(link->reusable());
+  }
+  CHECK(details_of(failed("INSERT INTO t VALUES (100)"))["constraint"] == "small");
+  CHECK(count() == "0");
+  CHECK(write(insert, {"1"}));
+}
+
+TEST_CASE_FIXTURE(one_write,
+                  "one statement is refused on another server, and where commits are held") {
+  auto here = link->identity().started_us;
+  for (const auto& wanted : {expected_server{2, here}, expected_server{0xFFFFFFFFU, 0},
+                             expected_server{1, here + 1}, expected_server{1, -1}}) {
+    auto reason = failed("INSERT INTO t VALUES (1)", {}, wanted);
+    CHECK(reason == errc::not_primary);
+    CHECK_FALSE(is_held(reason));
+  }
+  CHECK(write("INSERT INTO t VALUES (1)", {}, {1, here}));
+
+  commit_hold hold{{.url = servers.primary().url()}, 5s};
+  REQUIRE(hold.ask(0, std::chrono::steady_clock::now() + 20s).held);
+  CHECK(is_held(failed("INSERT INTO t VALUES (2)")));
+  hold.end();
+  CHECK(eventually([&] { return write("INSERT INTO t VALUES (3)").engaged(); }));
+  CHECK(count() == "2");
+}
+
+TEST_CASE_FIXTURE(one_write, "one statement ends at its deadline") {
+  auto late = write("INSERT INTO t SELECT 1 FROM pg_sleep(5)", {}, {}, false, 50ms);
+  REQUIRE_FALSE(late);
+  CHECK(details_of(late.error())["sqlstate"] == "57014");
+  CHECK(count() == "0");
+  CHECK(write("INSERT INTO t SELECT 1 FROM pg_sleep(0.1)"));
+}
+
+TEST_CASE_FIXTURE(one_write, "a session that the server ends before the commit leaves nothing") {
+  trigger("PERFORM pg_terminate_backend(pg_backend_pid());");
+  auto reason = failed("INSERT INTO t VALUES (1)");
+  CHECK(reason == errc::database_unavailable);
+  CHECK(details_of(reason)["sqlstate"] == "57P01");
+  CHECK(details_of(reason).contains(rpc::not_started_detail));
+  CHECK_FALSE(link->reusable());
+  CHECK(count() == "0");
+}
+
+TEST_CASE_FIXTURE(one_write, "a connection that breaks meanwhile leaves it unknown") {
+  std::thread breaks{[&] {
+    CHECK(eventually([&] {
+      return servers.primary().sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = "
+                                   "'PgSleep'") == "1";
+    }));
+    link->cut();
+  }};
+  auto reason = failed("INSERT INTO t SELECT 1 FROM pg_sleep(1)");
+  breaks.join();
+  CHECK(reason == errc::outcome_unknown);
+  CHECK_FALSE(link->reusable());
+}
+
+TEST_CASE_FIXTURE(one_write, "what a trigger does to the session is undone") {
+  trigger("PERFORM set_config('fly.mine', 'x', false), set_config('search_path', 'x', false), "
+          "set_config('synchronous_commit', 'off', false), pg_advisory_lock(9);"
+          "CREATE TEMP TABLE left_over (n int);");
+  auto timeout = seen("SHOW statement_timeout");
+  auto name = seen("SHOW application_name");
+  REQUIRE(write("INSERT INTO public.t VALUES (1)"));
+  CHECK(seen("SELECT coalesce(current_setting('fly.mine', true), '')") == "");
+  CHECK(seen("SHOW search_path") != "x");
+  CHECK(seen("SHOW statement_timeout") == timeout);
+  CHECK(seen("SHOW application_name") == name);
+  CHECK(seen("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == "0");
+  CHECK(seen("SELECT count(*) FROM pg_class WHERE relname = 'left_over'") == "0");
+}
+
+TEST_CASE_FIXTURE(one_write, "statements that repeat are kept, until their tables change") {
+  auto kept = [&] {
+    return seen("SELECT count(*) FROM pg_prepared_statements WHERE name LIKE 'fly_verb_%'");
+  };
+  REQUIRE(write(insert, {"1"}));
+  CHECK(kept() == "0");
+  for (auto n : {"2", "3", "4"})
+    REQUIRE(write(insert, {n}, {}, true));
+  CHECK(kept() == "1");
+
+  servers.primary().sql("ALTER TABLE t ALTER n TYPE bigint");
+  auto changed = write(insert, {"5"}, {}, true);
+  REQUIRE_FALSE(changed);
+  CHECK(was_kept_in_vain(changed.error()));
+  CHECK(link->reusable());
+  REQUIRE(write(insert, {"5"}, {}, true)); // this text no more
+  REQUIRE(write("DELETE FROM t WHERE n = $1", {"5"}, {}, true));
+  CHECK(count() == "4");
+
+  seen("DEALLOCATE ALL; SELECT 1");
+  auto dropped = write("DELETE FROM t WHERE n = $1", {"4"}, {}, true);
+  REQUIRE_FALSE(dropped);
+  CHECK(was_kept_in_vain(dropped.error()));
+  CHECK_FALSE(link->reusable());
+  CHECK(count() == "4");
+}
+
+TEST_CASE_FIXTURE(one_write, "a session keeps a hundred statements and no more") {
+  for (int i = 0; i < 120; ++i)
+    REQUIRE(write("INSERT INTO t SELECT $1::int + " + std::to_string(i) + " WHERE false", {"1"}, {},
+                  true));
+  CHECK(seen("SELECT count(*) FROM pg_prepared_statements WHERE name LIKE 'fly_verb_%'") == "100");
+}
