@@ -63,7 +63,7 @@ link_rows identity_of(postgres& server) {
 
 link_rows seen_of(postgres& server, const link_statement& what) {
   std::string visible;
-  for (auto xid : numbers_in(what.parameters.at(0), 0))
+  for (auto xid : numbers_in(*what.parameters.at(0), 0))
     if (server.rows().xids.contains(xid))
       visible += (visible.empty() ? "" : " ") + std::to_string(xid);
   std::uint64_t newest = 1; // can be read, where it was not before
@@ -244,6 +244,11 @@ caf::expected<std::vector<link_rows>> pq_link::run(std::span<const link_statemen
   if (auto broken = on.round_trip(deadline, all))
     return broken;
   return result;
+}
+
+/// Of verbs that write, which no program of the simulation uses.
+caf::error pq_link::exchange(std::span<const link_statement>, time_point, const result_taker&) {
+  return refused("0A000", "not simulated");
 }
 
 std::string pq_link::quote(std::string_view text) const {
