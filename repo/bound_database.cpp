@@ -21,8 +21,8 @@ clock::time_point bound_database::deadline() const noexcept {
   return rpc::deadline_within(options_.timeout);
 }
 
-caf::error
-bound_database::read_raw(const std::function<caf::error(pqxx::transaction_base&)>& body) const {
+caf::error bound_database::read_raw(const std::function<caf::error(pqxx::transaction_base&)>& body,
+                                    const one_query* one) const {
   if (auto refused = actors::check_may_block())
     return refused;
   if (db_->core_->unusable())
@@ -32,8 +32,8 @@ bound_database::read_raw(const std::function<caf::error(pqxx::transaction_base&)
     return std::move(wanted.error());
   bool plain = *wanted == level::eventual && !options_.session && options_.report == nullptr;
   if (plain)
-    return db_->core_->runner().run_read(deadline(), body);
-  return db_->reader_->read_here({options_, *wanted, clock::now(), deadline()}, body);
+    return db_->core_->runner().run_read(deadline(), body, nullptr, one);
+  return db_->reader_->read_here({options_, *wanted, clock::now(), deadline()}, body, one);
 }
 
 caf::error bound_database::read_statement(const sql_statement& what, result& into) const {
@@ -47,7 +47,7 @@ caf::error bound_database::read_statement(const sql_statement& what, result& int
   if (!wanted)
     return std::move(wanted.error());
   return db_->reader_->read_statement({options_, *wanted, clock::now(), deadline()}, what.text,
-                                      what.parameters, into);
+                                      what.parameters, what.repeats, into);
 }
 
 namespace {

@@ -38,6 +38,7 @@ namespace fly::repo {
 class bound_database;
 class database_core;
 class level_reader;
+struct one_query;
 
 /// What a node says of a write when it serves it.
 struct serve_options {
@@ -247,9 +248,11 @@ public:
   /// Runs one statement that reads, here or where the options allow: what the verbs are made of.
   caf::error read_statement(const sql_statement& what, result& into) const;
 
-private:
-  caf::error read_raw(const std::function<caf::error(pqxx::transaction_base&)>& body) const;
+  /// Runs `body` as `read` does, or `one`, which means the same, in its place.
+  caf::error read_raw(const std::function<caf::error(pqxx::transaction_base&)>& body,
+                      const one_query* one = nullptr) const;
 
+private:
   /// What `ask_raw` starts; refers to its arguments.
   actors::starter<raw_committed> starter(bool waits, std::string_view name,
                                          const rpc::signature& wanted, const std::string& key,

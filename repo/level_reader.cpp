@@ -6,6 +6,7 @@
 #include "fly/actors/error.hpp"
 #include "fly/cluster/node.hpp"
 #include "fly/repo/database_core.hpp"
+#include "fly/repo/one_statement.hpp"
 #include "fly/repo/remote_read.hpp"
 #include "fly/repo/serving.hpp"
 #include "fly/repo/statement.hpp"
@@ -110,8 +111,8 @@ void level_reader::finish(const read_call& call, read_report report,
 }
 
 caf::error level_reader::read_local(const read_call& call, const read_wants& wants,
-                                    time_point until, const read_body& body) {
-  auto end = read_when_there(*core_, wants, until, call.deadline, body);
+                                    time_point until, const read_body& body, const one_query* one) {
+  auto end = read_when_there(*core_, wants, until, call.deadline, body, one);
   if (!end)
     return std::move(end.error());
   auto self = rpc_.node().self();
@@ -126,16 +127,17 @@ caf::error level_reader::read_local(const read_call& call, const read_wants& wan
   return {};
 }
 
-caf::error level_reader::read_here(const read_call& call, const read_body& body) {
+caf::error level_reader::read_here(const read_call& call, const read_body& body,
+                                   const one_query* one) {
   auto wants = wants_of(call);
   if (!wants)
     return std::move(wants.error());
-  auto reason = read_local(call, *wants, call.deadline, body);
+  auto reason = read_local(call, *wants, call.deadline, body, one);
   if (reason != errc::not_primary || !wants->primary)
     return reason;
   core_->roles().refused(); // it was the primary a moment ago
   wants = wants_of(call);
-  return wants ? read_local(call, *wants, call.deadline, body) : std::move(wants.error());
+  return wants ? read_local(call, *wants, call.deadline, body, one) : std::move(wants.error());
 }
 
 caf::error level_reader::ask(const read_call& call, const rpc::target& whom,
@@ -205,14 +207,19 @@ caf::error level_reader::elsewhere(const read_call& call, const read_wants& want
 }
 
 caf::error level_reader::read_statement(const read_call& call, const std::string& sql,
-                                        const std::vector<parameter>& parameters, result& into) {
+                                        const std::vector<parameter>& parameters, bool repeats,
+                                        result& into) {
   statement what{sql, parameters, into};
   auto body = [&](pqxx::transaction_base& tx) -> caf::error {
     into = run_statement(tx, sql, parameters);
     return {};
   };
+  one_query one{sql, parameters, repeats, [&into](const pg_result& rows) -> caf::error {
+                  into = to_result(rows);
+                  return {};
+                }};
   if (call.options.otherwise == otherwise::wait || core_->in_sandbox())
-    return read_here(call, body);
+    return read_here(call, body, &one);
   if (call.wanted == level::strong && !primary_here()) {
     // As far away as the question how far it is, and what comes back is the answer itself.
     auto wants = wants_of({call.options, level::eventual, call.begun, call.deadline});
@@ -228,8 +235,8 @@ caf::error level_reader::read_statement(const read_call& call, const std::string
   bool down = core_->roles().report().role == database_role::unreachable;
   caf::error reason = make_error(errc::database_unavailable, core_->roles().report().reason);
   if (!down)
-    reason =
-        read_local(call, *wants, std::min(call.deadline, call.begun + call.options.patience), body);
+    reason = read_local(call, *wants, std::min(call.deadline, call.begun + call.options.patience),
+                        body, &one);
   bool late = reason == errc::not_visible;
   bool never = reason == errc::not_primary || reason == errc::foreign_position; // left behind
   if (!late && !never && reason != errc::database_unavailable)
@@ -238,7 +245,7 @@ caf::error level_reader::read_statement(const read_call& call, const std::string
   if (!there || there == errc::sql_failed)
     return there;
   if (late)
-    reason = read_local(call, *wants, call.deadline, body);
+    reason = read_local(call, *wants, call.deadline, body, &one);
   if (!reason)
     return reason;
   return make_error(code_of(reason), text_of(reason) + "; elsewhere: " + fly::to_string(there),

@@ -24,6 +24,7 @@ class endpoint;
 namespace fly::repo {
 
 class database_core;
+struct one_query;
 
 /// Returns the level that the options mean. Errors: errc::invalid_argument, naming the option that
 /// cannot be used (level, session, otherwise, patience).
@@ -48,15 +49,16 @@ public:
   /// `rpc` outlives it.
   level_reader(const rpc::endpoint& rpc, std::shared_ptr<database_core> core);
 
-  /// Runs `body` on the local database, once it is fresh enough; it cannot go elsewhere. Notes and
-  /// reports as the options say. Errors: those of `read_when_there`; of `bounded` and `strong`
-  /// also those of asking the primary how far it is.
-  caf::error read_here(const read_call& call, const read_body& body);
+  /// Runs `body`, or `one` in its place, on the local database, once it is fresh enough; it cannot
+  /// go elsewhere. Notes and reports as the options say. Errors: those of `read_when_there`; of
+  /// `bounded` and `strong` also those of asking the primary how far it is.
+  caf::error read_here(const read_call& call, const read_body& body,
+                       const one_query* one = nullptr);
 
   /// Runs one statement there, or elsewhere where the options allow it.
   /// Errors: as `read_here`; where elsewhere was in vain, too, the text has both.
   caf::error read_statement(const read_call& call, const std::string& sql,
-                            const std::vector<parameter>& parameters, result& into);
+                            const std::vector<parameter>& parameters, bool repeats, result& into);
 
 private:
   struct statement;
@@ -64,7 +66,7 @@ private:
   bool primary_here() const;
   caf::expected<read_wants> wants_of(const read_call& call);
   caf::error read_local(const read_call& call, const read_wants& wants, time_point until,
-                        const read_body& body);
+                        const read_body& body, const one_query* one);
   caf::error ask(const read_call& call, const rpc::target& whom, const read_wants& wants,
                  const statement& what);
   caf::error elsewhere(const read_call& call, const read_wants& wants, const statement& what);

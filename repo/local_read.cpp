@@ -45,10 +45,10 @@ struct attempt {
   bool ends = false;  // the same, but only for a commit that may be about to end
   bool again = false; // nothing was read: the question was wrong for this database now
   bool moved = false; // it is not the database that the connection was opened to
-  bool begun = false; // the body ran
+  bool begun = false; // nothing was in the way of the read
   read_end end{};
 
-  std::string question(const server_identity& server) const {
+  std::vector<link_statement> question(const server_identity& server) const {
     std::vector<std::uint64_t> xids;
     for (const auto& it : wants.positions)
       if (it.xid)
@@ -60,14 +60,14 @@ struct attempt {
     return std::all_of(wants.positions.begin(), wants.positions.end(), is_of_primary);
   }
 
-  std::optional<spot> read(const pqxx::result& rows, const server_identity& server) const {
+  std::optional<spot> read(const link_rows& rows, const server_identity& server) const {
     auto identity = server;
     if (watched && known && same_server(*watched, server))
       identity.timeline = std::max(identity.timeline, known->timeline);
     return read_spot(rows, identity, known ? &*known : nullptr);
   }
 
-  caf::error before(const pqxx::result& rows, const server_identity& server) {
+  caf::error before(const link_rows& rows, const server_identity& server) {
     auto at = read(rows, server);
     if (!at)
       return make_error(errc::database_unavailable, "the database does not tell how far it is");
@@ -91,11 +91,12 @@ struct attempt {
       ends = true;
       return make_error(errc::not_visible, "what a replica has shown may not be visible here yet");
     }
+    begun = true;
     return {};
   }
 
   caf::error run(clock::time_point deadline, std::optional<std::chrono::milliseconds> answer_max,
-                 const transaction_runner::read_body& body) {
+                 const transaction_runner::read_body& body, const one_query* one) {
     checked_read check{
         .question = [this](const server_identity& server) { return question(server); },
         .before = [this](const auto& rows, const auto& server) { return before(rows, server); },
@@ -106,13 +107,7 @@ struct attempt {
                 end.at.reset();
             },
         .answer_max = answer_max};
-    auto reason = core.runner().run_read(
-        deadline,
-        [&](pqxx::transaction_base& tx) {
-          begun = true;
-          return body(tx);
-        },
-        &check);
+    auto reason = core.runner().run_read(deadline, body, &check, one);
     if (moved) // it has been given back, and others are no better
       core.pool().drop_idle();
     if (reason == errc::sql_failed && !begun) { // the question failed, nothing ran
@@ -150,7 +145,8 @@ std::optional<std::chrono::milliseconds> answer_bound(clock::time_point until,
 
 caf::expected<read_end> read_when_there(database_core& core, const read_wants& wants,
                                         clock::time_point until, clock::time_point deadline,
-                                        const transaction_runner::read_body& body) {
+                                        const transaction_runner::read_body& body,
+                                        const one_query* one) {
   if (core.in_sandbox()) {
     if (auto reason = core.runner().run_read(deadline, body))
       return reason;
@@ -163,7 +159,7 @@ caf::expected<read_end> read_when_there(database_core& core, const read_wants& w
   constexpr std::chrono::milliseconds pause_max{20};
   for (int questions = 1;; ++questions) {
     attempt now{core, wants, commits};
-    auto reason = now.run(deadline, answer_max, body);
+    auto reason = now.run(deadline, answer_max, body, one);
     if (!reason)
       return std::move(now.end);
     if (now.ends && clock::now() < deadline) {

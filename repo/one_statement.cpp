@@ -1,6 +1,7 @@
 #include "fly/repo/one_statement.hpp"
 
-#include <charconv>
+#include <algorithm>
+#include <cctype>
 #include <exception>
 #include <string_view>
 #include <utility>
@@ -11,6 +12,7 @@
 #include "fly/repo/commit_error.hpp"
 #include "fly/repo/position_row.hpp"
 #include "fly/repo/sql_error.hpp"
+#include "fly/repo/transaction_runner.hpp"
 #include "fly/repo/transaction_text.hpp"
 #include "fly/rpc/returned.hpp"
 
@@ -22,27 +24,6 @@ using namespace std::chrono_literals;
 
 /// How long the server has to roll back; the session is not used again otherwise.
 constexpr auto rollback_max = 2s;
-
-std::optional<std::string> field_of(const PGresult& rows, int row, int column) {
-  if (PQgetisnull(&rows, row, column) == 1)
-    return std::nullopt;
-  return std::string{PQgetvalue(&rows, row, column),
-                     static_cast<std::size_t>(PQgetlength(&rows, row, column))};
-}
-
-result to_result(const PGresult& rows) {
-  result taken;
-  auto columns = PQnfields(&rows);
-  for (int column = 0; column < columns; ++column)
-    taken.columns.emplace_back(PQfname(&rows, column));
-  taken.rows.resize(static_cast<std::size_t>(PQntuples(&rows)));
-  for (std::size_t row = 0; row < taken.rows.size(); ++row)
-    for (int column = 0; column < columns; ++column)
-      taken.rows[row].push_back(field_of(rows, static_cast<int>(row), column));
-  std::string_view affected = PQcmdTuples(const_cast<PGresult*>(&rows));
-  std::from_chars(affected.data(), affected.data() + affected.size(), taken.affected_rows);
-  return taken;
-}
 
 /// How it failed after `succeeded` of its statements.
 caf::error error_of(const server_report& report, std::size_t succeeded) {
@@ -65,13 +46,12 @@ void roll_back(connection& on) {
     on.retire();
 }
 
-/// Makes the session ready for others, where that can be, and tells why.
-caf::error failed(connection& on, const one_statement& what, std::size_t succeeded) {
-  auto reason = error_of(on.report(), succeeded);
+/// Makes the session ready for others after `sql` has failed with `reason`, where that can be.
+caf::error failed(connection& on, const std::string& sql, caf::error reason) {
   if (has_tag(on.report(), "COMMIT")) // what the session was told behind it may be undone
     on.retire();
   if (was_kept_in_vain(reason)) {
-    on.no_name_for(what.sql);
+    on.no_name_for(sql);
     if (details_of(reason)["sqlstate"] != "0A000")
       on.retire(); // nobody knows what else is gone
   }
@@ -89,13 +69,13 @@ caf::expected<one_outcome> write_one(connection& on, const one_statement& what,
   std::size_t succeeded = 0;
   one_outcome outcome;
   std::optional<position> where;
-  auto take = [&](std::size_t place, const PGresult& rows) {
+  auto take = [&](std::size_t place, const result_handle& rows) {
     succeeded = place + 1;
     if (place == place_of_one)
-      outcome.rows = to_result(rows);
-    else if (succeeded == all.size() && PQntuples(&rows) == 1)
-      where = read_position(on.identity().system, PQgetvalue(&rows, 0, 0), PQgetvalue(&rows, 0, 1),
-                            on.report().transaction_id);
+      outcome.rows = to_result(*rows);
+    else if (succeeded == all.size() && PQntuples(rows.get()) == 1)
+      where = read_position(on.identity().system, PQgetvalue(rows.get(), 0, 0),
+                            PQgetvalue(rows.get(), 0, 1), on.report().transaction_id);
   };
   caf::error broken;
   try {
@@ -105,13 +85,59 @@ caf::expected<one_outcome> write_one(connection& on, const one_statement& what,
     return unknown_commit(std::string{"its answer was lost: "} + thrown.what());
   }
   if (broken)
-    return failed(on, what, succeeded);
+    return failed(on, what.sql, error_of(on.report(), succeeded));
   if (!where) {
     on.retire();
     return unknown_commit("the position cannot be read", {{"committed", "yes"}});
   }
   outcome.where = *where;
   return outcome;
+}
+
+bool gives_rows(std::string_view sql) noexcept {
+  auto begin = sql.find_first_not_of(" \t\r\n(");
+  if (begin == std::string_view::npos)
+    return false;
+  sql.remove_prefix(begin);
+  auto begins_with = [&](std::string_view word) {
+    auto letters = sql.substr(0, word.size());
+    bool same = std::equal(letters.begin(), letters.end(), word.begin(), word.end(),
+                           [](char a, char b) { return (a & ~0x20) == b; });
+    return same && (sql.size() == word.size() ||
+                    std::isalnum(static_cast<unsigned char>(sql[word.size()])) == 0);
+  };
+  return begins_with("SELECT") || begins_with("WITH") || begins_with("VALUES") ||
+         begins_with("TABLE");
+}
+
+caf::expected<result_handle> read_one(connection& on, const one_query& what,
+                                      std::chrono::steady_clock::time_point deadline,
+                                      const checked_read* check) {
+  auto question = check != nullptr ? check->question(on.identity()) : std::vector<link_statement>{};
+  auto place_of_query = place_of_one + question.size();
+  auto name = what.repeats ? on.name_for(what.sql) : std::string{};
+  auto all = around_query(on, {std::move(name), what.sql, what.parameters}, question, deadline);
+  caf::error refused;
+  result_handle rows;
+  result_handle last;
+  auto broken = on.link().exchange(all, pq_link::time_point::max(),
+                                   [&](std::size_t place, result_handle given) {
+                                     if (check != nullptr && place + 1 == place_of_query)
+                                       refused = check->before(to_rows(*given), on.identity());
+                                     else if (place == place_of_query)
+                                       rows = std::move(given);
+                                     else
+                                       last = std::move(given);
+                                   });
+  if (broken)
+    broken = failed(on, what.sql, std::move(broken));
+  if (refused)
+    return refused;
+  if (broken)
+    return broken;
+  if (check != nullptr)
+    check->after(to_rows(*last), on.identity());
+  return rows;
 }
 
 bool was_kept_in_vain(const caf::error& reason) {

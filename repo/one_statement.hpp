@@ -1,8 +1,10 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <caf/error.hpp>
@@ -11,10 +13,13 @@
 #include "fly/repo/connection.hpp"
 #include "fly/repo/parameter.hpp"
 #include "fly/repo/position.hpp"
+#include "fly/repo/pq_link.hpp"
 #include "fly/repo/result.hpp"
 #include "fly/repo/transaction.hpp"
 
 namespace fly::repo {
+
+struct checked_read;
 
 /// A write of one statement: INSERT, UPDATE or DELETE, which alone cannot end its transaction.
 /// Refers to its parts.
@@ -47,6 +52,28 @@ struct one_options {
 /// commit. errc::outcome_unknown: it may be committed.
 caf::expected<one_outcome> write_one(connection& on, const one_statement& what,
                                      const one_options& options);
+
+/// A read of one statement, which looks at nothing but rows. Refers to its parts.
+struct one_query {
+  const std::string& sql;
+  const std::vector<parameter>& parameters;
+  bool repeats = false; ///< As of `one_statement`.
+  /// Takes what it gave, when the transaction is over; may throw.
+  std::function<caf::error(const pg_result& rows)> take;
+};
+
+/// Returns whether `sql` begins as a statement that gives rows: SELECT, WITH, VALUES or TABLE.
+/// Alone in its message it cannot end a read-only transaction, nor make it one that may write.
+bool gives_rows(std::string_view sql) noexcept;
+
+/// Runs `what` in a read-only transaction of its own, in one round trip, with the questions of
+/// `check` (null for none) before it and behind its end. Not behind a pooler, and outside of
+/// transactions. Blocks, until the session is cut at the latest.
+/// Errors: that of `check->before`, whatever became of the statement; errc::sql_failed;
+/// errc::database_unavailable.
+caf::expected<result_handle> read_one(connection& on, const one_query& what,
+                                      std::chrono::steady_clock::time_point deadline,
+                                      const checked_read* check);
 
 /// Returns whether it failed only because it was kept: its tables have changed, or somebody has
 /// dropped what the session keeps. Nothing remains, and it can be run in another way.

@@ -16,7 +16,6 @@ namespace fly::repo {
 namespace {
 
 using clock = std::chrono::steady_clock;
-using result_ptr = std::unique_ptr<PGresult, decltype(&PQclear)>;
 
 std::string text_or_empty(const char* text) {
   return text == nullptr ? "" : text;
@@ -42,17 +41,6 @@ caf::error refused(std::string text) {
   text = std::regex_replace(std::regex_replace(text, place, ""), state, "$1");
   return make_error(errc::database_unavailable, text_of(unavailable(std::move(text))),
                     std::move(details));
-}
-
-link_rows to_rows(const PGresult* result) {
-  link_rows rows(static_cast<std::size_t>(PQntuples(result)));
-  for (std::size_t row = 0; row < rows.size(); ++row)
-    for (int column = 0; column < PQnfields(result); ++column) {
-      auto& field = rows[row].emplace_back();
-      if (PQgetisnull(result, static_cast<int>(row), column) == 0)
-        field = PQgetvalue(result, static_cast<int>(row), column);
-    }
-  return rows;
 }
 
 /// Waits for the socket. Returns false at the deadline.
@@ -140,7 +128,7 @@ caf::error pq_link::start(const std::string& sql) {
 }
 
 std::optional<caf::expected<link_rows>> pq_link::answer(time_point deadline) {
-  result_ptr last{nullptr, &PQclear};
+  result_handle last;
   for (;;) {
     while (PQisBusy(raw()) == 1) {
       if (!wait_for(PQsocket(raw()), POLLIN, deadline))
@@ -148,7 +136,7 @@ std::optional<caf::expected<link_rows>> pq_link::answer(time_point deadline) {
       if (PQconsumeInput(raw()) != 1)
         return unavailable(PQerrorMessage(raw()));
     }
-    result_ptr next{PQgetResult(raw()), &PQclear};
+    result_handle next{PQgetResult(raw())};
     if (!next)
       break;
     bool failed = last && PQresultStatus(last.get()) == PGRES_FATAL_ERROR;
@@ -159,12 +147,13 @@ std::optional<caf::expected<link_rows>> pq_link::answer(time_point deadline) {
     return to_error(*report().last);
   if (!connected() || !last)
     return unavailable(PQerrorMessage(raw()));
-  return to_rows(last.get());
+  return to_rows(*last);
 }
 
 /// Sends the statements of a pipeline; those before them that the session does not have yet, to be
 /// kept.
 bool pq_link::send(std::span<const link_statement> statements, std::vector<step>& steps) {
+  std::set<std::string_view> asked; // to be kept, by this pipeline
   for (std::size_t place = 0; place < statements.size(); ++place) {
     const auto& each = statements[place];
     std::vector<const char*> values;
@@ -172,7 +161,7 @@ bool pq_link::send(std::span<const link_statement> statements, std::vector<step>
       values.push_back(it ? it->c_str() : nullptr);
     auto count = static_cast<int>(values.size());
     bool keeps = !pooled_ && !each.name.empty();
-    if (keeps && !kept_.contains(each.name)) {
+    if (keeps && !kept_.contains(each.name) && asked.insert(each.name).second) {
       if (PQsendPrepare(raw(), each.name.c_str(), each.sql.c_str(), count, nullptr) != 1)
         return false;
       steps.push_back({place, true});
@@ -205,7 +194,7 @@ caf::error pq_link::receive(std::span<const link_statement> statements, std::spa
   for (std::size_t next = 0;;) {
     if (auto reason = wait_for_result(deadline))
       return reason;
-    result_ptr result{PQgetResult(raw()), &PQclear};
+    result_handle result{PQgetResult(raw())};
     if (!connected())
       return unavailable(PQerrorMessage(raw()));
     if (!result)
@@ -221,7 +210,7 @@ caf::error pq_link::receive(std::span<const link_statement> statements, std::spa
     if (each.prepares)
       kept_.insert(statements[each.place].name);
     else
-      take(each.place, *result);
+      take(each.place, std::move(result));
   }
 }
 
@@ -241,8 +230,8 @@ caf::error pq_link::exchange(std::span<const link_statement> statements, time_po
 caf::expected<std::vector<link_rows>> pq_link::run(std::span<const link_statement> statements,
                                                    time_point deadline) {
   std::vector<link_rows> result;
-  if (auto reason = exchange(statements, deadline, [&](std::size_t, const PGresult& rows) {
-        result.push_back(to_rows(&rows));
+  if (auto reason = exchange(statements, deadline, [&](std::size_t, result_handle rows) {
+        result.push_back(to_rows(*rows));
       }))
     return reason;
   if (result.size() != statements.size())

@@ -13,10 +13,10 @@
 
 #include <caf/expected.hpp>
 
+#include "fly/repo/pq_result.hpp"
 #include "fly/repo/server_listener.hpp"
 
-struct pg_conn;   // libpq's PGconn
-struct pg_result; // and PGresult
+struct pg_conn; // libpq's PGconn
 
 namespace fly::repo {
 
@@ -36,9 +36,6 @@ struct link_options {
   /// (default_transaction_read_only).
   bool read_only = false;
 };
-
-/// The rows of a result, each a field or NULL.
-using link_rows = std::vector<std::vector<std::optional<std::string>>>;
 
 /// One statement of a pipeline. A value.
 struct link_statement {
@@ -77,8 +74,8 @@ public:
   /// where that is not there at `deadline`: then ask again. Blocks until then at most.
   std::optional<caf::expected<link_rows>> answer(time_point deadline);
 
-  /// Takes what the statement at that place gave; valid during the call only.
-  using result_taker = std::function<void(std::size_t place, const pg_result& result)>;
+  /// Takes what the statement at that place gave.
+  using result_taker = std::function<void(std::size_t place, result_handle result)>;
 
   /// Runs statements in one round trip, each with a snapshot of its own: in one transaction, unless
   /// they say otherwise. Gives `take` the result of each that succeeded, in order; the first that

@@ -91,7 +91,7 @@ sql_statement select_equal(const record_info& info, const std::vector<std::size_
     return wrong(std::move(given.error()));
   return made(info, [&](statement_writer to) {
     auto condition = to.equal(to.at(offsets), *given);
-    return std::move(to).finish(select_text(info) + " WHERE " + condition);
+    return std::move(to).finish(select_text(info) + " WHERE " + condition, true);
   });
 }
 
@@ -104,14 +104,14 @@ sql_statement select_key(const record_info& info, given_parameters given) {
       throw std::invalid_argument{"its key has " + std::to_string(keys.size()) + " columns, and " +
                                   std::to_string(given->size()) + " values were given"};
     auto condition = to.equal(keys, *given);
-    return std::move(to).finish(select_text(info) + " WHERE " + condition);
+    return std::move(to).finish(select_text(info) + " WHERE " + condition, true);
   });
 }
 
 sql_statement select_again(const record_info& info, const void* row) {
   return made(info, [&](statement_writer to) {
     auto condition = to.same_key(to.keys(), row);
-    return std::move(to).finish(select_text(info) + " WHERE " + condition);
+    return std::move(to).finish(select_text(info) + " WHERE " + condition, true);
   });
 }
 
@@ -125,10 +125,11 @@ sql_statement select_any(const record_info& info, std::size_t offset,
                  " WHERE false), " + given + ")";
     auto order = names(info.with(column_role::key));
     return std::move(to).finish("SELECT " + all_columns(info) + ", fly_place FROM " +
-                                quoted_table(info) + " JOIN unnest(" + typed +
-                                ") WITH ORDINALITY AS fly_wanted(fly_value, fly_place) ON " + name +
-                                " = fly_value WHERE " + name + " = ANY (" + given + ")" +
-                                (order.empty() ? "" : " ORDER BY " + order));
+                                    quoted_table(info) + " JOIN unnest(" + typed +
+                                    ") WITH ORDINALITY AS fly_wanted(fly_value, fly_place) ON " +
+                                    name + " = fly_value WHERE " + name + " = ANY (" + given + ")" +
+                                    (order.empty() ? "" : " ORDER BY " + order),
+                                true);
   });
 }
 

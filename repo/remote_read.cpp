@@ -6,6 +6,7 @@
 #include "fly/cluster/node.hpp"
 #include "fly/repo/database_core.hpp"
 #include "fly/repo/local_read.hpp"
+#include "fly/repo/one_statement.hpp"
 #include "fly/repo/statement.hpp"
 
 namespace fly::repo {
@@ -20,11 +21,15 @@ caf::expected<read_answer> answer_read(database_core& core, const rpc::call_cont
     wants.positions.push_back(*where);
   }
   read_answer answer;
-  auto end = read_when_there(core, wants, context.deadline, context.deadline,
-                             [&](pqxx::transaction_base& tx) -> caf::error {
-                               answer.rows = run_statement(tx, asked.sql, asked.parameters);
-                               return {};
-                             });
+  auto body = [&](pqxx::transaction_base& tx) -> caf::error {
+    answer.rows = run_statement(tx, asked.sql, asked.parameters);
+    return {};
+  };
+  one_query one{asked.sql, asked.parameters, false, [&](const pg_result& rows) -> caf::error {
+                  answer.rows = to_result(rows);
+                  return {};
+                }};
+  auto end = read_when_there(core, wants, context.deadline, context.deadline, body, &one);
   if (!end)
     return std::move(end.error());
   auto self = core.node().self();

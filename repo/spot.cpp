@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <string_view>
+#include <utility>
 
 namespace fly::repo {
 
@@ -39,11 +40,10 @@ WHERE nspname = 'fly' AND has_schema_privilege(oid, 'USAGE'))
 THEN coalesce(has_table_privilege(to_regclass('fly.timeline'), 'SELECT'), false)::int ELSE 0 END))";
 
 template <class Number>
-std::optional<Number> number(const pqxx::result& rows, int column) {
-  auto field = rows[0][column];
-  if (field.is_null())
+std::optional<Number> number(const std::optional<std::string>& field) {
+  if (!field)
     return Number{0};
-  std::string_view text = field.c_str();
+  std::string_view text = *field;
   Number value = 0;
   auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (code != std::errc{} || end != text.data() + text.size())
@@ -70,35 +70,44 @@ bool is_of_primary(const position& where) noexcept {
   return where.xid || where.lsn.bytes() % 8 == 7;
 }
 
-std::string spot_question(std::uint64_t system, bool has_timelines,
-                          const std::vector<std::uint64_t>& xids, bool wants_running) {
+std::vector<link_statement> spot_question(std::uint64_t system, bool has_timelines,
+                                          const std::vector<std::uint64_t>& xids,
+                                          bool wants_running) {
   auto newest = has_timelines
                     ? "(SELECT coalesce(max(timeline), 0) FROM fly.timeline WHERE system = " +
                           std::to_string(system) + ")"
                     : std::string{can_tell};
-  return "SELECT set_config('fly.reached', coalesce(CASE WHEN pg_is_in_recovery() "
-         "THEN " +
-         std::string{replayed} +
-         " ELSE pg_current_wal_flush_lsn()::text END, '0/0'), true); "
-         "SELECT r.recovering, current_setting('fly.reached'), CASE WHEN r.recovering "
-         "THEN (SELECT received_tli FROM pg_stat_wal_receiver)::int8 "
-         "ELSE ('x' || substr(pg_walfile_name(pg_current_wal_flush_lsn()), 1, 8))::bit(32)::int8 "
-         "END, " +
-         newest + ", " + visible_among(xids) +
-         ", (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::int8, " +
-         (wants_running ? running : "''") + " FROM (SELECT pg_is_in_recovery() AS recovering) AS r";
+  link_statement reached{"fly_spot_reached",
+                         "SELECT set_config('fly.reached', coalesce(CASE WHEN pg_is_in_recovery() "
+                         "THEN " +
+                             std::string{replayed} +
+                             " ELSE pg_current_wal_flush_lsn()::text END, '0/0'), true)"};
+  link_statement seen;
+  if (xids.empty()) // one of few texts
+    seen.name = std::string{"fly_spot"} + (has_timelines ? "_timelines" : "") +
+                (wants_running ? "_running" : "");
+  seen.sql =
+      "SELECT r.recovering, current_setting('fly.reached'), CASE WHEN r.recovering "
+      "THEN (SELECT received_tli FROM pg_stat_wal_receiver)::int8 "
+      "ELSE ('x' || substr(pg_walfile_name(pg_current_wal_flush_lsn()), 1, 8))::bit(32)::int8 "
+      "END, " +
+      newest + ", " + visible_among(xids) +
+      ", (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::int8, " +
+      (wants_running ? running : "''") + " FROM (SELECT pg_is_in_recovery() AS recovering) AS r";
+  return {std::move(reached), std::move(seen)};
 }
 
-std::optional<spot> read_spot(const pqxx::result& rows, const server_identity& server,
+std::optional<spot> read_spot(const link_rows& rows, const server_identity& server,
                               const progress* known) {
-  if (rows.size() != 1 || rows.columns() != 7)
+  if (rows.size() != 1 || rows.front().size() != 7)
     return std::nullopt;
-  std::string_view reached = rows[0][1].c_str();
+  const auto& row = rows.front();
+  std::string_view reached = row[1] ? std::string_view{*row[1]} : std::string_view{};
   bool next_begun = reached.ends_with('+');
   auto where = lsn::parse(reached.substr(0, reached.size() - (next_begun ? 1 : 0)));
-  auto timeline = number<std::uint32_t>(rows, 2);
-  auto newest = number<std::int64_t>(rows, 3); // -1: could be asked, 0: nothing is known
-  auto started = number<std::int64_t>(rows, 5);
+  auto timeline = number<std::uint32_t>(row[2]);
+  auto newest = number<std::int64_t>(row[3]); // -1: could be asked, 0: nothing is known
+  auto started = number<std::int64_t>(row[5]);
   if (!where || !timeline || !newest || !started)
     return std::nullopt;
   spot result{.has_timelines = *newest != 0,
@@ -107,7 +116,7 @@ std::optional<spot> read_spot(const pqxx::result& rows, const server_identity& s
   auto& seen = result.seen;
   seen.system = server.system;
   seen.lsn = *where;
-  seen.in_recovery = std::string_view{rows[0][0].c_str()} == "t";
+  seen.in_recovery = row[0] == "t";
   seen.timeline = *timeline;
   if (known != nullptr && known->system == server.system)
     seen.history = known->history;
@@ -115,8 +124,8 @@ std::optional<spot> read_spot(const pqxx::result& rows, const server_identity& s
     seen.timeline = std::max({seen.timeline, server.timeline,
                               static_cast<std::uint32_t>(std::max<std::int64_t>(*newest, 0))});
   }
-  seen.visible_xids = numbers(rows[0][4].is_null() ? "" : rows[0][4].c_str());
-  result.running = numbers(rows[0][6].is_null() ? "" : rows[0][6].c_str());
+  seen.visible_xids = numbers(row[4].value_or(""));
+  result.running = numbers(row[6].value_or(""));
   return result;
 }
 

@@ -5,9 +5,8 @@
 #include <string>
 #include <vector>
 
-#include <pqxx/result>
-
 #include "fly/repo/position.hpp"
+#include "fly/repo/pq_link.hpp"
 #include "fly/repo/server_identity.hpp"
 #include "fly/repo/waiters.hpp"
 
@@ -46,17 +45,18 @@ struct spot {
 /// commit is in the log, and on replicas, before its transaction ends on the primary.
 bool is_of_primary(const position& where) noexcept;
 
-/// Returns the statements, for one simple query inside or behind a transaction, that ask how far
+/// Returns the statements, for one round trip inside or behind a transaction, that ask how far
 /// the server is and which of `xids` are visible. The LSN is taken before the snapshot in which the
 /// timelines are seen, so that a server on timeline T with an LSN of T has told of T, too.
 /// `has_timelines`: whether fly.timeline is asked, which fails where it cannot be.
-/// `wants_running`: whether a primary tells which transactions run.
-std::string spot_question(std::uint64_t system, bool has_timelines,
-                          const std::vector<std::uint64_t>& xids, bool wants_running);
+/// `wants_running`: whether a primary tells which transactions run. The last one gives the answer.
+std::vector<link_statement> spot_question(std::uint64_t system, bool has_timelines,
+                                          const std::vector<std::uint64_t>& xids,
+                                          bool wants_running);
 
 /// Reads the answer of `server`, of which `known` was known before: its timeline does not go back.
 /// Nothing where it makes no sense.
-std::optional<spot> read_spot(const pqxx::result& rows, const server_identity& server,
+std::optional<spot> read_spot(const link_rows& rows, const server_identity& server,
                               const progress* known);
 
 } // namespace fly::repo

@@ -11,17 +11,24 @@ result run_statement(pqxx::transaction_base& tx, const std::string& sql,
   auto columns = static_cast<int>(rows.columns());
   for (int column = 0; column < columns; ++column)
     taken.columns.emplace_back(rows.column_name(column));
-  taken.rows.reserve(rows.size());
-  for (const auto& row : rows) {
-    auto& fields = taken.rows.emplace_back();
-    fields.reserve(taken.columns.size());
+  taken.rows = to_rows(rows);
+  taken.affected_rows = static_cast<std::uint64_t>(rows.affected_rows());
+  return taken;
+}
+
+link_rows to_rows(const pqxx::result& result) {
+  link_rows rows;
+  rows.reserve(result.size());
+  auto columns = static_cast<int>(result.columns());
+  for (const auto& row : result) {
+    auto& fields = rows.emplace_back();
+    fields.reserve(static_cast<std::size_t>(columns));
     for (int column = 0; column < columns; ++column) {
       auto field = row[column];
       fields.push_back(field.is_null() ? parameter{} : parameter{field.c_str()});
     }
   }
-  taken.affected_rows = static_cast<std::uint64_t>(rows.affected_rows());
-  return taken;
+  return rows;
 }
 
 } // namespace fly::repo

@@ -4,11 +4,13 @@
 #include <vector>
 
 #include "fly/repo/parameter.hpp"
+#include "fly/repo/pq_link.hpp"
 #include "fly/repo/result.hpp"
 
 namespace pqxx {
+class result;
 class transaction_base;
-}
+} // namespace pqxx
 
 namespace fly::repo {
 
@@ -16,5 +18,8 @@ namespace fly::repo {
 /// throws.
 result run_statement(pqxx::transaction_base& tx, const std::string& sql,
                      const std::vector<parameter>& parameters);
+
+/// Returns the rows of a result.
+link_rows to_rows(const pqxx::result& result);
 
 } // namespace fly::repo

@@ -14,7 +14,9 @@
 #include "fly/repo/ledger.hpp"
 #include "fly/repo/nested_wait.hpp"
 #include "fly/repo/sql_error.hpp"
+#include "fly/repo/statement.hpp"
 #include "fly/repo/timed_part.hpp"
+#include "fly/repo/transaction_text.hpp"
 #include "fly/rpc/current_call.hpp"
 #include "fly/rpc/server.hpp"
 
@@ -87,11 +89,11 @@ transaction_runner::begin(const transaction_options& options, rpc::call_parts* p
         return result;
       }
       auto asking = options;
-      asking.question = check->question(on.identity());
+      asking.question = joined(check->question(on.identity()));
       result->tx.emplace(on, std::move(asking));
       if (answer_max)
         result->lease.answered();
-      if (auto reason = check->before(result->tx->begun(), on.identity()))
+      if (auto reason = check->before(to_rows(result->tx->begun()), on.identity()))
         return reason;
       return result;
     } catch (...) {
@@ -246,7 +248,10 @@ caf::expected<write_outcome> transaction_runner::run_write_on(std::unique_ptr<be
 }
 
 caf::error transaction_runner::run_read(time_point deadline, const read_body& body,
-                                        const checked_read* check) {
+                                        const checked_read* check, const one_query* one) {
+  if (one != nullptr)
+    if (auto outcome = read_one(deadline, *one, check))
+      return std::move(*outcome);
   auto on = begin({.deadline = deadline, .read_only = true, .sandbox = pool_.keeps_transactions()},
                   nullptr, check);
   if (!on)
@@ -262,7 +267,7 @@ caf::error transaction_runner::run_read(time_point deadline, const read_body& bo
   auto& tx = *(*on)->tx;
   auto reason = tx.finish_reading();
   if (!reason && check != nullptr)
-    check->after(tx.ended(), (*on)->lease->identity());
+    check->after(to_rows(tx.ended()), (*on)->lease->identity());
   return reason;
 }
 

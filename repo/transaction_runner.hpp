@@ -17,7 +17,6 @@
 #include "fly/rpc/function.hpp"
 
 namespace pqxx {
-class result;
 class transaction_base;
 } // namespace pqxx
 
@@ -31,6 +30,7 @@ inline constexpr std::string_view commit_part = "commit";
 
 struct expected_server;
 struct keyed_write;
+struct one_query;
 struct one_statement;
 struct transaction_options;
 
@@ -47,11 +47,11 @@ struct write_outcome {
 /// What is asked of the server around a read, in the round trips of BEGIN and COMMIT.
 struct checked_read {
   /// Makes the statements for this server.
-  std::function<std::string(const server_identity&)> question;
-  /// Looks at their answer before anything is read; an error ends it, nothing ran.
-  std::function<caf::error(const pqxx::result&, const server_identity&)> before;
+  std::function<std::vector<link_statement>(const server_identity&)> question;
+  /// Looks at the answer of the last of them before anything is read; an error ends it.
+  std::function<caf::error(const link_rows&, const server_identity&)> before;
   /// Looks at their answer after the COMMIT.
-  std::function<void(const pqxx::result&, const server_identity&)> after;
+  std::function<void(const link_rows&, const server_identity&)> after;
   /// Longest time for the server to answer BEGIN, or to be connected to; nothing: until the
   /// deadline.
   std::optional<std::chrono::milliseconds> answer_max;
@@ -107,10 +107,11 @@ public:
   run_one(time_point deadline, const one_statement& what, const wanted_server& wanted,
           rpc::call_parts* parts = nullptr, const std::string& name = {});
 
-  /// Runs `body` in a read-only transaction. Errors: as `run_write`, none unknown; that of
-  /// `check->before`.
+  /// Runs `body` in a read-only transaction; or `one`, which means the same, in one round trip, but
+  /// in a sandbox, behind a pooler, where `answer_max` bounds it, and as `run_one` says. Errors: as
+  /// `run_write`, none unknown; that of `check->before`.
   caf::error run_read(time_point deadline, const read_body& body,
-                      const checked_read* check = nullptr);
+                      const checked_read* check = nullptr, const one_query* one = nullptr);
 
 private:
   struct begun;
@@ -127,6 +128,8 @@ private:
                                                     rpc::call_parts* parts);
   caf::expected<write_outcome> run_write_on(std::unique_ptr<begun>& with, const write_body& body,
                                             rpc::call_parts* parts, const keyed_write* once);
+  std::optional<caf::error> read_one(time_point deadline, const one_query& what,
+                                     const checked_read* check);
   std::optional<caf::expected<write_outcome>> failed(begun& on, caf::error reason,
                                                      time_point deadline);
   caf::error refused(begun& on, caf::error reason, time_point deadline);

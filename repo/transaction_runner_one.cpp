@@ -1,10 +1,12 @@
-// The second part of transaction_runner.hpp: writes of one statement.
+// The second part of transaction_runner.hpp: one statement in one round trip.
 #include <chrono>
+#include <exception>
 #include <optional>
 #include <utility>
 
 #include "fly/actors/error.hpp"
 #include "fly/repo/begun_transaction.hpp"
+#include "fly/repo/commit_error.hpp"
 #include "fly/repo/commit_hold.hpp"
 #include "fly/repo/one_statement.hpp"
 #include "fly/repo/sql_error.hpp"
@@ -22,6 +24,19 @@ using namespace std::chrono_literals;
 /// A connection that was idle for longer may have broken unnoticed, a firewall's work, say. A BEGIN
 /// alone finds that out, and nothing has run.
 constexpr auto idle_max = 5s;
+
+bool may_be_one(const connection& on) {
+  return !on.is_pooled() && std::chrono::steady_clock::now() - on.worked_at() <= idle_max;
+}
+
+/// Lets who asked have the rows; what he throws is of his read.
+caf::error taken(const one_query& what, const pg_result& rows) {
+  try {
+    return what.take(rows);
+  } catch (...) {
+    return error_of_exception(std::current_exception(), {}, false);
+  }
+}
 
 } // namespace
 
@@ -42,7 +57,7 @@ std::optional<caf::expected<write_outcome>> transaction_runner::run_one(time_poi
                                                        : std::move(lease.error());
   begun on{std::move(*lease)};
   auto& with = *on.lease;
-  if (with.is_pooled() || std::chrono::steady_clock::now() - with.worked_at() > idle_max)
+  if (!may_be_one(with))
     return std::nullopt;
   watch(on);
   if (on.cancelled)
@@ -60,6 +75,37 @@ std::optional<caf::expected<write_outcome>> transaction_runner::run_one(time_poi
   if (value->size() > result_bytes_max_)
     return but_committed(too_large(value->size(), result_bytes_max_, "more than an answer holds"));
   return write_outcome{.where = outcome->where, .took = on.took(), .value = std::move(*value)};
+}
+
+/// Nothing where it is to be run in another way.
+std::optional<caf::error> transaction_runner::read_one(time_point deadline, const one_query& what,
+                                                       const checked_read* check) {
+  bool bounded = check != nullptr && check->answer_max; // an answer comes with the last one only
+  if (pool_.keeps_transactions() || bounded || !gives_rows(what.sql))
+    return std::nullopt;
+  must_be_texts(what.sql, what.parameters);
+  caf::expected<result_handle> rows{result_handle{}};
+  {
+    auto lease = take({.deadline = deadline, .read_only = true});
+    if (!lease)
+      return std::move(lease.error());
+    begun on{std::move(*lease)};
+    auto& with = *on.lease;
+    if (!may_be_one(with))
+      return std::nullopt;
+    watch(on);
+    if (on.cancelled)
+      return nobody_waits();
+    rows = repo::read_one(with, what, deadline, check);
+    // Promoted meanwhile: the question behind the end is to be asked anew.
+    if (!rows && has_tag(with.report(), "COMMIT") && was_promoted(with.report().last))
+      return std::nullopt;
+  } // others have the connection while the rows are looked at
+  if (rows)
+    return taken(what, **rows);
+  if (was_kept_in_vain(rows.error()))
+    return std::nullopt;
+  return std::move(rows.error());
 }
 
 /// Nothing where it is to be run in another way.

@@ -63,6 +63,14 @@ const std::string unlock = std::string{"SELECT pg_advisory_unlock_all() AS "} + 
 // What the transaction is known by, see still_marked.
 constexpr auto mark = "SET LOCAL fly.began = 1";
 
+/// Adds COMMIT, and what makes settings and role of the session as they were.
+void end_one(std::vector<link_statement>& to, const connection& on) {
+  to.push_back({"fly_one_commit", "COMMIT"});
+  const auto& reset = on.reset_statements();
+  for (std::size_t i = 0; i < reset.size(); ++i)
+    to.push_back({"fly_one_reset_" + std::to_string(i), reset[i]});
+}
+
 } // namespace
 
 kept_statement guard_of(const expected_server& wanted) {
@@ -89,11 +97,35 @@ std::vector<link_statement> around_one(const connection& on, link_statement what
   result.push_back({"fly_one_guard",
                     guard_text,
                     {timeline_text(wanted.timeline_min), start_text(wanted.started_us)}});
-  result.push_back({"fly_one_commit", "COMMIT"});
-  for (const auto& each : on.reset_statements())
-    result.push_back({"fly_one_" + std::to_string(result.size()), each});
+  end_one(result, on);
   result.push_back({"fly_one_discard", "DISCARD TEMP"});
   result.push_back({"fly_one_position", std::string{after_commit().sql}});
+  return result;
+}
+
+std::string joined(const std::vector<link_statement>& statements) {
+  std::string result;
+  for (const auto& it : statements)
+    result += (result.empty() ? "" : "; ") + it.sql;
+  return result;
+}
+
+std::vector<link_statement> around_query(const connection& on, link_statement what,
+                                         const std::vector<link_statement>& question,
+                                         std::chrono::steady_clock::time_point deadline) {
+  std::vector<link_statement> result;
+  if (question.empty())
+    result.push_back({"fly_query_begin", "BEGIN READ ONLY"});
+  else // what the server is asked must be before the snapshot of what is read
+    result.push_back({"fly_query_begin_asked", "BEGIN READ ONLY ISOLATION LEVEL READ COMMITTED"});
+  result.push_back({"fly_query_settings",
+                    "SELECT set_config('statement_timeout', $1, true)",
+                    {std::to_string(timeout_until(deadline))}});
+  result.insert(result.end(), question.begin(), question.end());
+  result.push_back(std::move(what));
+  end_one(result, on);
+  result.push_back({"fly_one_unlock", unlock});
+  result.insert(result.end(), question.begin(), question.end());
   return result;
 }
 

@@ -48,6 +48,15 @@ std::string end_text(const connection& on, bool sandbox, bool touched);
 /// Returns the COMMIT of a read, and what makes the session as it was.
 std::string end_reading_text(const connection& on, bool touched);
 
+/// Returns statements as one text, for a simple query.
+std::string joined(const std::vector<link_statement>& statements);
+
+/// Returns a read-only transaction of the one statement `what`, whole: BEGIN and its settings,
+/// `question`, `what`, COMMIT, what makes the session as it was, and `question` again.
+std::vector<link_statement> around_query(const connection& on, link_statement what,
+                                         const std::vector<link_statement>& question,
+                                         std::chrono::steady_clock::time_point deadline);
+
 /// Returns what asks for the position behind the COMMIT, because within the transaction the commit
 /// record is not yet in the log, and gives session locks back.
 const kept_statement& after_commit();

@@ -6,6 +6,7 @@
 #include "fly/actors/error.hpp"
 #include "fly/repo/database.hpp"
 #include "fly/repo/exec.hpp"
+#include "fly/repo/one_statement.hpp"
 #include "fly/repo/statement.hpp"
 #include "fly/repo/within.hpp"
 
@@ -50,21 +51,20 @@ caf::error stream_on(pqxx::transaction_base& tx, const sql_statement& what, cons
   }
 }
 
-template <class F>
-caf::error in_read(const bound_database& db, const sql_statement& what, F body) {
-  if (what.wrong)
-    return what.wrong;
-  auto outcome = db.read([&](pqxx::transaction_base& tx) -> caf::error { return body(tx); });
-  return outcome ? caf::error{} : outcome.error();
-}
-
 } // namespace
 
 caf::error read_rows(const bound_database& db, const sql_statement& what, const row_sink& sink) {
-  if (db.options().otherwise == otherwise::wait) // straight from the connection
-    return in_read(db, what, [&](pqxx::transaction_base& tx) {
-      return each_row_of(compat::exec_with(tx, what.text, what.parameters), sink);
-    });
+  if (what.wrong)
+    return what.wrong;
+  if (db.options().otherwise == otherwise::wait) { // straight from the connection
+    one_query one{what.text, what.parameters, what.repeats,
+                  [&](const pg_result& rows) { return repo::each_row_of(rows, sink); }};
+    return db.read_raw(
+        [&](pqxx::transaction_base& tx) {
+          return each_row_of(compat::exec_with(tx, what.text, what.parameters), sink);
+        },
+        &one);
+  }
   auto rows = read_result(db, what);
   return rows ? each_row(*rows, sink) : std::move(rows.error());
 }
@@ -76,7 +76,9 @@ caf::error read_rows(const within& tx, const sql_statement& what, const row_sink
 }
 
 caf::error stream_rows(const bound_database& db, const sql_statement& what, const row_sink& sink) {
-  return in_read(db, what, [&](pqxx::transaction_base& tx) { return stream_on(tx, what, sink); });
+  if (what.wrong)
+    return what.wrong;
+  return db.read_raw([&](pqxx::transaction_base& tx) { return stream_on(tx, what, sink); });
 }
 
 caf::error stream_rows(const within& tx, const sql_statement& what, const row_sink& sink) {

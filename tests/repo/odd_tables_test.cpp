@@ -127,6 +127,10 @@ TEST_CASE_FIXTURE(odd_tables, "a verb takes one round trip, and goes on where it
   must(far().insert(odd::visit{})); // the first write of a node looks whether commits are held
   CHECK(must(far().insert(odd::visit{}))->made == "fly_one_begin fly_one_settings fly_verb_1");
 
+  auto begun = must(far().query("SELECT string_agg(name, ' ' ORDER BY name) FROM "
+                                "pg_prepared_statements WHERE name LIKE 'fly_query%'"));
+  CHECK(begun.rows.at(0).at(0).value_or("NULL") == "fly_query_begin_asked fly_query_settings");
+
   servers.primary().sql("ALTER TABLE visits ALTER made TYPE varchar(99), ALTER made SET DEFAULT "
                         "'changed'");
   for (int i = 0; i < 3; ++i)

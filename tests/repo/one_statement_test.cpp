@@ -3,9 +3,14 @@
 #include "fly/repo/one_statement.hpp"
 
 #include <optional>
+#include <string_view>
 #include <thread>
+#include <utility>
+#include <vector>
 
+#include "fly/actors/must.hpp"
 #include "fly/repo/commit_hold.hpp"
+#include "fly/repo/transaction_runner.hpp"
 #include "fly/rpc/server.hpp"
 #include "tests/repo/one_server.hpp"
 #include "tests/support/eventually.hpp"
@@ -207,4 +212,108 @@ TEST_CASE_FIXTURE(one_write, "a session keeps a hundred statements and no more")
     REQUIRE(write("INSERT INTO t SELECT $1::int + " + std::to_string(i) + " WHERE false", {"1"}, {},
                   true));
   CHECK(seen("SELECT count(*) FROM pg_prepared_statements WHERE name LIKE 'fly_verb_%'") == "100");
+}
+
+// -- reads ----------------------------------------------------------------------------------------
+
+namespace {
+
+struct one_read : one_write {
+  caf::expected<result> read(const std::string& sql, const std::vector<parameter>& parameters = {},
+                             const checked_read* check = nullptr, bool repeats = false) {
+    auto rows = read_one(*link, {sql, parameters, repeats, {}},
+                         std::chrono::steady_clock::now() + 10s, check);
+    if (!rows)
+      return std::move(rows.error());
+    return to_result(**rows);
+  }
+
+  /// Asks which backend it is, and lets `reason` decide.
+  checked_read asking(const caf::error& reason) {
+    return {.question =
+                [](const server_identity&) {
+                  return std::vector<link_statement>{{"fly_test_first", "SELECT 'first'"},
+                                                     {{}, "SELECT pg_backend_pid()"}};
+                },
+            .before =
+                [this, reason](const link_rows& rows, const server_identity&) {
+                  before = rows.at(0).at(0).value_or("");
+                  return reason;
+                },
+            .after = [this](const link_rows& rows,
+                            const server_identity&) { after = rows.at(0).at(0).value_or(""); },
+            .answer_max = std::nullopt};
+  }
+
+  std::string before;
+  std::string after;
+};
+
+} // namespace
+
+TEST_CASE("what gives rows is known by its first word") {
+  for (auto sql : {"SELECT 1", " \n(select 1)", "With x AS (SELECT 1) TABLE x", "VALUES (1)",
+                   "table t", "SELECT"})
+    CHECK(gives_rows(sql));
+  for (auto sql :
+       {"", " (", "SELECTED", "INSERT INTO t VALUES (1)", "DO $$ $$", "COMMIT",
+        "SET TRANSACTION READ WRITE", "/* SELECT */ COMMIT", "EXPLAIN SELECT 1", "SELEC"})
+    CHECK_FALSE(gives_rows(sql));
+}
+
+TEST_CASE_FIXTURE(one_read, "one statement is read with what is asked before and behind it") {
+  servers.primary().sql("INSERT INTO t VALUES (1), (2)");
+  auto plain = read("SELECT n, NULL AS none FROM t WHERE n > $1 ORDER BY n", {"0"});
+  REQUIRE_MESSAGE(plain, fly::to_string(plain.error()));
+  CHECK(plain->columns == std::vector<std::string>{"n", "none"});
+  CHECK(plain->rows == link_rows{{"1", std::nullopt}, {"2", std::nullopt}});
+  CHECK(plain->affected_rows == 2);
+
+  auto check = asking({});
+  for (int i = 0; i < 3; ++i)
+    CHECK(must(read("SELECT 3", {}, &check, i > 0)).rows == link_rows{{"3"}});
+  CHECK(before == seen("SELECT pg_backend_pid()"));
+  CHECK(after == before);
+}
+
+TEST_CASE_FIXTURE(one_read, "a check that refuses comes before what became of the statement") {
+  auto check = asking(make_error(errc::not_visible, "too early"));
+  for (auto sql : {"SELECT 1", "SELECT * FROM nowhere"}) {
+    auto early = read(sql, {}, &check);
+    REQUIRE_FALSE(early);
+    CHECK(early.error() == errc::not_visible);
+    CHECK(link->reusable());
+  }
+  CHECK(after.empty());
+}
+
+TEST_CASE_FIXTURE(one_read, "one statement that reads cannot write, and leaves nothing behind") {
+  for (auto [sql, sqlstate] :
+       {std::pair{"WITH x AS (INSERT INTO t VALUES (1) RETURNING n) SELECT * FROM x", "25006"},
+        std::pair{"SELECT set_config('transaction_read_only', 'off', false)", "25001"},
+        std::pair{"SELECT nothing", "42703"}, std::pair{"SELECT 1; COMMIT", "42601"}}) {
+    CAPTURE(sql);
+    auto refused = read(sql);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error() == errc::sql_failed);
+    CHECK(details_of(refused.error())["sqlstate"] == sqlstate);
+    CHECK(link->reusable());
+  }
+  REQUIRE(read("SELECT set_config('fly.mine', 'x', false), pg_advisory_lock(9)"));
+  CHECK(seen("SELECT coalesce(current_setting('fly.mine', true), '')") == "");
+  CHECK(seen("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == "0");
+  CHECK(seen("SHOW transaction_read_only") == "off");
+  CHECK(count() == "0");
+}
+
+TEST_CASE_FIXTURE(one_read, "a read that is kept is told where its table has changed") {
+  servers.primary().sql("INSERT INTO t VALUES (7)");
+  for (int i = 0; i < 2; ++i)
+    REQUIRE(read("SELECT n FROM t", {}, nullptr, true));
+  servers.primary().sql("ALTER TABLE t ALTER n TYPE bigint");
+  auto changed = read("SELECT n FROM t", {}, nullptr, true);
+  REQUIRE_FALSE(changed);
+  CHECK(was_kept_in_vain(changed.error()));
+  CHECK(read("SELECT n FROM t", {}, nullptr, true)->get<std::string>(0, "n") == "7");
+  CHECK(link->reusable());
 }
