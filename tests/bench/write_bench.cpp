@@ -30,14 +30,17 @@ struct target {
 std::vector<target> targets(const table& all, const std::optional<idle_figures>& idle) {
   std::vector<target> result;
   auto p99 = &sample::p99_us;
-  for (const char* name : {"visible/1", "visible/16", "visible/64"}) {
+  for (const std::string system : {"fly", "fly+verb"}) {
+    for (const std::string name : {"visible/1", "visible/16", "visible/64"}) {
+      auto what = name + " " + system;
+      result.push_back({what + " p50 to limit", 1.15, all.ratio(name, system, "limit")});
+      result.push_back({what + " p99 to limit", 1.5, all.ratio(name, system, "limit", p99)});
+    }
+    result.push_back({"visible/1 " + system + " p50 to poll50", 1 / 25.0,
+                      all.ratio("visible/1", system, "poll50")});
     result.push_back(
-        {std::string{name} + " p50 to the limit", 1.15, all.ratio(name, "fly", "limit")});
-    result.push_back(
-        {std::string{name} + " p99 to the limit", 1.5, all.ratio(name, "fly", "limit", p99)});
+        {"write/16 " + system + " p50 to libpqxx", 1.25, all.ratio("write/16", system, "libpqxx")});
   }
-  result.push_back({"visible/1 p50 to poll50", 1 / 25.0, all.ratio("visible/1", "fly", "poll50")});
-  result.push_back({"write/16 p50 to libpqxx", 1.25, all.ratio("write/16", "fly", "libpqxx")});
   for (const char* name : {"write/1", "write/16", "write/64"})
     result.push_back(
         {std::string{name} + " fly+key p50 to fly", 1.25, all.ratio(name, "fly+key", "fly")});
@@ -97,7 +100,7 @@ void print(const json& report) {
               << it["p99_ratio"].get<double>() << '\n';
   for (const auto& it : report["targets"])
     std::cout << (it["reached"].get<bool>() ? "reached  " : "MISSED   ") << std::left
-              << std::setw(32) << it["what"].get<std::string>() << std::right
+              << std::setw(36) << it["what"].get<std::string>() << std::right
               << std::setprecision(3) << it["measured"].get<double>() << " (at most "
               << it["at_most"].get<double>() << ")\n";
   for (const auto& [name, parts] : report["parts"].items())
@@ -117,6 +120,8 @@ int run(const amount& how, const std::string& only, const std::string& file) {
     for (int callers : {1, 16, 64}) {
       if (wanted("write/" + std::to_string(callers)))
         write_round(on, callers, how, all);
+      if (wanted("read/" + std::to_string(callers)))
+        read_round(on, callers, how, all);
       if (wanted("visible/" + std::to_string(callers)))
         visible_round(on, callers, how, all);
     }
@@ -145,7 +150,8 @@ int main(int argc, char** argv) {
       "smoke", "one round of hardly any calls, for a test")("rounds", po::value(&how.rounds),
                                                             "rounds, interleaved")(
       "calls", po::value(&how.calls), "calls of a system in a round, of all callers together")(
-      "only", po::value(&only), "cases whose name begins so: write/, visible/16, waiters/, idle")(
+      "only", po::value(&only),
+      "cases whose name begins so: write/, read/, visible/16, waiters/, idle")(
       "json", po::value(&file), "also to FILE");
   try {
     po::variables_map given;

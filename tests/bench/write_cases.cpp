@@ -1,4 +1,4 @@
-// The cases write/N and visible/N.
+// The cases write/N, read/N and visible/N.
 #include <condition_variable>
 #include <functional>
 #include <list>
@@ -11,6 +11,8 @@
 #include "fly/actors/error.hpp"
 #include "fly/repo/exec.hpp"
 #include "fly/repo/lsn.hpp"
+#include "fly/repo/session.hpp"
+#include "fly/repo/within.hpp"
 #include "tests/bench/write_lab.hpp"
 
 namespace fly::bench {
@@ -186,6 +188,32 @@ void write_round(lab& on, int callers, const amount& how, table& into) {
            }));
   into.add(name, "fly+key", fly(db.once(), place_order));
   into.add(name, "fly+leader", fly(db, place_as_leader));
+}
+
+/// One row by its key, on the replica.
+void read_round(lab& on, int callers, const amount& how, table& into) {
+  auto name = "read/" + std::to_string(callers);
+  auto calls = for_each(how.calls * 4, callers);
+  auto placed = on.far().insert(order{.item = on.item()});
+  if (!placed || !placed->visible()) {
+    ++failures();
+    return;
+  }
+  auto id = (*placed)->id;
+  auto sessions = connect(on.replica().url(), callers);
+  into.add(name, "libpqxx", run_callers(callers, calls, [&](int caller) {
+             pqxx::nontransaction tx{*sessions[static_cast<std::size_t>(caller)]};
+             repo::exec(tx, "SELECT id, item FROM orders WHERE id = $1", id);
+           }));
+  auto fly = [&](const std::string& system, const repo::bound_database& db) {
+    into.add(name, system, run_callers(callers, calls, [&](int) { count(db.get<order>(id)); }));
+  };
+  fly("fly", on.far());
+  fly("fly+session", on.far().with({.session = repo::session{}}));
+  into.add(name, "fly+function", run_callers(callers, calls, [&](int) {
+             count(on.far().read(
+                 [&](pqxx::transaction_base& tx) { return repo::within{tx}.get<order>(id); }));
+           }));
 }
 
 void visible_round(lab& on, int callers, const amount& how, table& into) {

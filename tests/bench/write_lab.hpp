@@ -151,6 +151,7 @@ struct amount {
 /// One round of one case each: all systems, one after the other.
 void write_round(lab& on, int callers, const amount& how, table& into);
 void visible_round(lab& on, int callers, const amount& how, table& into);
+void read_round(lab& on, int callers, const amount& how, table& into);
 void waiters_round(lab& on, int waiters, const amount& how, table& into);
 
 /// What a far node in a process of its own takes while nobody calls.
