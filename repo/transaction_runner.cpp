@@ -264,6 +264,19 @@ caf::expected<write_outcome> transaction_runner::run_write_on(std::unique_ptr<be
   return result;
 }
 
+namespace {
+
+/// A connection that fly has closed because the read's time was over says nothing of the database,
+/// unlike one that the server has ended with a reason.
+caf::error told_by_time(caf::error reason, transaction_runner::time_point deadline) {
+  bool told = reason != errc::database_unavailable || !details_of(reason).empty();
+  return told || clock::now() < deadline
+             ? reason
+             : make_error(errc::timeout, "the read's function took longer than its time");
+}
+
+} // namespace
+
 caf::error transaction_runner::run_read(time_point deadline, const read_body& body,
                                         const checked_read* check) {
   auto on = begin({.deadline = deadline, .read_only = true, .sandbox = pool_.keeps_transactions()},
@@ -275,8 +288,8 @@ caf::error transaction_runner::run_read(time_point deadline, const read_body& bo
     if (auto reason = body(*(*on)->tx))
       return (*on)->tx->account_for(std::move(reason));
   } catch (...) {
-    return (*on)->tx->account_for(
-        error_of_exception(std::current_exception(), (*on)->lease->report(), false));
+    return (*on)->tx->account_for(told_by_time(
+        error_of_exception(std::current_exception(), (*on)->lease->report(), false), deadline));
   }
   auto& tx = *(*on)->tx;
   auto reason = tx.finish_reading();

@@ -5,7 +5,9 @@
 #include "fly/repo/within.hpp"
 
 #include <atomic>
+#include <chrono>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <doctest/doctest.h>
@@ -244,6 +246,21 @@ TEST_CASE_FIXTURE(odd_tables, "a stream may be within another one, or after one 
   CHECK(**nested == 9);
   REQUIRE_MESSAGE(again, fly::to_string(again.error()));
   CHECK(*again == 3);
+}
+
+TEST_CASE_FIXTURE(odd_tables, "a stream that is slower than its time ends as a timeout") {
+  must(far().insert_all(std::vector<event>(501, event{.what = "a"})));
+
+  auto slow = far()
+                  .with({.timeout = std::chrono::milliseconds{200}})
+                  .stream<event>(
+                      [](event& it) {
+                        if (it.id == 1)
+                          std::this_thread::sleep_for(std::chrono::milliseconds{1500});
+                      },
+                      {.order_by = "id"});
+
+  CHECK_MESSAGE(slow == errc::timeout, fly::to_string(slow));
 }
 
 TEST_CASE_FIXTURE(odd_tables, "a function that is refused by its own doing revokes no claim") {
