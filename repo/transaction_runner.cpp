@@ -266,13 +266,11 @@ caf::expected<write_outcome> transaction_runner::run_write_on(std::unique_ptr<be
 
 namespace {
 
-/// A connection that fly has closed because the read's time was over says nothing of the database,
-/// unlike one that the server has ended with a reason.
+/// The server that ends a session says why; a lost one of an overdue read was closed by fly.
 caf::error told_by_time(caf::error reason, transaction_runner::time_point deadline) {
-  bool told = reason != errc::database_unavailable || !details_of(reason).empty();
-  return told || clock::now() < deadline
-             ? reason
-             : make_error(errc::timeout, "the read's function took longer than its time");
+  if (reason == errc::database_unavailable && details_of(reason).empty() && clock::now() > deadline)
+    return make_error(errc::timeout, "the read's function took longer than its time");
+  return reason;
 }
 
 } // namespace
@@ -292,7 +290,7 @@ caf::error transaction_runner::run_read(time_point deadline, const read_body& bo
         error_of_exception(std::current_exception(), (*on)->lease->report(), false), deadline));
   }
   auto& tx = *(*on)->tx;
-  auto reason = tx.finish_reading();
+  auto reason = told_by_time(tx.finish_reading(), deadline);
   if (!reason && check != nullptr)
     check->after(tx.ended(), (*on)->lease->identity());
   return reason;

@@ -261,6 +261,12 @@ TEST_CASE_FIXTURE(odd_tables, "a stream that is slower than its time ends as a t
                       {.order_by = "id"});
 
   CHECK_MESSAGE(slow == errc::timeout, fly::to_string(slow));
+  auto idle = far().with({.timeout = std::chrono::milliseconds{200}}).read([](auto&) {
+    std::this_thread::sleep_for(std::chrono::milliseconds{1500});
+    return 1;
+  });
+  REQUIRE_FALSE(idle);
+  CHECK_MESSAGE(idle.error() == errc::timeout, fly::to_string(idle.error()));
 }
 
 TEST_CASE_FIXTURE(odd_tables, "a function that is refused by its own doing revokes no claim") {
