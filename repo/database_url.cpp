@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <charconv>
+#include <memory>
 #include <optional>
 #include <vector>
+
+#include <libpq-fe.h>
 
 #include "fly/actors/error.hpp"
 
@@ -161,18 +164,34 @@ void rewrite(host_port& where, bool in_primary_region) {
     where.port = "5433";
 }
 
+/// What libpq finds wrong with a URL that is well-formed: a parameter that it does not know.
+caf::error check_parameters_of(std::string_view url) {
+  char* said = nullptr;
+  std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> known{
+      PQconninfoParse(std::string{url}.c_str(), &said), PQconninfoFree};
+  std::unique_ptr<char, decltype(&PQfreemem)> text{said, PQfreemem};
+  if (known)
+    return {};
+  std::string what = text ? text.get() : "";
+  while (what.ends_with('\n'))
+    what.pop_back();
+  // An "@" there is one of a password with a "?" inside.
+  bool shown = !what.empty() && what.find('@') == std::string::npos;
+  return wrong(shown ? what : "what is behind its '?' cannot be read");
+}
+
 } // namespace
 
 caf::error check_database_url(std::string_view url) {
   auto parts = parse(url);
-  return parts ? caf::error{} : std::move(parts.error());
+  return parts ? check_parameters_of(url) : std::move(parts.error());
 }
 
 caf::expected<std::string> database_url_for(std::string_view url, std::string_view region,
                                             std::string_view primary_region) {
+  if (auto reason = check_database_url(url))
+    return reason;
   auto parts = parse(url);
-  if (!parts)
-    return std::move(parts.error());
   for (auto& it : parts->hosts)
     rewrite(it, region == primary_region);
   return print(*parts);

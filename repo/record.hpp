@@ -142,6 +142,15 @@ private:
   record_info info_;
 };
 
+/// What a record is of. FLY_RECORD asks it, because the name of a struct such as `session` means
+/// another one inside of fly::repo.
+template <class>
+struct row_of;
+template <class T>
+struct row_of<record<T>> {
+  using type = T;
+};
+
 /// Returns where `field` is in a T, in bytes from its begin.
 template <class T, class Field>
 std::size_t offset_of(Field T::*field) {
@@ -187,7 +196,7 @@ std::string quoted_table(const record_info& info);
 #define FLY_RECORD(Type, table_name, ...)                                                          \
   template <>                                                                                      \
   struct fly::repo::record<Type> {                                                                 \
-    using row_type = Type;                                                                         \
+    using row_type = ::fly::repo::detail::row_of<record>::type;                                    \
     static constexpr const char* type = #Type;                                                     \
     static constexpr const char* table = table_name;                                               \
     static void describe([[maybe_unused]] ::fly::repo::detail::record_builder& to) {               \

@@ -247,6 +247,17 @@ caf::expected<write_outcome> transaction_runner::run_write_on(std::unique_ptr<be
   return result;
 }
 
+namespace {
+
+/// The server that ends a session says why; a lost one of an overdue read was closed by fly.
+caf::error told_by_time(caf::error reason, transaction_runner::time_point deadline) {
+  if (reason == errc::database_unavailable && details_of(reason).empty() && clock::now() > deadline)
+    return make_error(errc::timeout, "the read's function took longer than its time");
+  return reason;
+}
+
+} // namespace
+
 caf::error transaction_runner::run_read(time_point deadline, const read_body& body,
                                         const checked_read* check, const one_query* one) {
   if (one != nullptr)
@@ -261,11 +272,11 @@ caf::error transaction_runner::run_read(time_point deadline, const read_body& bo
     if (auto reason = body(*(*on)->tx))
       return (*on)->tx->account_for(std::move(reason));
   } catch (...) {
-    return (*on)->tx->account_for(
-        error_of_exception(std::current_exception(), (*on)->lease->report(), false));
+    return (*on)->tx->account_for(told_by_time(
+        error_of_exception(std::current_exception(), (*on)->lease->report(), false), deadline));
   }
   auto& tx = *(*on)->tx;
-  auto reason = tx.finish_reading();
+  auto reason = told_by_time(tx.finish_reading(), deadline);
   if (!reason && check != nullptr)
     check->after(to_rows(tx.ended()), (*on)->lease->identity());
   return reason;

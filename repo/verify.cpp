@@ -10,16 +10,26 @@
 namespace fly::repo {
 
 const char* const catalogue_columns_query = R"(
+WITH RECURSIVE domains (id, base, not_null, has_default) AS (
+  SELECT oid, typbasetype, typnotnull, typdefault IS NOT NULL FROM pg_type WHERE typtype = 'd'
+  UNION ALL
+  SELECT id, typbasetype, not_null OR typnotnull, has_default OR typdefault IS NOT NULL
+  FROM domains JOIN pg_type ON oid = base WHERE typtype = 'd'
+), plain AS (
+  SELECT domains.* FROM domains JOIN pg_type ON oid = base WHERE typtype <> 'd'
+)
 SELECT a.attname, coalesce(element.typname, base.typname), element.oid IS NOT NULL,
-  coalesce(element.typtype, base.typtype) = 'e', a.attnotnull OR given.typnotnull,
-  a.atthasdef OR a.attidentity <> '' OR a.attgenerated <> ''
-FROM (SELECT to_regclass($1) AS oid) AS wanted
+  coalesce(element.typtype, base.typtype) = 'e', a.attnotnull OR coalesce(own.not_null, false),
+  a.atthasdef OR a.attidentity <> '' OR a.attgenerated <> '' OR coalesce(own.has_default, false),
+  wanted.relkind IN ('v', 'm'), wanted.relkind = 'f'
+FROM pg_class wanted
 LEFT JOIN pg_attribute a ON a.attrelid = wanted.oid AND a.attnum > 0 AND NOT a.attisdropped
-LEFT JOIN pg_type given ON given.oid = a.atttypid
-LEFT JOIN pg_type base ON base.oid = CASE given.typtype WHEN 'd' THEN given.typbasetype
-                                     ELSE given.oid END
-LEFT JOIN pg_type element ON element.oid = base.typelem AND base.typcategory = 'A'
-WHERE wanted.oid IS NOT NULL
+LEFT JOIN plain own ON own.id = a.atttypid
+LEFT JOIN pg_type base ON base.oid = coalesce(own.base, a.atttypid)
+LEFT JOIN plain part ON part.id = base.typelem
+LEFT JOIN pg_type element ON base.typcategory = 'A'
+  AND element.oid = coalesce(part.base, base.typelem)
+WHERE wanted.oid = to_regclass($1)
 ORDER BY a.attnum)";
 
 const char* const catalogue_unique_query = R"(
@@ -47,7 +57,7 @@ std::string shown_type(const catalogue_column& column) {
 }
 
 /// Says what of one field does not fit its column; empty where it does.
-std::string misfit(const record_column& field, const catalogue_column& column) {
+std::string misfit(const record_column& field, const catalogue_column& column, bool view) {
   const auto& type = *field.type;
   bool fits = has_word(type.types, column.type) || (column.is_enum && has_word(type.types, "enum"));
   if (!fits || type.array != column.array) {
@@ -56,7 +66,7 @@ std::string misfit(const record_column& field, const catalogue_column& column) {
     return "column " + column.name + " is " + shown_type(column) + ", the field " + field.field +
            " wants " + wanted + (type.array ? "[]" : "");
   }
-  if (!column.not_null && !type.nullable)
+  if (!column.not_null && !type.nullable && !view)
     return "column " + column.name + " may be NULL, the field " + field.field + " is not optional";
   if (column.not_null && type.nullable && field.role != column_role::generated)
     return "column " + column.name + " is NOT NULL, the field " + field.field + " is optional";
@@ -103,7 +113,8 @@ caf::error compare(const record_info& info, const catalogue_table& table) {
   for (const auto& field : info.columns) {
     auto it = std::find_if(table.columns.begin(), table.columns.end(),
                            [&](const auto& column) { return column.name == field.name; });
-    all.add(it == table.columns.end() ? "there is no column " + field.name : misfit(field, *it));
+    all.add(it == table.columns.end() ? "there is no column " + field.name
+                                      : misfit(field, *it, table.view));
   }
   for (const auto& column : table.columns) {
     auto it = std::find_if(info.columns.begin(), info.columns.end(),
@@ -113,7 +124,7 @@ caf::error compare(const record_info& info, const catalogue_table& table) {
       all.add("column " + column.name +
               " is NOT NULL without a default, and insert does not send it");
   }
-  if (!key_is_unique(info, table))
+  if (!table.view && !table.foreign && !key_is_unique(info, table))
     all.add("no unique index is on the columns of the key alone");
   return all.as_error(info);
 }
@@ -130,10 +141,13 @@ caf::error verify(const bound_database& db, const record_info& info) {
     if (!columns || !unique)
       return columns ? unique.error() : columns.error();
     table.there = !columns->empty();
-    for (const auto& it : columns->rows)
+    for (const auto& it : columns->rows) {
+      table.view = it[6] == "t";
+      table.foreign = it[7] == "t";
       if (it[0])
         table.columns.push_back(
             {*it[0], *it[1], it[2] == "t", it[3] == "t", it[4] == "t", it[5] == "t"});
+    }
     std::string index;
     for (const auto& it : unique->rows) {
       if (*it[0] != index)

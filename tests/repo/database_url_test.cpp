@@ -115,6 +115,17 @@ TEST_CASE("a malformed URL is refused by name, without its password") {
   names("postgres://u:sec/ret@h/d", "%2F");
 }
 
+TEST_CASE("a parameter that libpq does not know is refused by name, without a password") {
+  CHECK(fly::text_of(check_database_url("postgres://u@h/d?sslmod=require")) ==
+        "database URL: invalid URI query parameter: \"sslmod\"");
+  CHECK(fly::text_of(check_database_url("postgres://u@h/d?sslmode")) ==
+        "database URL: missing key/value separator \"=\" in URI query parameter: \"sslmode\"");
+  CHECK(fly::text_of(check_database_url("postgres://u:12/x?secret@h")) ==
+        "database URL: what is behind its '?' cannot be read");
+  CHECK_FALSE(database_url_for("postgres://u@h/d?nope=1", "syd", "syd"));
+  CHECK_FALSE(check_database_url("postgres://u@h/d?sslmode=require&options=-c%20work_mem%3D8MB"));
+}
+
 TEST_CASE("a URL for logs has no password in any place") {
   CHECK(redact_database_url("postgres://u:secret@h:1/d") == "postgres://u:***@h:1/d");
   CHECK(redact_database_url("postgres://u@h/d") == "postgres://u@h/d");

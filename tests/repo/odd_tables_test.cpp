@@ -5,7 +5,9 @@
 #include "fly/repo/within.hpp"
 
 #include <atomic>
+#include <chrono>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <doctest/doctest.h>
@@ -55,6 +57,35 @@ inline constexpr repo::write<std::int64_t(std::string)> run{"odd.run"};
 
 } // namespace odd
 
+namespace odd {
+
+struct stamp {
+  std::string code{};
+  std::optional<std::string> note{};
+  std::vector<std::string> marks{};
+};
+
+struct event_seen {
+  std::int64_t id = 0;
+  std::string what{};
+};
+
+struct far_event : event_seen {};
+
+} // namespace odd
+
+// Names that fly has, too.
+struct session {
+  std::int64_t id = 0;
+  std::string what{};
+};
+struct child : session {};
+
+FLY_RECORD(session, "events", key(id), column(what));
+FLY_RECORD(child, "events", key(id), column(what));
+FLY_RECORD(odd::stamp, "stamps", key(code), column(note), column(marks));
+FLY_RECORD(odd::event_seen, "events_seen", key(id), column(what));
+FLY_RECORD(odd::far_event, "far_events", key(id), column(what));
 FLY_RECORD(odd::event, "events", key(id), column(what));
 FLY_RECORD(odd::visit, "visits", generated(id), generated(made));
 FLY_RECORD(odd::parcel, "parcels", key(id), column(owner), column(shelf));
@@ -164,6 +195,51 @@ TEST_CASE_FIXTURE(odd_tables, "preload joins what the database holds for equal")
     CHECK((it.of && it.of->name == "Ann"));
 }
 
+TEST_CASE_FIXTURE(odd_tables, "a record may have a name that fly has, too") {
+  auto made = far().insert(::session{.what = "login"});
+
+  REQUIRE_MESSAGE(made, fly::to_string(made.error()));
+  CHECK(must(far().get<::child>((*made)->id)).what == "login");
+}
+
+TEST_CASE_FIXTURE(odd_tables, "verify sees through domains of domains, and arrays of them") {
+  servers.primary().sql("CREATE DOMAIN short AS text CHECK (length(VALUE) < 9);"
+                        "CREATE DOMAIN code AS short NOT NULL;"
+                        "CREATE DOMAIN words AS short[] NOT NULL;"
+                        "CREATE DOMAIN kind AS short DEFAULT 'plain' NOT NULL;"
+                        "CREATE TABLE stamps (code code PRIMARY KEY, note short, marks words,"
+                        " kind kind)");
+  servers.wait_caught_up();
+
+  auto fits = far().verify<odd::stamp>();
+  servers.primary().sql("ALTER TABLE stamps ALTER note TYPE code, ALTER kind TYPE code");
+  servers.wait_caught_up();
+  auto tight = far().verify<odd::stamp>();
+
+  CHECK_MESSAGE(!fits, fly::to_string(fits));
+  CHECK(text_of(tight) == "the record odd::stamp does not fit stamps: column note is NOT NULL, the "
+                          "field note is optional; column kind is NOT NULL without a default, and "
+                          "insert does not send it");
+}
+
+TEST_CASE_FIXTURE(odd_tables, "verify asks a view for nothing that it cannot tell") {
+  servers.primary().sql("CREATE VIEW events_seen AS SELECT id, what FROM events;"
+                        "CREATE FOREIGN DATA WRAPPER nobody;"
+                        "CREATE SERVER far_away FOREIGN DATA WRAPPER nobody;"
+                        "CREATE FOREIGN TABLE far_events (id bigint NOT NULL, what text NOT NULL)"
+                        " SERVER far_away");
+  servers.wait_caught_up();
+
+  CHECK(fly::to_string(far().verify<odd::event_seen>()) == fly::to_string(caf::error{}));
+  CHECK(fly::to_string(far().verify<odd::far_event>()) == fly::to_string(caf::error{}));
+  servers.primary().sql("DROP VIEW events_seen; CREATE MATERIALIZED VIEW events_seen AS SELECT id,"
+                        " 1 AS what FROM events");
+  servers.wait_caught_up();
+  CHECK(text_of(far().verify<odd::event_seen>()) ==
+        "the record odd::event_seen does not fit events_seen: column what is int4, the field what "
+        "wants text|varchar|bpchar|name|citext|enum");
+}
+
 TEST_CASE_FIXTURE(odd_tables, "a stream may be within another one, or after one that threw") {
   must(syd.db->serve(odd::pairs, [](pqxx::transaction_base& tx) {
     repo::within rows{tx};
@@ -189,6 +265,27 @@ TEST_CASE_FIXTURE(odd_tables, "a stream may be within another one, or after one 
   CHECK(**nested == 9);
   REQUIRE_MESSAGE(again, fly::to_string(again.error()));
   CHECK(*again == 3);
+}
+
+TEST_CASE_FIXTURE(odd_tables, "a stream that is slower than its time ends as a timeout") {
+  must(far().insert_all(std::vector<event>(501, event{.what = "a"})));
+
+  auto slow = far()
+                  .with({.timeout = std::chrono::milliseconds{200}})
+                  .stream<event>(
+                      [](event& it) {
+                        if (it.id == 1)
+                          std::this_thread::sleep_for(std::chrono::milliseconds{1500});
+                      },
+                      {.order_by = "id"});
+
+  CHECK_MESSAGE(slow == errc::timeout, fly::to_string(slow));
+  auto idle = far().with({.timeout = std::chrono::milliseconds{200}}).read([](auto&) {
+    std::this_thread::sleep_for(std::chrono::milliseconds{1500});
+    return 1;
+  });
+  REQUIRE_FALSE(idle);
+  CHECK_MESSAGE(idle.error() == errc::timeout, fly::to_string(idle.error()));
 }
 
 TEST_CASE_FIXTURE(odd_tables, "a function that is refused by its own doing revokes no claim") {
