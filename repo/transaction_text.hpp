@@ -36,10 +36,11 @@ inline constexpr auto still_marked =
     "SELECT CASE WHEN coalesce(current_setting('fly.began', true), '') <> '1' "
     "THEN current_setting('fly.was_rolled_back') END; ";
 
-/// Fails where a transaction that began READ ONLY may write now: SET TRANSACTION READ WRITE, as its
-/// first statement or in a DO or CALL, makes it so.
-inline constexpr auto still_reading = "SELECT CASE current_setting('transaction_read_only') WHEN "
-                                      "'off' THEN current_setting('fly.read_may_write') END; ";
+/// Fails where a transaction that began READ ONLY may write now, or has written: SET TRANSACTION
+/// READ WRITE, as its first statement or in a DO or CALL, makes it so.
+inline constexpr auto still_reading =
+    "SELECT CASE WHEN current_setting('transaction_read_only') = 'off' OR "
+    "pg_current_xact_id_if_assigned() IS NOT NULL THEN current_setting('fly.read_may_write') END; ";
 
 /// Returns the COMMIT of a write, and what makes the session as it was but its locks; in a sandbox
 /// what stands for it. `touched`: see `transaction_fate::touched_session`.

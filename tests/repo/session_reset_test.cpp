@@ -151,10 +151,11 @@ TEST_CASE_FIXTURE(one_server, "what the connection itself was opened with stays"
 
 TEST_CASE_FIXTURE(one_session, "a read that makes itself a write commits nothing") {
   servers.primary().sql("CREATE TABLE t (n int); GRANT ALL ON t TO app");
-  auto reading = [&](const std::string& first) {
+  auto reading = [&](const std::string& first, const std::string& last = "SELECT 1") {
     auto outcome = db.read([&](pqxx::transaction_base& tx) {
       tx.exec(first);
       tx.exec("INSERT INTO t VALUES (1)");
+      tx.exec(last);
     });
     return outcome ? caf::error{} : outcome.error();
   };
@@ -168,6 +169,8 @@ TEST_CASE_FIXTURE(one_session, "a read that makes itself a write commits nothing
     CHECK(servers.primary().sql("SELECT count(*) FROM t") == "0");
     CHECK(read("SHOW transaction_read_only") == "on"); // the next one
   }
+  CHECK(reading("SET TRANSACTION READ WRITE", "SET TRANSACTION READ ONLY") ==
+        errc::function_failed);
   for (const char* late : {"SELECT set_config('transaction_read_only', 'off', true)",
                            "DO $$ BEGIN SET TRANSACTION READ WRITE; END $$"})
     CHECK(details_of(reading(late))["sqlstate"] == "25001"); // PostgreSQL refuses it itself
