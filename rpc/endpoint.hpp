@@ -85,7 +85,9 @@ struct endpoint_counts {
 /// Safe from any thread.
 class endpoint {
 public:
-  /// Serves and calls through `node`, which outlives it and need not have joined.
+  /// Serves and calls through `node`, which outlives it and need not have joined. A node has one
+  /// endpoint at a time: `serve`, `publish` and every call of another one end with
+  /// errc::invalid_argument, nothing ran.
   explicit endpoint(cluster::node& node, endpoint_options options = {});
 
   /// Refuses new calls, lets running functions end, and completes calls that are under way with an
