@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "fly/actors/what_of.hpp"
 #include "fly/cluster/listener.hpp"
 #include "fly/cluster/log.hpp"
 
@@ -38,8 +39,8 @@ public:
       auto who = all_[i];
       try {
         what(*who);
-      } catch (const std::exception& thrown) {
-        log_(log_level::error, std::string{"a listener threw: "} + thrown.what());
+      } catch (...) {
+        log_thrown();
       }
     }
   }
@@ -55,13 +56,24 @@ public:
     for (const auto& who : all) {
       try {
         what(*who);
-      } catch (const std::exception& thrown) {
-        log_(log_level::error, std::string{"a listener threw: "} + thrown.what());
+      } catch (...) {
+        log_thrown();
       }
     }
   }
 
 private:
+  /// Within a handler.
+  void log_thrown() const {
+    try {
+      throw;
+    } catch (const std::exception& thrown) {
+      log_(log_level::error, "a listener threw: " + actors::what_of(thrown));
+    } catch (...) {
+      log_(log_level::error, "a listener threw what is not a std::exception");
+    }
+  }
+
   log_sink log_;
   std::recursive_mutex mutex_;                 // recursive: a listener may call the node
   std::vector<std::shared_ptr<listener>> all_; // guarded by mutex_

@@ -13,6 +13,7 @@
 #include <caf/atom.hpp>
 #include <caf/io/broker.hpp>
 
+#include "fly/cluster/front_door.hpp"
 #include "fly/cluster/lent_sockets.hpp"
 #include "fly/cluster/link_broker.hpp"
 #include "fly/cluster/scribes.hpp"
@@ -48,6 +49,8 @@ public:
       what();
     } catch (const std::exception& thrown) {
       log_thrown(thrown.what());
+    } catch (...) {
+      log_thrown("what is not a std::exception");
     }
   }
 
@@ -94,7 +97,7 @@ private:
   log_sink log_;
   std::chrono::milliseconds tick_every_;
   std::shared_ptr<const bytes_reader> reader_; // calls on_bytes
-  caf::io::accept_handle doorman_;
+  std::shared_ptr<front_door> door_;
   std::unordered_map<caf::io::connection_handle, open_socket> sockets_;
   std::unordered_map<link_id, caf::io::connection_handle> handles_; // of those not closing
   bool settled_ = false;
