@@ -2,7 +2,6 @@
 
 #include <chrono>
 #include <cstddef>
-#include <exception>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -40,7 +39,7 @@ public:
       try {
         what(*who);
       } catch (...) {
-        log_thrown();
+        log_(log_level::error, "a listener threw: " + actors::what_of_thrown());
       }
     }
   }
@@ -57,23 +56,12 @@ public:
       try {
         what(*who);
       } catch (...) {
-        log_thrown();
+        log_(log_level::error, "a listener threw: " + actors::what_of_thrown());
       }
     }
   }
 
 private:
-  /// Within a handler.
-  void log_thrown() const {
-    try {
-      throw;
-    } catch (const std::exception& thrown) {
-      log_(log_level::error, "a listener threw: " + actors::what_of(thrown));
-    } catch (...) {
-      log_(log_level::error, "a listener threw what is not a std::exception");
-    }
-  }
-
   log_sink log_;
   std::recursive_mutex mutex_;                 // recursive: a listener may call the node
   std::vector<std::shared_ptr<listener>> all_; // guarded by mutex_

@@ -151,10 +151,6 @@ void socket_io::on_closed(connection_handle handle) {
                   make_error(errc::member_lost, "the other side closed the connection"));
 }
 
-void socket_io::log_thrown(const char* what) {
-  log_(log_level::error, std::string{"goes on after: "} + what);
-}
-
 caf::error socket_io::dial(link_id link, const std::string& address) {
   auto where = parse_socket_address(address, 0);
   if (!where)

@@ -3,7 +3,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <exception>
 #include <memory>
 #include <optional>
 #include <span>
@@ -13,6 +12,7 @@
 #include <caf/atom.hpp>
 #include <caf/io/broker.hpp>
 
+#include "fly/actors/what_of.hpp"
 #include "fly/cluster/front_door.hpp"
 #include "fly/cluster/lent_sockets.hpp"
 #include "fly/cluster/link_broker.hpp"
@@ -47,10 +47,8 @@ public:
   void guarded(F what) {
     try {
       what();
-    } catch (const std::exception& thrown) {
-      log_thrown(thrown.what());
     } catch (...) {
-      log_thrown("what is not a std::exception");
+      log_(log_level::error, "goes on after: " + actors::what_of_thrown());
     }
   }
 
@@ -88,7 +86,6 @@ private:
   void in_next_turn(caf::io::connection_handle handle, F what);
   void resume(caf::io::connection_handle handle, open_socket& socket);
   void on_unread(link_id link);
-  void log_thrown(const char* what);
   void leave();
 
   caf::io::broker* self_;

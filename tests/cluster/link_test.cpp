@@ -238,7 +238,7 @@ TEST_CASE(
   REQUIRE(eventually([&] { return sees(a, 2); }));
   CHECK(ran);
   CHECK(log.count("error: goes on after: oops") == 1);
-  CHECK(log.count("error: goes on after: what is not a std::exception") == 1);
+  CHECK(log.count("error: goes on after: what was thrown is no std::exception") == 1);
   std::this_thread::sleep_for(settings.silence_max + settings.heartbeat);
   CHECK(sees(a, 2));
 }

@@ -240,7 +240,7 @@ TEST_CASE("a listener that throws costs a line of the log and nothing else") {
   net.settle();
 
   CHECK(a.log.count("error: a listener threw: oops") == 1);
-  CHECK(a.log.count("error: a listener threw what is not a std::exception") > 0);
+  CHECK(a.log.count("error: a listener threw: what was thrown is no std::exception") > 0);
   CHECK(a.sees(2));
 }
 
