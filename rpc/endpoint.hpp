@@ -57,7 +57,8 @@ private:
 
 /// Bounds of an `endpoint`; values outside of theirs are brought inside.
 struct endpoint_options {
-  /// Threads that run functions, 1 to 1,024.
+  /// Threads that run functions, 1 to 1,024. An endpoint throws std::system_error where the process
+  /// cannot have so many.
   std::size_t workers = 8;
   /// Calls that may wait for a thread; one more is answered errc::overloaded at once.
   std::size_t queue_max = 1024;
