@@ -100,7 +100,7 @@ TEST_CASE("random bytes from many strangers disturb nobody") {
   REQUIRE_FALSE(target.join());
   node friendly{quick_node("lax", {target.self().address})};
   REQUIRE_FALSE(friendly.join());
-  REQUIRE(eventually([&] { return sees(target, 2); }));
+  REQUIRE(eventually([&] { return sees(target, 2) && sees(friendly, 2); }));
 
   for (int i = 0; i < 200; ++i) {
     std::string garbage(1 + random() % 300, '\0');
