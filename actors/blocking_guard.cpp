@@ -2,6 +2,7 @@
 
 #include <array>
 #include <string_view>
+#include <utility>
 
 #include <sys/prctl.h>
 
@@ -15,6 +16,7 @@ namespace fly::actors {
 namespace {
 
 thread_local bool must_not_block = false;
+thread_local bool for_others = false; // others wait for what this thread does at the moment
 
 /// CAF 0.17.6 names a thread before it calls the hooks: "caf.actor" for detached and blocking
 /// actors, "caf.multiplexer" for the I/O thread and (sic) each worker of the scheduler,
@@ -38,7 +40,17 @@ void install_blocking_guard(caf::actor_system_config& config) {
   config.add_thread_hook<blocking_guard>();
 }
 
+no_blocking::no_blocking() noexcept : before_(std::exchange(for_others, true)) {}
+
+no_blocking::~no_blocking() {
+  for_others = before_;
+}
+
 caf::error check_may_block() {
+  if (for_others)
+    return make_error(errc::blocking_refused,
+                      "a blocking call while the outcome of another one is dealt with would stall "
+                      "all that comes from its member: make it in another thread");
   if (!must_not_block)
     return {};
   return make_error(errc::blocking_refused,

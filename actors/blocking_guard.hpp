@@ -13,9 +13,23 @@ namespace fly::actors {
 /// system is built.
 void install_blocking_guard(caf::actor_system_config& config);
 
+/// While it lives this thread does what a thread of CAF's would do otherwise, and must not block
+/// either. Those nest.
+class no_blocking {
+public:
+  no_blocking() noexcept;
+  ~no_blocking();
+
+  no_blocking(const no_blocking&) = delete;
+  no_blocking& operator=(const no_blocking&) = delete;
+
+private:
+  bool before_;
+};
+
 /// Returns an empty error where the current thread may block: plain threads, detached and blocking
-/// actors. errc::blocking_refused on a thread of CAF's scheduler, clock or multiplexer. Safe from
-/// any thread.
+/// actors. errc::blocking_refused on a thread of CAF's scheduler, clock or multiplexer, and while a
+/// `no_blocking` lives. Safe from any thread.
 caf::error check_may_block();
 
 } // namespace fly::actors

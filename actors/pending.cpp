@@ -11,6 +11,16 @@
 #include <caf/message_id.hpp>
 #include <caf/scheduled_actor.hpp>
 
+#include "fly/actors/error.hpp"
+
+namespace fly::actors {
+
+caf::error kept_back() {
+  return make_error(errc::timeout, "the time is over, and whoever has the outcome keeps it back");
+}
+
+} // namespace fly::actors
+
 namespace fly::actors::detail {
 
 response_wait::response_wait(caf::scheduled_actor* self, std::chrono::nanoseconds timeout)

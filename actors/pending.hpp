@@ -30,6 +30,12 @@ using expire = std::function<void()>;
 template <class T>
 using starter = std::function<expire(completion<T>)>;
 
+/// How long after its end an operation's outcome may be on its way.
+inline constexpr std::chrono::seconds held_max{1};
+
+/// Returns what is known of an outcome that nobody passes on: errc::timeout.
+caf::error kept_back();
+
 /// The slot between the thread that finishes an operation and the one that asked. Safe from any
 /// thread.
 template <class T>
@@ -55,6 +61,14 @@ public:
     return std::move(*value_);
   }
 
+  /// The same once the operation has been ended. Who has its outcome then is about to pass it on;
+  /// where that does not come, it is kept back by somebody's mistake: errc::timeout.
+  caf::expected<T> take_ended() {
+    if (!wait_until(std::chrono::steady_clock::now() + held_max))
+      fill(kept_back());
+    return take();
+  }
+
 private:
   std::atomic<bool> claimed_{false};
   std::optional<caf::expected<T>> value_; // written by who has claimed it, read once it is full
@@ -72,9 +86,10 @@ caf::expected<T> ask(std::chrono::steady_clock::time_point deadline, Start&& sta
   auto slot = std::make_shared<answer_slot<T>>();
   auto end = start([slot](caf::expected<T> value) { slot->fill(std::move(value)); });
   help();
-  if (!slot->wait_until(deadline))
-    end();
-  return slot->take();
+  if (slot->wait_until(deadline))
+    return slot->take();
+  end();
+  return slot->take_ended();
 }
 
 template <class T, class Start>
@@ -164,7 +179,7 @@ public:
 
       void deliver() {
         end.over();
-        auto value = slot->take();
+        auto value = slot->take_ended(); // mostly it is there
         if (!value) {
           caf::error reason = value.error(); // const where T is caf::unit_t
           on_error(reason);

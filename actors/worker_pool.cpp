@@ -13,9 +13,14 @@ worker_pool::worker_pool(worker_pool_options options) : options_(std::move(optio
   assert(options_.threads >= 1);
   assert(options_.threads <= 1024);
   threads_.reserve(options_.threads);
-  for (std::size_t i = 0; i < options_.threads; ++i) {
-    threads_.emplace_back([this] { run(); });
-    pthread_setname_np(threads_.back().native_handle(), options_.name.substr(0, 15).c_str());
+  try {
+    for (std::size_t i = 0; i < options_.threads; ++i) {
+      threads_.emplace_back([this] { run(); });
+      pthread_setname_np(threads_.back().native_handle(), options_.name.substr(0, 15).c_str());
+    }
+  } catch (...) { // no further thread to be had: those that run must end first
+    stop();
+    throw;
   }
 }
 

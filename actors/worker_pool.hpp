@@ -29,6 +29,7 @@ class worker_pool {
 public:
   using task = std::function<void()>;
 
+  /// Starts the threads. Throws std::system_error where the process cannot have so many.
   explicit worker_pool(worker_pool_options options);
 
   /// Stops as `stop()` does.

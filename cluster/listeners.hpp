@@ -2,13 +2,13 @@
 
 #include <chrono>
 #include <cstddef>
-#include <exception>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "fly/actors/what_of.hpp"
 #include "fly/cluster/listener.hpp"
 #include "fly/cluster/log.hpp"
 
@@ -38,8 +38,8 @@ public:
       auto who = all_[i];
       try {
         what(*who);
-      } catch (const std::exception& thrown) {
-        log_(log_level::error, std::string{"a listener threw: "} + thrown.what());
+      } catch (...) {
+        log_(log_level::error, "a listener threw: " + actors::what_of_thrown());
       }
     }
   }
@@ -55,8 +55,8 @@ public:
     for (const auto& who : all) {
       try {
         what(*who);
-      } catch (const std::exception& thrown) {
-        log_(log_level::error, std::string{"a listener threw: "} + thrown.what());
+      } catch (...) {
+        log_(log_level::error, "a listener threw: " + actors::what_of_thrown());
       }
     }
   }

@@ -23,8 +23,13 @@ void mesh::on_paused(link_id link) {
   if (!what)
     return;
   std::unique_ptr<inlet> from;
-  if (what->up && what->parser.is_between_frames())
-    from = out_.open_inlet(link);
+  try {
+    if (what->up && what->parser.is_between_frames())
+      from = out_.open_inlet(link);
+  } catch (...) { // no memory, say: the link is read on
+    out_.resume_reading(link);
+    throw;
+  }
   if (from)
     what->up->reading().lend(std::move(from));
   else

@@ -114,6 +114,11 @@ public:
   /// position has changed.
   void announce(claim database);
 
+  /// Lets `who` serve on this node: announce services and load, and answer what comes. There is one
+  /// at a time: false where another one does. `vacate` makes room; nothing for anybody else.
+  bool occupy(const void* who) noexcept;
+  void vacate(const void* who) noexcept;
+
   /// Says what this node serves, opaque to this floor, at most 64 KiB less than `frame_bytes_max`.
   /// Sent at once, and to each new member before any other frame.
   void announce_services(std::string services);

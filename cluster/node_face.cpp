@@ -75,6 +75,14 @@ void node::announce(claim database) {
   state().bell().post([database = std::move(database)](mesh& links) { links.set_claim(database); });
 }
 
+bool node::occupy(const void* who) noexcept {
+  return state().occupy(who);
+}
+
+void node::vacate(const void* who) noexcept {
+  state().vacate(who);
+}
+
 void node::announce_services(std::string services) {
   const auto& slot = state().services();
   if (!slot->put(std::move(services)))

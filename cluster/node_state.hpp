@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -30,6 +31,13 @@ public:
   /// What this node serves, until the I/O thread takes it; shared with what tells that.
   const std::shared_ptr<newest<std::string>>& services() const noexcept { return services_; }
 
+  /// As `node::occupy` and `node::vacate`.
+  bool occupy(const void* who) noexcept {
+    const void* nobody = nullptr;
+    return occupant_.compare_exchange_strong(nobody, who);
+  }
+  void vacate(const void* who) noexcept { occupant_.compare_exchange_strong(who, nullptr); }
+
 protected:
   /// A node that sees itself alone, if it is no observer.
   node_state(options settings, member self);
@@ -44,6 +52,7 @@ protected:
   listeners listeners_;
   std::shared_ptr<doorbell> bell_;
   std::shared_ptr<newest<std::string>> services_ = std::make_shared<newest<std::string>>();
+  std::atomic<const void*> occupant_{nullptr};
 };
 
 /// Returns the incarnation of a node that begins now: microseconds since 1970.

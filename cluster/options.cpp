@@ -249,6 +249,8 @@ caf::expected<socket_address> options::advertised_address(const socket_address& 
     return bad("advertise", text_of(result.error()));
   if (reach_of(result->host) == reach::name)
     return bad("advertise", "'" + advertise + "' is a name; an address is needed");
+  if (result->host == "0.0.0.0" || result->host == "::")
+    return bad("advertise", "'" + advertise + "' says where to listen; nobody can dial it");
   return result;
 }
 

@@ -19,8 +19,13 @@ using bytes_reader =
 caf::io::scribe_ptr make_scribe(caf::io::network::multiplexer& backend, int descriptor,
                                 std::shared_ptr<const bytes_reader> reader);
 
-/// Returns a doorman that makes such scribes of what it accepts.
+/// Hears why nobody can be accepted though somebody waits (EMFILE, ENOMEM ...). On the I/O thread.
+using refusal_listener = std::function<void(int problem)>;
+
+/// Returns a doorman that makes such scribes of what it accepts, and tells `on_refused` where the
+/// process has no room for them: it is called again at once, unless the doorman is halted.
 caf::io::doorman_ptr make_doorman(caf::io::network::multiplexer& backend, int descriptor,
-                                  std::shared_ptr<const bytes_reader> reader);
+                                  std::shared_ptr<const bytes_reader> reader,
+                                  refusal_listener on_refused);
 
 } // namespace fly::cluster

@@ -47,16 +47,14 @@ int descriptor_of(connection_handle handle) {
 socket_io::socket_io(caf::io::broker* self, link_broker_setup setup)
     : self_(self), source_(std::move(setup.source)), bell_(setup.bell), log_(setup.mesh.log),
       tick_every_(std::clamp(setup.mesh.membership.heartbeat / 4, 1ms, 250ms)),
+      door_(std::make_shared<front_door>(self, setup.mesh.log)),
       lent_(std::in_place, backend(), [this](link_id link) { on_unread(link); }),
       mesh_(std::move(setup.mesh), *this, *setup.pinned, *setup.heard_by, setup.bell, now(),
             std::chrono::system_clock::now()) {
   reader_ = std::make_shared<const bytes_reader>(
       [this](auto handle, auto bytes) { guarded([&] { on_bytes(handle, bytes); }); });
-  if (setup.listening.descriptor() < 0)
-    return;
-  auto doorman = make_doorman(backend(), setup.listening.release(), reader_);
-  doorman_ = doorman->hdl();
-  self_->add_doorman(std::move(doorman));
+  if (setup.listening.descriptor() >= 0)
+    door_->open(std::move(setup.listening), reader_);
 }
 
 caf::io::network::multiplexer& socket_io::backend() {
@@ -75,7 +73,8 @@ void socket_io::start() {
 }
 
 void socket_io::on_tick() {
-  mesh_.tick(now(), std::chrono::system_clock::now());
+  guarded([&] { mesh_.tick(now(), std::chrono::system_clock::now()); });
+  door_->on_tick(now());
   for (auto& [handle, socket] : sockets_)
     if (socket.closing && now() >= socket.deadline)
       shut(handle, socket);
@@ -85,13 +84,14 @@ void socket_io::on_tick() {
     tick_after(tick_every_);
 }
 
+/// One that throws must not take the others with it, nor the ticks.
 void socket_io::on_wake() {
   tell_time();
   auto [tasks, links] = bell_->take();
   for (auto& task : tasks)
-    task(mesh_);
+    guarded([&] { task(mesh_); });
   for (auto link : links)
-    mesh_.drain(link);
+    guarded([&] { mesh_.drain(link); });
   if (!mesh_.has_left() || std::exchange(left_, true))
     return;
   leave_deadline_ = now() + leave_linger;
@@ -101,7 +101,7 @@ void socket_io::on_wake() {
 void socket_io::on_turn() {
   turn_asked_ = false;
   tell_time();
-  mesh_.take_turn();
+  guarded([&] { mesh_.take_turn(); });
   ask_for_turn();
 }
 
@@ -149,10 +149,6 @@ void socket_io::on_closed(connection_handle handle) {
   handles_.erase(socket.link);
   mesh_.on_closed(socket.link,
                   make_error(errc::member_lost, "the other side closed the connection"));
-}
-
-void socket_io::log_thrown(const char* what) {
-  log_(log_level::error, std::string{"goes on after: "} + what);
 }
 
 caf::error socket_io::dial(link_id link, const std::string& address) {
@@ -252,13 +248,12 @@ void socket_io::shut(connection_handle handle, open_socket& socket) {
 /// Goes on leaving, a tick at a time, until nothing is open any more.
 void socket_io::leave() {
   // Opened and closed in one turn of the I/O loop a doorman is never freed (CAF 0.17.6).
-  if (settled_ && doorman_ != caf::io::accept_handle{})
-    self_->close(std::exchange(doorman_, {}));
+  bool closed = settled_ && door_->close();
   if (now() >= leave_deadline_)
     for (auto& [handle, socket] : sockets_)
       shut(handle, socket);
   bool overdue = now() >= leave_deadline_ + linger;
-  if (!settled_ || (!sockets_.empty() && !overdue)) {
+  if (!closed || (!sockets_.empty() && !overdue)) {
     tick_after(leave_tick);
     return;
   }

@@ -3,7 +3,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <exception>
 #include <memory>
 #include <optional>
 #include <span>
@@ -13,6 +12,8 @@
 #include <caf/atom.hpp>
 #include <caf/io/broker.hpp>
 
+#include "fly/actors/what_of.hpp"
+#include "fly/cluster/front_door.hpp"
 #include "fly/cluster/lent_sockets.hpp"
 #include "fly/cluster/link_broker.hpp"
 #include "fly/cluster/scribes.hpp"
@@ -46,8 +47,8 @@ public:
   void guarded(F what) {
     try {
       what();
-    } catch (const std::exception& thrown) {
-      log_thrown(thrown.what());
+    } catch (...) {
+      log_(log_level::error, "goes on after: " + actors::what_of_thrown());
     }
   }
 
@@ -85,7 +86,6 @@ private:
   void in_next_turn(caf::io::connection_handle handle, F what);
   void resume(caf::io::connection_handle handle, open_socket& socket);
   void on_unread(link_id link);
-  void log_thrown(const char* what);
   void leave();
 
   caf::io::broker* self_;
@@ -94,7 +94,7 @@ private:
   log_sink log_;
   std::chrono::milliseconds tick_every_;
   std::shared_ptr<const bytes_reader> reader_; // calls on_bytes
-  caf::io::accept_handle doorman_;
+  std::shared_ptr<front_door> door_;
   std::unordered_map<caf::io::connection_handle, open_socket> sockets_;
   std::unordered_map<link_id, caf::io::connection_handle> handles_; // of those not closing
   bool settled_ = false;

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <exception>
 #include <span>
 #include <type_traits>
 
@@ -8,6 +7,7 @@
 #include <caf/expected.hpp>
 
 #include "fly/actors/error.hpp"
+#include "fly/actors/what_of.hpp"
 #include "fly/rpc/decoder.hpp"
 #include "fly/rpc/encoder.hpp"
 #include "fly/rpc/function.hpp"
@@ -19,15 +19,19 @@
 namespace fly::rpc {
 
 /// Encodes `values` one behind the other. Errors: errc::invalid_argument (nested too deep, a
-/// container too large, an error of the type's own `inspect`).
+/// container too large, what the type's own `inspect` throws), an error of the type's `inspect`.
 template <class... Ts>
 caf::expected<bytes> encode(const Ts&... values) {
-  bytes out;
-  out.reserve(64); // most are shorter
-  detail::encoder to{out};
-  if ((to.value(const_cast<Ts&>(values)) && ...))
-    return out;
-  return to.failure();
+  try {
+    bytes out;
+    out.reserve(64); // most are shorter
+    detail::encoder to{out};
+    if ((to.value(const_cast<Ts&>(values)) && ...))
+      return out;
+    return to.failure();
+  } catch (...) { // a user's inspect, or no memory
+    return make_error(errc::invalid_argument, actors::what_of_thrown());
+  }
 }
 
 /// Decodes `from` into `values`; they are unspecified after an error. Errors: `code`, also where
@@ -39,10 +43,8 @@ caf::error decode(errc code, std::span<const char> from, Ts&... values) {
     if ((source.value(values) && ...) && source.finish())
       return {};
     return make_error(code, text_of(source.failure()));
-  } catch (const std::exception& thrown) { // a user's inspect, or no memory
-    return make_error(code, thrown.what());
-  } catch (...) {
-    return make_error(code, "what the type's own inspect threw is no std::exception");
+  } catch (...) { // a user's inspect, or no memory
+    return make_error(code, actors::what_of_thrown());
   }
 }
 

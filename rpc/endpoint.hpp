@@ -57,7 +57,8 @@ private:
 
 /// Bounds of an `endpoint`; values outside of theirs are brought inside.
 struct endpoint_options {
-  /// Threads that run functions, 1 to 1,024.
+  /// Threads that run functions, 1 to 1,024. An endpoint throws std::system_error where the process
+  /// cannot have so many.
   std::size_t workers = 8;
   /// Calls that may wait for a thread; one more is answered errc::overloaded at once.
   std::size_t queue_max = 1024;
@@ -85,7 +86,9 @@ struct endpoint_counts {
 /// Safe from any thread.
 class endpoint {
 public:
-  /// Serves and calls through `node`, which outlives it and need not have joined.
+  /// Serves and calls through `node`, which outlives it and need not have joined. A node has one
+  /// endpoint at a time: `serve`, `publish` and every call of another one end with
+  /// errc::invalid_argument, nothing ran.
   explicit endpoint(cluster::node& node, endpoint_options options = {});
 
   /// Refuses new calls, lets running functions end, and completes calls that are under way with an

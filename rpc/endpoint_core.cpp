@@ -73,6 +73,12 @@ void endpoint_core::serve_places() {
 }
 
 void endpoint_core::open() {
+  // Both would answer each call that comes, and take each other's answers.
+  if (!node_.occupy(this)) {
+    refusal_ = make_error(errc::invalid_argument,
+                          node_.self().id + " has another endpoint: a node has one at a time");
+    return;
+  }
   auto signatures = [weak = weak_from_this()]() -> std::map<std::string, std::string> {
     auto self = weak.lock();
     return self ? self->server_.signatures() : std::map<std::string, std::string>{};
@@ -97,6 +103,8 @@ void endpoint_core::close() {
       return;
     idle_.wait(lock, [this] { return driving_ == 0; });
   }
+  if (refusal_)
+    return;
   auto heard = stop_offering();
   // A running function may wait for a call of its own: those end first.
   client_->close();
@@ -108,6 +116,7 @@ void endpoint_core::close() {
   server_.flush(std::chrono::steady_clock::now());
   exports_->flush();
   node_.unlisten(this);
+  node_.vacate(this);
   server_.clear();
 }
 
@@ -146,6 +155,8 @@ std::chrono::milliseconds endpoint_core::time_to_be_heard() const {
 }
 
 caf::error endpoint_core::serve(std::string name, served_function function) {
+  if (refusal_)
+    return refusal_;
   if (function.handler && !function.options.allow.empty())
     function.handler = allowed(function.options.allow, std::move(function.handler));
   if (function.handler && !options_.on_serve.empty())
@@ -205,6 +216,10 @@ void endpoint_core::log_malformed(const caf::error& reason, const cluster::chann
 }
 
 std::uint64_t endpoint_core::start(call&& begun, answer_reader* own) {
+  if (refusal_) {
+    begun.reply(refusal_);
+    return 0;
+  }
   auto id = client_->start(std::move(begun), own);
   stir();
   return id;

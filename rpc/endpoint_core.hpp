@@ -34,8 +34,12 @@ public:
   endpoint_core(cluster::node& node, endpoint_options options);
 
   /// Begins to hear of the cluster, and serves "fly.describe", "fly.members", "fly.leader",
-  /// "fly.primary", "fly.clock", "fly.actor".
+  /// "fly.primary", "fly.clock", "fly.actor". Where the node has another endpoint it does neither,
+  /// and everything is refused.
   void open();
+
+  /// Returns why everything is refused; empty where it is not.
+  const caf::error& refusal() const noexcept { return refusal_; }
 
   /// Ends all calls, waits for running functions, and hears nothing any more. Blocks; idempotent.
   void close();
@@ -96,6 +100,7 @@ private:
   caf::actor driver() const;
 
   cluster::node& node_;
+  caf::error refusal_; // set by `open` alone
   const endpoint_options options_;
   actors::worker_pool workers_;
   rpc::server server_;

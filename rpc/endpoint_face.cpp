@@ -1,4 +1,5 @@
 // The part of endpoint.hpp that asks its core: whoever drives that.
+#include "fly/actors/blocking_guard.hpp"
 #include "fly/rpc/answer_reader.hpp"
 #include "fly/rpc/endpoint.hpp"
 #include "fly/rpc/endpoint_core.hpp"
@@ -12,6 +13,7 @@ void call_end::operator()() const {
 
 void endpoint::read_answer(answer_reader& own, std::chrono::steady_clock::time_point until) const {
   own.read(until, [&](const auto& link, const cluster::frame& received) {
+    actors::no_blocking meanwhile; // nobody else reads the link
     core_->on_own_answer(link, received.payload, own.sink());
   });
 }

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cstddef>
-#include <exception>
 #include <memory>
 #include <utility>
 
@@ -34,10 +33,20 @@ bool same_name(std::string_view a, std::string_view b) {
                     [&](char x, char y) { return small(x) == small(y); });
 }
 
-/// The caller's own reply, beneath those of the interceptors: hears the first outcome alone.
+/// The caller's own reply, beneath those of the interceptors: hears the first outcome alone, and of
+/// one that they have dropped.
 class last_reply {
 public:
-  explicit last_reply(raw_reply take) : take_(std::move(take)) {}
+  last_reply(std::string name, raw_reply take) : name_(std::move(name)), take_(std::move(take)) {}
+
+  ~last_reply() {
+    if (!taken_)
+      take_(make_error(errc::outcome_unknown,
+                       "an interceptor of its caller has dropped what became of " + name_));
+  }
+
+  last_reply(const last_reply&) = delete;
+  last_reply& operator=(const last_reply&) = delete;
 
   void operator()(caf::expected<bytes> outcome) {
     if (!taken_.exchange(true))
@@ -45,6 +54,7 @@ public:
   }
 
 private:
+  const std::string name_;
   const raw_reply take_;
   std::atomic<bool> taken_{false};
 };
@@ -56,6 +66,18 @@ caf::error thrown(const std::string& name, const caf::error& reason, const std::
   return make_error(errc::function_failed,
                     name + " has run, but an interceptor of its caller threw: " + what,
                     {{"what", what}});
+}
+
+caf::error ask(const caller_interceptor& which, outgoing_call& call) {
+  try {
+    return which(call);
+  } catch (...) {
+    auto what = actors::what_of_thrown();
+    return make_error(errc::invalid_argument,
+                      "an interceptor threw before " + std::string{call.name} +
+                          " was called: " + what,
+                      {{"what", what}});
+  }
 }
 
 std::string text_of(const caller_rule& rule) {
@@ -75,21 +97,19 @@ std::string text_of(const caller_rule& rule) {
 caf::error show(const std::vector<caller_interceptor>& all, outgoing_call& call) {
   if (all.empty())
     return {};
-  auto last = std::make_shared<last_reply>(std::move(call.reply));
+  auto last = std::make_shared<last_reply>(std::string{call.name}, std::move(call.reply));
   call.reply = [last](caf::expected<bytes> outcome) { (*last)(std::move(outcome)); };
   caf::error refused;
   for (const auto& each : all)
-    if (refused = each(call); refused)
+    if (refused = ask(each, call); refused)
       break;
   call.reply = [last, name = std::string{call.name},
                 outer = std::move(call.reply)](caf::expected<bytes> outcome) {
     auto reason = outcome ? caf::error{} : outcome.error();
     try {
       outer(std::move(outcome));
-    } catch (const std::exception& e) {
-      (*last)(thrown(name, reason, actors::what_of(e)));
     } catch (...) {
-      (*last)(thrown(name, reason, "not a std::exception"));
+      (*last)(thrown(name, reason, actors::what_of_thrown()));
     }
   };
   return refused;

@@ -34,11 +34,13 @@ struct outgoing_call {
   /// May be replaced by one that looks at the outcome and passes it on. On the thread that has the
   /// outcome, the I/O thread mostly: it must not block. Where it throws before it has passed
   /// something on, the caller gets the outcome's error; errc::function_failed in a result's place.
+  /// One that is dropped is errc::outcome_unknown, one that is kept errc::timeout a second after
+  /// the deadline.
   raw_reply& reply;
 };
 
-/// Looks at a call before it is made. An error ends it: the caller gets that, nothing ran. On the
-/// caller's thread, several at once; must not block or throw.
+/// Looks at a call before it is made. An error ends it: the caller gets that, nothing ran; what it
+/// throws is errc::invalid_argument. On the caller's thread, several at once; must not block.
 using caller_interceptor = std::function<caf::error(outgoing_call& call)>;
 
 /// Shows `call` to `all` in their order, until one ends it: returns that one's error. `call.reply`

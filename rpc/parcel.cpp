@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <exception>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -45,26 +44,20 @@ std::string in_quotes(std::string_view name) {
   return "the type \"" + std::string{name.substr(0, name_bytes_max)} + "\"";
 }
 
-constexpr auto not_an_exception = "an inspect threw what is not a std::exception";
-
 /// Reads one value; `inspect` functions are the user's and may throw.
 caf::error load(caf::type_erased_value& into, value_source& from) {
   try {
     return into.load(from);
-  } catch (const std::exception& thrown) {
-    return malformed(actors::what_of(thrown));
   } catch (...) {
-    return malformed(not_an_exception);
+    return malformed(actors::what_of_thrown());
   }
 }
 
 caf::error save(const caf::type_erased_tuple& from, std::size_t at, value_sink& into) {
   try {
     return from.save(at, into);
-  } catch (const std::exception& thrown) {
-    return malformed(actors::what_of(thrown));
   } catch (...) {
-    return malformed(not_an_exception);
+    return malformed(actors::what_of_thrown());
   }
 }
 
@@ -90,7 +83,7 @@ caf::expected<bytes> pack(const caf::actor_system& system, const caf::type_erase
   for (std::size_t i = 0; i < content.size(); ++i)
     if (auto reason = save(content, i, values))
       return malformed(in_quotes(types.portable_name(content.type(i))) +
-                       " cannot be written: " + caf::to_string(reason));
+                       " cannot be written: " + text_of(reason));
   out.raw(cluster::bytes_of(values.take()));
   return out.take();
 }
@@ -114,7 +107,7 @@ caf::expected<caf::message> unpack(const caf::actor_system& system,
     if (!value)
       return malformed(in_quotes(name) + " is not registered in the program of the receiver");
     if (auto reason = load(*value, values))
-      return malformed(in_quotes(name) + " cannot be read: " + caf::to_string(reason));
+      return malformed(in_quotes(name) + " cannot be read: " + text_of(reason));
     all.push_back(std::move(value));
   }
   if (!values.is_complete())

@@ -68,6 +68,8 @@ actors::starter<caf::actor> starter_of(const bound_endpoint& rpc, endpoint_core&
 } // namespace
 
 caf::error endpoint::publish(std::string name, const caf::actor& who, publish_options options) {
+  if (core_->refusal())
+    return core_->refusal();
   return core_->exports().publish(std::move(name), who, std::move(options.allow));
 }
 

@@ -16,8 +16,8 @@
 #include <pqxx/pqxx>
 
 #include "apps/admin/call_metrics.hpp"
-#include "apps/admin/hasty_server.hpp"
 #include "apps/admin/state_metrics.hpp"
+#include "apps/common/hasty_server.hpp"
 #include "apps/common/json.hpp"
 #include "apps/common/stop_listening.hpp"
 #include "fly/actors/error.hpp"
@@ -33,9 +33,10 @@ using namespace std::chrono_literals;
 
 constexpr std::uint16_t default_port = 9100;
 /// One for each connection: who says nothing, or half a request, or a byte a second, keeps one for
-/// `hasty_server::request_max`. An orchestrator that asks /healthz meanwhile must not take this
+/// `request_max`. An orchestrator that asks /healthz meanwhile must not take this
 /// node for dead.
 constexpr std::size_t threads = 16;
+constexpr auto request_max = 1s;
 constexpr std::array<const char*, 4> pages{"/metrics", "/healthz", "/readyz", "/status"};
 constexpr std::size_t body_bytes_max = 1024;
 constexpr const char* prometheus_text = "text/plain; version=0.0.4; charset=utf-8";
@@ -196,7 +197,7 @@ private:
   const repo::database* db_;
   server_options options_;
   const std::shared_ptr<call_metrics> calls_; // shared with calls that are under way
-  hasty_server server_;
+  apps::hasty_server server_{request_max};
   std::string address_;
   std::thread thread_;
 };

@@ -86,7 +86,8 @@ caf::error write_new(const std::filesystem::path& file, const std::string& conte
 caf::error write_pair(const std::filesystem::path& stem, const cluster::certified_key& made) {
   auto certificate = stem.string() + ".pem";
   auto key = stem.string() + ".key";
-  if (std::filesystem::exists(certificate)) {
+  std::error_code unknown; // writing tells
+  if (std::filesystem::exists(certificate, unknown)) {
     errno = EEXIST;
     return bad(certificate);
   }

@@ -296,5 +296,5 @@ int run(int argc, char** argv) {
 } // namespace
 
 int main(int argc, char** argv) {
-  return fly::apps::written(run(argc, argv));
+  return fly::apps::finished([=] { return run(argc, argv); });
 }

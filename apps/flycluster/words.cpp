@@ -1,6 +1,7 @@
 #include "apps/flycluster/words.hpp"
 
 #include <cctype>
+#include <exception>
 #include <iostream>
 
 #include "apps/flycluster/commands.hpp"
@@ -49,7 +50,13 @@ words_read read_words(const std::vector<std::string>& words, const po::options_d
   return result;
 }
 
-int written(int code) {
+int finished(const std::function<int()>& program) {
+  auto code = exit_failed;
+  try {
+    code = program();
+  } catch (const std::exception& reason) { // of the file system, say
+    std::cerr << "flycluster: " << reason.what() << '\n';
+  }
   std::cout.flush();
   if (std::cout)
     return code;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -22,9 +23,10 @@ struct words_read {
 words_read read_words(const std::vector<std::string>& words,
                       const boost::program_options::options_description& flags);
 
-/// Returns `code`, or `exit_failed` in the place of success where standard output is full or
-/// closed: a script would go on without what it asked for.
-int written(int code);
+/// Runs the program and returns its exit code: `exit_failed` where it throws, which is told, and in
+/// the place of success where standard output is full or closed: a script would go on without what
+/// it asked for.
+int finished(const std::function<int()>& program);
 
 /// Tells a mistake in "flycluster COMMAND" and where to find help. Returns `exit_usage`.
 int mistake_in(const std::string& command, const std::string& text);

@@ -8,6 +8,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "apps/common/hasty_server.hpp"
 #include "apps/common/json.hpp"
 #include "apps/common/stop_listening.hpp"
 #include "apps/guestbook/book.hpp"
@@ -24,7 +25,10 @@ using nlohmann::json;
 
 constexpr std::size_t body_bytes_max = 16 * 1024;
 constexpr int entries_max = 50;
-constexpr std::size_t threads = 8;
+/// One for each connection, as long as it takes; a client that is slow to say its request keeps one
+/// for `request_max`.
+constexpr std::size_t threads = 32;
+constexpr std::chrono::seconds request_max{2};
 
 json to_json(const entry& x) {
   return {{"id", x.id},
@@ -85,7 +89,6 @@ public:
     server_.new_task_queue = [] { return new httplib::ThreadPool(threads); };
     server_.set_socket_options(only_one_listens);
     server_.set_payload_max_length(body_bytes_max);
-    server_.set_keep_alive_timeout(2);
     server_.Get("/", [](const auto&, auto& response) {
       response.set_content(page, "text/html; charset=utf-8");
     });
@@ -109,6 +112,7 @@ public:
     if (!server_.bind_to_port(where->host.c_str(), where->port))
       return fly::make_error(fly::errc::cannot_listen,
                              "HTTP cannot listen on " + to_string(*where));
+    server_.widen_backlog();
     thread_ = std::thread{[this] { server_.listen_after_bind(); }};
     return {};
   }
@@ -211,7 +215,7 @@ private:
   const fly::cluster::node& node_;
   const fly::repo::database& db_;
   const fly::repo::session_cookie cookie_;
-  httplib::Server server_;
+  fly::apps::hasty_server server_{request_max};
   std::thread thread_;
 };
 

@@ -64,6 +64,17 @@ TEST_CASE("a plain thread gets what is known at the deadline") {
   CHECK(answer.error() == errc::timeout);
 }
 
+TEST_CASE("an outcome that somebody keeps past the end is a timeout, and not waited for for ever") {
+  completion<int> kept;
+  auto answer = ask<int>(in(20ms), [&](completion<int> done) -> expire {
+    kept = done;
+    return [] {};
+  });
+
+  CHECK(answer == fly::make_error(errc::timeout));
+  kept(1); // nobody is there any more
+}
+
 TEST_CASE("only the first completion counts") {
   auto answer = ask<int>(in(5s), [](completion<int> done) -> expire {
     done(1);

@@ -4,6 +4,11 @@
 
 #include <atomic>
 #include <future>
+#include <system_error>
+
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <doctest/doctest.h>
 
@@ -65,3 +70,23 @@ TEST_CASE("a stopped pool refuses work") {
 
   CHECK(pool.submit([] {}) == errc::shutting_down);
 }
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) // they take all addresses
+TEST_CASE("a pool that cannot have its threads throws, and those that it had have ended") {
+  auto child = ::fork();
+  if (child == 0) {
+    rlimit few_stacks{256 * 1024 * 1024, RLIM_INFINITY};
+    ::setrlimit(RLIMIT_AS, &few_stacks);
+    try {
+      worker_pool pool{{.threads = 1024}};
+    } catch (const std::system_error&) {
+      ::_exit(0);
+    }
+    ::_exit(1);
+  }
+
+  int status = -1;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
+}
+#endif

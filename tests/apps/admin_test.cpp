@@ -28,6 +28,19 @@ namespace {
 
 const admin::server_options any_port{.listen = "127.0.0.1:0"};
 
+/// A member that is watched.
+struct watched_node {
+  watched_node() {
+    REQUIRE_FALSE(syd.node.join());
+    REQUIRE_FALSE(admin.start());
+  }
+
+  std::string port() const { return admin.address().substr(admin.address().rfind(':') + 1); }
+
+  shop_node syd{"syd"};
+  admin::server admin{syd.node, *syd.rpc, any_port};
+};
+
 std::string get(const admin::server& from, const std::string& path) {
   return shell("curl -s http://" + from.address() + path).text;
 }
@@ -237,48 +250,35 @@ TEST_CASE("the admin port is bound to loopback or 6PN, once, and says what is wr
   CHECK(has(text_of(refusal(first.address())), first.address()));
 }
 
-TEST_CASE("health is answered at once while a dozen clients say half of a request") {
-  shop_node syd{"syd"};
-  REQUIRE_FALSE(syd.node.join());
-  admin::server admin{syd.node, *syd.rpc, any_port};
-  REQUIRE_FALSE(admin.start());
-  auto port = admin.address().substr(admin.address().rfind(':') + 1);
-
+TEST_CASE_FIXTURE(watched_node,
+                  "health is answered at once while a dozen clients say half of a request") {
   const auto began = std::chrono::steady_clock::now();
-  auto health = shell(
-      "bash -c 'for i in $(seq 12); do exec {half}<>/dev/tcp/127.0.0.1/" + port +
-      "; printf \"GET /hea\" >&$half; done; curl -s -m 0.9 http://127.0.0.1:" + port + "/healthz'");
+  auto health =
+      shell("bash -c 'for i in $(seq 12); do exec {half}<>/dev/tcp/127.0.0.1/" + port() +
+            "; printf \"GET /hea\" >&$half; done; curl -s -m 0.9 http://127.0.0.1:" + port() +
+            "/healthz'");
 
   CHECK(has(health.text, "\"healthy\":true"));
   // None of them had to connect again, which kernels do after a second.
   CHECK(std::chrono::steady_clock::now() - began < 900ms);
 }
 
-TEST_CASE("a request has a time in all: who says it byte by byte does not keep a thread") {
-  shop_node syd{"syd"};
-  REQUIRE_FALSE(syd.node.join());
-  admin::server admin{syd.node, *syd.rpc, any_port};
-  REQUIRE_FALSE(admin.start());
-  auto port = admin.address().substr(admin.address().rfind(':') + 1);
-
+TEST_CASE_FIXTURE(watched_node,
+                  "a request has a time in all: who says it byte by byte does not keep a thread") {
   // As many as there are threads; each says a byte every 0.2 s, for 6 s.
   auto health = shell("bash -c 'trap \"\" PIPE; all=(); for i in $(seq 16); do exec "
                       "{slow}<>/dev/tcp/127.0.0.1/" +
-                      port +
+                      port() +
                       "; printf \"GET /healthz HTTP/1.1\\r\\nX: \" >&$slow; all+=($slow); done; "
                       "(for i in $(seq 30); do for each in ${all[@]}; do printf x >&$each; done "
                       "2>/dev/null; sleep 0.2; done) & "
                       "curl -s -m 3 http://127.0.0.1:" +
-                      port + "/healthz; kill $!'");
+                      port() + "/healthz; kill $!'");
 
   CHECK(has(health.text, "\"healthy\":true"));
 }
 
-TEST_CASE("a page of the admin port is read, and nothing else") {
-  shop_node syd{"syd"};
-  REQUIRE_FALSE(syd.node.join());
-  admin::server admin{syd.node, *syd.rpc, any_port};
-  REQUIRE_FALSE(admin.start());
+TEST_CASE_FIXTURE(watched_node, "a page of the admin port is read, and nothing else") {
   auto asked = [&](const std::string& flags, const std::string& path) {
     return shell("curl -s -i " + flags + " http://" + admin.address() + path).text;
   };

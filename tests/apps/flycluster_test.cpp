@@ -142,6 +142,10 @@ TEST_CASE("a cluster that is not there is exit code 1, with what was tried") {
   CHECK(count(report, "ports", "problem") == 1);
   CHECK(count(report, "members", "problem") == 1);
   CHECK(count(report, "database", "ok") == 1); // none is given
+
+  auto local = shell(std::string{"TMPDIR=/nowhere "} + FLYCLUSTER + " local status");
+  CHECK(local.code == 1);
+  CHECK(has(local.text, "flycluster: filesystem error: temp_directory_path"));
 }
 
 TEST_CASE("a mistake in the command ends with exit code 2 and shows how it is written") {

@@ -13,6 +13,7 @@
 
 #include "apps/guestbook/book.hpp"
 #include "fly/actors/error.hpp"
+#include "tests/apps/shell.hpp"
 #include "tests/apps/three_regions.hpp"
 
 using namespace fly::test;
@@ -110,4 +111,20 @@ TEST_CASE_FIXTURE(pages, "a cookie that was not made here is a fresh session, an
   CHECK(anew->status == 200);
   CHECK(anew->has_header("X-Session-Problem"));
   CHECK(shows(ams.get(cookie_of(anew)), "nothing") == false);
+}
+
+TEST_CASE_FIXTURE(pages, "who says a request byte by byte does not keep a thread of the page") {
+  auto port = std::to_string(lax.port);
+
+  // As many as there are threads; each says a byte every 0.2 s, for 8 s.
+  auto answer = shell("bash -c 'trap \"\" PIPE; all=(); for i in $(seq 32); do exec "
+                      "{slow}<>/dev/tcp/127.0.0.1/" +
+                      port +
+                      "; printf \"GET / HTTP/1.1\\r\\nX: \" >&$slow; all+=($slow); done; "
+                      "(for i in $(seq 40); do for each in ${all[@]}; do printf x >&$each; done "
+                      "2>/dev/null; sleep 0.2; done) & "
+                      "curl -s -m 5 http://127.0.0.1:" +
+                      port + "/; kill $!'");
+
+  CHECK(has(answer.text, "<html"));
 }

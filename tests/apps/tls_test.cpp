@@ -119,5 +119,7 @@ TEST_CASE("a mistake of cert is named") {
   names("not expected", 2, "init again --app shop");
   names("app: 'a.b'", 1, "init --app a.b");
   names("ca.pem': No such file", 1, "issue --app shop --name x");
+  CHECK(cert("init --app shop --dir " + folder.path.string()).code == 0);
+  names("File name too long", 1, "issue --app shop --name " + std::string(300, 'x'));
   CHECK(has(cert("--help").text, "keep it where no node runs"));
 }

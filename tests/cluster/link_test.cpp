@@ -1,6 +1,8 @@
 // Proves what travels between members: frames of every size, whole and in order from many threads;
 // a bound on what waits for a peer that does not read; and an end for a peer that is silent.
+#include <atomic>
 #include <chrono>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -9,6 +11,7 @@
 
 #include "fly/actors/error.hpp"
 #include "fly/cluster/beat.hpp"
+#include "fly/cluster/node_core.hpp"
 #include "fly/cluster/wire.hpp"
 #include "tests/cluster/nodes.hpp"
 #include "tests/cluster/stranger.hpp"
@@ -215,4 +218,27 @@ TEST_CASE("an authenticated dial replaces a link that its peer has lost") {
   CHECK(second.is_up());
   CHECK(eventually([&] { return !old->is_open(); }));
   CHECK(target.channel_to("m") != old);
+}
+
+TEST_CASE(
+    "work for the I/O thread that throws takes neither other work nor the heartbeats with it") {
+  log_lines log;
+  node a{quick_node("syd")};
+  REQUIRE_FALSE(a.join());
+  auto settings = quick_node("lax", {a.self().address});
+  settings.log = log.sink();
+  node_core b{nullptr, settings};
+  std::atomic<bool> ran{false};
+  b.bell().post([](mesh&) { throw std::runtime_error("oops"); });
+  b.bell().post([](mesh&) { throw 42; });
+  b.bell().post([&](mesh&) { ran = true; });
+
+  REQUIRE_FALSE(b.join());
+
+  REQUIRE(eventually([&] { return sees(a, 2); }));
+  CHECK(ran);
+  CHECK(log.count("error: goes on after: oops") == 1);
+  CHECK(log.count("error: goes on after: what was thrown is no std::exception") == 1);
+  std::this_thread::sleep_for(settings.silence_max + settings.heartbeat);
+  CHECK(sees(a, 2));
 }

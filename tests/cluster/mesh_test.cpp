@@ -227,7 +227,7 @@ TEST_CASE("a listener that throws costs a line of the log and nothing else") {
       throw std::runtime_error("oops");
     }
     void on_link_down(const std::shared_ptr<channel>&, const caf::error&) override {}
-    void on_change() override {}
+    void on_change() override { throw 42; }
   };
   network net;
   fake_node a{net, "a", "syd"};
@@ -240,6 +240,7 @@ TEST_CASE("a listener that throws costs a line of the log and nothing else") {
   net.settle();
 
   CHECK(a.log.count("error: a listener threw: oops") == 1);
+  CHECK(a.log.count("error: a listener threw: what was thrown is no std::exception") > 0);
   CHECK(a.sees(2));
 }
 

@@ -212,6 +212,8 @@ TEST_CASE("each bad option is named") {
   names("listen", [](options& o) { o.listen = "127.0.0.1:99999"; });
   names("advertise", [](options& o) { o.advertise = "proxy.example"; });
   names("advertise", [](options& o) { o.advertise = "10.0.0.7:x"; });
+  names("advertise", [](options& o) { o.advertise = "0.0.0.0:4370"; });
+  names("advertise", [](options& o) { o.advertise = "::"; });
   names("peer", [](options& o) { o.peers = {"ok", "not ok"}; });
   names("dns-name", [](options& o) { o.dns_name = "shop internal"; });
   names("dns-name", [](options& o) { o.dns_name = std::string(254, 'x'); });

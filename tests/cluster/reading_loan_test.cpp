@@ -5,7 +5,6 @@
 
 #include <array>
 #include <atomic>
-#include <deque>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -18,11 +17,14 @@
 
 #include "fly/actors/error.hpp"
 #include "fly/cluster/wire.hpp"
+#include "tests/cluster/fake_inlet.hpp"
 #include "tests/support/eventually.hpp"
 
 using namespace fly::cluster;
 using namespace std::chrono_literals;
 using fly::errc;
+using fly::test::fake_inlet;
+using fly::test::source;
 
 namespace {
 
@@ -39,38 +41,6 @@ std::string frames(std::initializer_list<std::string> payloads) {
 std::string text_of(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
-
-/// What an inlet gives, a piece at a time, and what was asked of it.
-struct source {
-  std::deque<std::string> pieces;
-  bool ended = false;
-  bool watched = true;
-  bool open = false;
-  std::function<void()> on_wait{};
-};
-
-struct fake_inlet : inlet {
-  explicit fake_inlet(source& from) : from(from) { from.open = true; }
-  ~fake_inlet() override { from.open = false; }
-  void watch(bool by_owner) noexcept override { from.watched = by_owner; }
-  bool wait_until(std::chrono::steady_clock::time_point) noexcept override {
-    if (from.on_wait)
-      std::exchange(from.on_wait, nullptr)();
-    return !from.pieces.empty() || from.ended;
-  }
-  std::ptrdiff_t read(std::span<char> into) noexcept override {
-    if (from.pieces.empty())
-      return from.ended ? -1 : 0;
-    auto& piece = from.pieces.front();
-    auto count = std::min(piece.size(), into.size());
-    std::copy_n(piece.begin(), count, into.begin());
-    piece.erase(0, count);
-    if (piece.empty())
-      from.pieces.pop_front();
-    return static_cast<std::ptrdiff_t>(count);
-  }
-  source& from;
-};
 
 struct lent {
   lent() { it.lend(std::make_unique<fake_inlet>(from)); }

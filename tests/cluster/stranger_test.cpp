@@ -1,10 +1,16 @@
 // Proves what a port of a node does to those who do not belong: each is closed with one line in the
 // log, costs nothing that stays, and disturbs no member.
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <memory>
 #include <random>
 #include <string>
 #include <thread>
+#include <vector>
+
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <doctest/doctest.h>
 
@@ -23,6 +29,47 @@ namespace {
 std::size_t open_descriptors() {
   auto all = std::filesystem::directory_iterator{"/proc/self/fd"};
   return static_cast<std::size_t>(std::distance(begin(all), end(all)));
+}
+
+/// While it lives the process has no descriptor left, but for those that are closed meanwhile.
+class no_descriptors {
+public:
+  no_descriptors() {
+    ::getrlimit(RLIMIT_NOFILE, &before_);
+    int highest = 0;
+    for (const auto& each : std::filesystem::directory_iterator{"/proc/self/fd"})
+      highest = std::max(highest, std::stoi(each.path().filename().string()));
+    auto tight = before_;
+    tight.rlim_cur = static_cast<rlim_t>(highest) + 8;
+    ::setrlimit(RLIMIT_NOFILE, &tight);
+    for (int taken = ::dup(0); taken >= 0; taken = ::dup(0))
+      taken_.push_back(taken);
+  }
+  ~no_descriptors() {
+    for (auto each : taken_)
+      ::close(each);
+    ::setrlimit(RLIMIT_NOFILE, &before_);
+  }
+  no_descriptors(const no_descriptors&) = delete;
+  no_descriptors& operator=(const no_descriptors&) = delete;
+
+  void free_one() {
+    ::close(taken_.back());
+    taken_.pop_back();
+  }
+
+private:
+  rlimit before_{};
+  std::vector<int> taken_;
+};
+
+std::chrono::microseconds processor_time() {
+  rusage used{};
+  ::getrusage(RUSAGE_SELF, &used);
+  auto of = [](timeval time) {
+    return std::chrono::seconds{time.tv_sec} + std::chrono::microseconds{time.tv_usec};
+  };
+  return of(used.ru_utime) + of(used.ru_stime);
 }
 
 std::string text_of_frame(const std::vector<char>& bytes) {
@@ -53,7 +100,7 @@ TEST_CASE("random bytes from many strangers disturb nobody") {
   REQUIRE_FALSE(target.join());
   node friendly{quick_node("lax", {target.self().address})};
   REQUIRE_FALSE(friendly.join());
-  REQUIRE(eventually([&] { return sees(target, 2); }));
+  REQUIRE(eventually([&] { return sees(target, 2) && sees(friendly, 2); }));
 
   for (int i = 0; i < 200; ++i) {
     std::string garbage(1 + random() % 300, '\0');
@@ -216,4 +263,41 @@ TEST_CASE("200 connections that come and go leave no descriptor behind") {
   }
 
   CHECK(eventually([&] { return open_descriptors() <= before; }));
+}
+
+TEST_CASE("a process without descriptors lets nobody in, rests meanwhile, and goes on by itself") {
+  log_lines log;
+  auto settings = quick_node("syd");
+  settings.log = log.sink();
+  node target{settings};
+  REQUIRE_FALSE(target.join());
+  auto exhausted = std::make_unique<no_descriptors>();
+  exhausted->free_one();
+  stranger waiting{target.self().address};
+  REQUIRE(waiting.connected());
+  REQUIRE(eventually([&] { return log.count("nobody new is let in") == 1; }));
+
+  auto before = processor_time();
+  CHECK(waiting.read_to_end(600ms) == "(open)");
+  CHECK(processor_time() - before < 300ms);
+  exhausted.reset();
+
+  CHECK(waiting.read_to_end() == ""); // let in, and closed after the handshake timeout
+  CHECK(log.count("nobody new is let in at the moment: Too many open files") == 1);
+}
+
+TEST_CASE("a node leaves while it has no descriptor for those who wait to be let in") {
+  log_lines log;
+  auto settings = quick_node("syd");
+  settings.log = log.sink();
+  auto target = std::make_unique<node>(settings);
+  REQUIRE_FALSE(target->join());
+  no_descriptors exhausted;
+  exhausted.free_one();
+  stranger waiting{target->self().address};
+  REQUIRE(eventually([&] { return log.count("nobody new is let in") == 1; }));
+
+  target.reset();
+
+  CHECK(waiting.read_to_end() == "");
 }

@@ -13,6 +13,7 @@ fly_add_test_program(cluster
     cluster/link_test.cpp
     cluster/log_test.cpp
     cluster/membership_test.cpp
+    cluster/mesh_loan_test.cpp
     cluster/mesh_test.cpp
     cluster/newest_test.cpp
     cluster/node_test.cpp

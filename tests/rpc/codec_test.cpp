@@ -54,11 +54,22 @@ auto inspect(Inspector& f, moody& x) {
   return f(x.mood, caf::meta::load_callback(check), caf::meta::save_callback(check));
 }
 
+enum class throws : std::uint8_t { on_reading, on_writing, no_exception, without_text };
+
+struct textless : std::exception {
+  const char* what() const noexcept override { return nullptr; }
+};
+
+template <throws When>
 struct thrower {};
 
-template <class Inspector>
-caf::error inspect(Inspector& f, thrower&) {
-  if constexpr (Inspector::writes_state)
+template <class Inspector, throws When>
+caf::error inspect(Inspector& f, thrower<When>&) {
+  if constexpr (When == throws::no_exception)
+    throw 42;
+  if constexpr (When == throws::without_text)
+    throw textless{};
+  if constexpr (Inspector::writes_state == (When == throws::on_reading))
     throw std::runtime_error("not today");
   return f();
 }
@@ -183,7 +194,15 @@ TEST_CASE("an error or exception of a type's own inspect is an error of the code
   CHECK(text_of(encode(moody{-1}).error()) == "bad mood");
   CHECK(encode(moody{1}));
   CHECK(text_of(decode_result<moody>(bytes{'\xff', 0, 0, 0}).error()) == "bad mood");
-  CHECK(text_of(decode_result<thrower>({}).error()) == "not today");
+  CHECK(text_of(decode_result<thrower<throws::on_reading>>({}).error()) == "not today");
+  auto written = encode(thrower<throws::on_writing>{});
+  CHECK(written == make_error(errc::invalid_argument));
+  CHECK(text_of(written.error()) == "not today");
+  CHECK(encode(thrower<throws::on_reading>{}));
+  const std::string odd = "what was thrown is no std::exception";
+  CHECK(text_of(encode(thrower<throws::no_exception>{}).error()) == odd);
+  CHECK(text_of(decode_result<thrower<throws::no_exception>>({}).error()) == odd);
+  CHECK(text_of(decode_result<thrower<throws::without_text>>({}).error()) == "");
 }
 
 TEST_CASE("elements without bytes cannot travel in a container") {

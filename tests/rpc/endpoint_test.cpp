@@ -364,3 +364,33 @@ TEST_CASE("a name is served once, and names of fly are not for users") {
   syd.rpc->unserve("shop.shout");
   CHECK(rpc_region(*syd.rpc, "syd", shop::shout, "x").error() == errc::unknown_function);
 }
+
+TEST_CASE("a node has one endpoint at a time: a second one is refused and harms nobody") {
+  two_shops shops;
+  shops.syd.rpc->serve(shop::shout, [](std::string text) { return text + " from syd"; });
+  auto calls_both_ways = [&] {
+    for (int i = 0; i < 100; ++i) // the second one would answer half of them
+      if (!rpc_region(*shops.lax.rpc, "syd", shop::shout, "hello"))
+        return false;
+    return rpc_region(*shops.syd.rpc, "syd", shop::shout, "hello") == "hello from syd";
+  };
+  {
+    rpc::endpoint second{shops.syd.node};
+
+    CHECK(second.serve(shop::close_day, [] {}) == errc::invalid_argument);
+    auto refused = rpc_region(second, "lax", shop::shout, "hello");
+    CHECK(refused == make_error(errc::invalid_argument));
+    CHECK(has(text_of(refused.error()), "another endpoint"));
+    CHECK(second.actor(shops.lax.id(), "cart") == make_error(errc::invalid_argument));
+    CHECK(second.publish("cart", {}) == errc::invalid_argument);
+    CHECK(calls_both_ways());
+  }
+
+  CHECK(sees_endpoints(shops.lax, 2)); // its end has taken nothing away
+  CHECK(calls_both_ways());
+
+  shops.syd.rpc.reset();
+  shops.syd.rpc = std::make_unique<rpc::endpoint>(shops.syd.node);
+  CHECK_FALSE(shops.syd.rpc->serve(shop::shout, [](std::string text) { return text + " again"; }));
+  CHECK(rpc_region(*shops.lax.rpc, "syd", shop::shout, "hello") == "hello again");
+}

@@ -3,7 +3,9 @@
 #include "fly/rpc/answer_reader.hpp"
 
 #include <atomic>
+#include <functional>
 #include <thread>
+#include <utility>
 
 #include <doctest/doctest.h>
 
@@ -61,6 +63,8 @@ struct two_shops {
       noting.on_call.emplace_back([this](rpc::outgoing_call& call) -> caf::error {
         call.reply = [this, reply = std::move(call.reply)](caf::expected<rpc::bytes> outcome) {
           answered_in = std::this_thread::get_id();
+          if (auto what = std::exchange(on_outcome, nullptr))
+            what();
           reply(std::move(outcome));
         };
         return {};
@@ -91,6 +95,7 @@ struct two_shops {
     });
   }
 
+  std::function<void()> on_outcome{}; // of the next call
   std::atomic<bool> begun{false};
   std::atomic<std::thread::id> answered_in{};
   std::unique_ptr<cluster::node> syd;
@@ -272,4 +277,27 @@ TEST_CASE("a result that its caller reads is decoded where it lies") {
   REQUIRE(long_one);
   CHECK(long_one->text.size() == 200'000);
   CHECK(decoded_first == 0); // what comes behind it must not wait for that
+}
+
+TEST_CASE("a blocking call is refused where an outcome is dealt with, whoever reads it") {
+  two_shops shops;
+  bool own = false;
+  bool others = false;
+
+  for (int i = 0; i < 1000 && !(own && others); ++i) {
+    caf::error refused;
+    shops.on_outcome = [&] {
+      auto within = rpc_region(shops.to_lax->with({.timeout = 3s}), "syd", shop::shout, "within");
+      refused = within ? caf::error{} : within.error();
+    };
+    REQUIRE(shops.calls("x"));
+    REQUIRE(refused == errc::blocking_refused);
+    bool here = shops.answered_in.load() == std::this_thread::get_id();
+    own = own || here;
+    others = others || !here;
+  }
+
+  CHECK(own);
+  CHECK(others);
+  CHECK(shops.calls("after it"));
 }

@@ -218,6 +218,35 @@ TEST_CASE("an interceptor whose reply throws costs its caller the outcome, and n
   CHECK(std::chrono::steady_clock::now() - began < 10s);
 }
 
+TEST_CASE("an interceptor that throws, or has an outcome and drops or keeps it, hangs nobody") {
+  enum class what : std::uint8_t { throws, drops, keeps };
+  std::atomic<what> does{what::throws};
+  std::vector<rpc::raw_reply> kept;
+  rpc::caller_interceptor careless = [&](rpc::outgoing_call& call) {
+    if (does == what::throws)
+      throw std::runtime_error{"oops"};
+    if (does == what::keeps)
+      kept.push_back(call.reply);
+    call.reply = [](caf::expected<rpc::bytes>) {};
+    return caf::error{};
+  };
+  two_shops shops{{}, {.on_call = {careless}}};
+  shops.syd.rpc->serve(shop::shout, [](std::string text) { return text; });
+  shops.join();
+  auto hears = [&] {
+    return rpc_region(shops.lax.rpc->with({.timeout = 200ms}), "syd", shop::shout, "hi");
+  };
+
+  auto thrown = hears();
+  CHECK(thrown == make_error(errc::invalid_argument));
+  CHECK(text_of(thrown.error()) == "an interceptor threw before shop.shout was called: oops");
+  does = what::drops;
+  CHECK(hears() == make_error(errc::outcome_unknown));
+  does = what::keeps;
+  CHECK(hears() == make_error(errc::timeout));
+  kept.clear(); // too late for anybody
+}
+
 TEST_CASE("a trace goes along, also to the calls that a function makes, and to own ones") {
   two_shops shops;
   for (auto* each : {&shops.syd, &shops.lax})

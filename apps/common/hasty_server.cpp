@@ -1,4 +1,4 @@
-#include "apps/admin/hasty_server.hpp"
+#include "apps/common/hasty_server.hpp"
 
 #include <algorithm>
 #include <array>
@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-namespace fly::admin {
+namespace fly::apps {
 
 namespace {
 
@@ -37,8 +37,8 @@ void name_end(Ask ask, socket_t socket, std::string& ip, int& port) {
 /// A socket that may be read until one point in time, and written until another one.
 class hasty_stream final : public httplib::Stream {
 public:
-  explicit hasty_stream(socket_t socket)
-      : socket_(socket), request_until_(clock::now() + hasty_server::request_max) {}
+  hasty_stream(socket_t socket, std::chrono::milliseconds request_max)
+      : socket_(socket), request_until_(clock::now() + request_max) {}
 
   bool is_readable() const override { return wait(POLLIN, request_until_); }
   bool is_writable() const override {
@@ -110,7 +110,7 @@ private:
 } // namespace
 
 bool hasty_server::process_and_close_socket(socket_t socket) {
-  hasty_stream stream{socket};
+  hasty_stream stream{socket, request_max_};
   // cpp-httplib 0.11 (Debian 12) asks the stream for the names of its ends; 0.18 (Debian 13) wants
   // them told.
   auto serve = [&stream](auto& self) {
@@ -135,4 +135,4 @@ bool hasty_server::process_and_close_socket(socket_t socket) {
   return served;
 }
 
-} // namespace fly::admin
+} // namespace fly::apps
