@@ -288,15 +288,19 @@ TEST_CASE_FIXTURE(one_read, "a check that refuses comes before what became of th
 }
 
 TEST_CASE_FIXTURE(one_read, "one statement that reads cannot write, and leaves nothing behind") {
-  for (auto [sql, sqlstate] :
-       {std::pair{"WITH x AS (INSERT INTO t VALUES (1) RETURNING n) SELECT * FROM x", "25006"},
-        std::pair{"SELECT set_config('transaction_read_only', 'off', false)", "25001"},
-        std::pair{"SELECT nothing", "42703"}, std::pair{"SELECT 1; COMMIT", "42601"}}) {
-    CAPTURE(sql);
-    auto refused = read(sql);
+  struct {
+    const char* sql;
+    const char* sqlstate;
+  } cases[] = {{"WITH x AS (INSERT INTO t VALUES (1) RETURNING n) SELECT * FROM x", "25006"},
+               {"SELECT set_config('transaction_read_only', 'off', false)", "25001"},
+               {"SELECT nothing", "42703"},
+               {"SELECT 1; COMMIT", "42601"}};
+  for (const auto& each : cases) {
+    CAPTURE(each.sql);
+    auto refused = read(each.sql);
     REQUIRE_FALSE(refused);
     CHECK(refused.error() == errc::sql_failed);
-    CHECK(details_of(refused.error())["sqlstate"] == sqlstate);
+    CHECK(details_of(refused.error())["sqlstate"] == each.sqlstate);
     CHECK(link->reusable());
   }
   REQUIRE(read("SELECT set_config('fly.mine', 'x', false), pg_advisory_lock(9)"));
