@@ -44,6 +44,7 @@ fly_add_test_program(repo
     repo/tracker_faults_test.cpp
     repo/transaction_fate_test.cpp
     repo/transaction_test.cpp
+    repo/verb_truth_test.cpp
     repo/verbs_test.cpp
     repo/wait_at_test.cpp
     repo/waiters_test.cpp
