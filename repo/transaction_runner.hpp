@@ -128,6 +128,8 @@ private:
                                                     rpc::call_parts* parts);
   caf::expected<write_outcome> run_write_on(std::unique_ptr<begun>& with, const write_body& body,
                                             rpc::call_parts* parts, const keyed_write* once);
+  caf::expected<std::unique_ptr<begun>> begin_one(const transaction_options& options,
+                                                  rpc::call_parts* parts);
   std::optional<caf::error> read_one(time_point deadline, const one_query& what,
                                      const checked_read* check);
   std::optional<caf::expected<write_outcome>> failed(begun& on, caf::error reason,

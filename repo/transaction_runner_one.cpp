@@ -1,6 +1,7 @@
 // The second part of transaction_runner.hpp: one statement in one round trip.
 #include <chrono>
 #include <exception>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -40,6 +41,24 @@ caf::error taken(const one_query& what, const pg_result& rows) {
 
 } // namespace
 
+/// Takes a connection on which nothing is begun yet; null where that should begin by itself.
+caf::expected<std::unique_ptr<transaction_runner::begun>>
+transaction_runner::begin_one(const transaction_options& options, rpc::call_parts* parts) {
+  auto lease = [&] {
+    timed_part queue{parts, rpc::queue_part};
+    return take(options);
+  }();
+  if (!lease)
+    return std::move(lease.error());
+  auto on = std::make_unique<begun>(std::move(*lease));
+  if (!may_be_one(*on->lease))
+    return std::unique_ptr<begun>{};
+  watch(*on);
+  if (on->cancelled)
+    return nobody_waits();
+  return on;
+}
+
 std::optional<caf::expected<write_outcome>> transaction_runner::run_one(time_point deadline,
                                                                         const one_statement& what,
                                                                         const wanted_server& wanted,
@@ -48,33 +67,26 @@ std::optional<caf::expected<write_outcome>> transaction_runner::run_one(time_poi
   must_be_texts(what.sql, what.parameters);
   if (asks_hold_ || pool_.keeps_transactions())
     return std::nullopt;
-  auto lease = [&] {
-    timed_part queue{parts, rpc::queue_part};
-    return take({.deadline = deadline});
-  }();
-  if (!lease)
-    return lease.error() == errc::database_unavailable ? not_started(lease.error())
-                                                       : std::move(lease.error());
-  begun on{std::move(*lease)};
-  auto& with = *on.lease;
-  if (!may_be_one(with))
+  auto on = begin_one({.deadline = deadline}, parts);
+  if (!on)
+    return on.error() == errc::database_unavailable ? not_started(on.error())
+                                                    : std::move(on.error());
+  if (!*on)
     return std::nullopt;
-  watch(on);
-  if (on.cancelled)
-    return nobody_waits();
+  auto& with = *(*on)->lease;
   auto server = wanted(with.identity());
   if (!server)
     return std::move(server.error());
   auto outcome =
       write_one(with, what, {.deadline = deadline, .application_name = name, .wanted = *server});
   if (!outcome)
-    return failed(on, std::move(outcome.error()), deadline);
+    return failed(**on, std::move(outcome.error()), deadline);
   auto value = rpc::encode(outcome->rows);
   if (!value)
     return but_committed(make_error(errc::malformed_result, text_of(value.error())));
   if (value->size() > result_bytes_max_)
     return but_committed(too_large(value->size(), result_bytes_max_, "more than an answer holds"));
-  return write_outcome{.where = outcome->where, .took = on.took(), .value = std::move(*value)};
+  return write_outcome{.where = outcome->where, .took = (*on)->took(), .value = std::move(*value)};
 }
 
 /// Nothing where it is to be run in another way.
@@ -86,16 +98,12 @@ std::optional<caf::error> transaction_runner::read_one(time_point deadline, cons
   must_be_texts(what.sql, what.parameters);
   caf::expected<result_handle> rows{result_handle{}};
   {
-    auto lease = take({.deadline = deadline, .read_only = true});
-    if (!lease)
-      return std::move(lease.error());
-    begun on{std::move(*lease)};
-    auto& with = *on.lease;
-    if (!may_be_one(with))
+    auto on = begin_one({.deadline = deadline, .read_only = true}, nullptr);
+    if (!on)
+      return std::move(on.error());
+    if (!*on)
       return std::nullopt;
-    watch(on);
-    if (on.cancelled)
-      return nobody_waits();
+    auto& with = *(*on)->lease;
     rows = repo::read_one(with, what, deadline, check);
     // Promoted meanwhile: the question behind the end is to be asked anew.
     if (!rows && has_tag(with.report(), "COMMIT") && was_promoted(with.report().last))
