@@ -63,8 +63,11 @@ public:
   /// keeps as many as it should, or this one no more.
   std::string name_for(const std::string& sql);
 
-  /// Says that `sql` is better not kept: its plan does not fit the tables any more.
-  void no_name_for(const std::string& sql) { names_[sql].clear(); }
+  /// Says that `sql` is better not kept, where it was: its plan does not fit the tables any more.
+  void no_name_for(const std::string& sql) {
+    if (auto found = names_.find(sql); found != names_.end())
+      found->second.clear();
+  }
 
   /// When it is known to have worked last.
   pq_link::time_point worked_at() const noexcept { return worked_at_; }

@@ -29,7 +29,7 @@ constexpr auto rollback_max = 2s;
 caf::error error_of(const server_report& report, std::size_t succeeded) {
   // What a server says as it ends the session comes after all that it has done, so that the COMMIT
   // was not begun.
-  bool before_commit = report.last && succeeded <= place_of_guard;
+  bool before_commit = report.last && succeeded <= place_of_guard && !has_tag(report, "COMMIT");
   if (before_commit && report.last->severity != "ERROR")
     return not_started(to_error(*report.last));
   if (before_commit && succeeded <= place_of_one)

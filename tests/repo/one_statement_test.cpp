@@ -321,3 +321,13 @@ TEST_CASE_FIXTURE(one_read, "a read that is kept is told where its table has cha
   CHECK(read("SELECT n FROM t", {}, nullptr, true)->get<std::string>(0, "n") == "7");
   CHECK(link->reusable());
 }
+
+TEST_CASE_FIXTURE(one_read, "what cannot be run takes no room of what is kept") {
+  for (int i = 0; i < 120; ++i) {
+    auto refused = read("SELECT count(*) + " + std::to_string(i) + " FROM t FOR UPDATE");
+    REQUIRE_FALSE(refused);
+    REQUIRE(details_of(refused.error())["sqlstate"] == "0A000");
+  }
+  REQUIRE(read("SELECT 1", {}, nullptr, true));
+  CHECK(seen("SELECT count(*) FROM pg_prepared_statements WHERE name LIKE 'fly_verb_%'") == "1");
+}
