@@ -69,6 +69,9 @@ public:
       found->second.clear();
   }
 
+  /// When it was open.
+  pq_link::time_point opened_at() const noexcept { return opened_at_; }
+
   /// When it is known to have worked last.
   pq_link::time_point worked_at() const noexcept { return worked_at_; }
   void worked() noexcept { worked_at_ = std::chrono::steady_clock::now(); }
@@ -112,7 +115,8 @@ private:
   std::vector<std::string> reset_;
   std::string reset_text_;
   std::map<std::string, std::string> names_; // by what is kept under them; "": it is not
-  pq_link::time_point worked_at_ = std::chrono::steady_clock::now();
+  pq_link::time_point opened_at_ = std::chrono::steady_clock::now();
+  pq_link::time_point worked_at_ = opened_at_;
   bool retired_ = false;
   bool keeps_;                            // not behind a pooler
   std::set<std::string_view> kept_;       // names

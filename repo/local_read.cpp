@@ -38,17 +38,20 @@ struct attempt {
   database_core& core;
   const read_wants& wants;
   ending_commits& commits;
+  bool trusts; // what others have seen there, where that is enough
+  clock::time_point began = clock::now();
   bool asks_timelines = core.tells_timelines();
-  std::optional<progress> known = core.tracker()->current();
-  std::optional<server_identity> watched = core.tracker()->server();
-  bool late = false;  // the check says so, and nothing was read
-  bool ends = false;  // the same, but only for a commit that may be about to end
-  bool again = false; // nothing was read: the question was wrong for this database now
-  bool moved = false; // it is not the database that the connection was opened to
-  bool begun = false; // nothing was in the way of the read
+  std::optional<sighting> known = core.tracker()->sighted();
+  bool late = false;    // the check says so, and nothing was read
+  bool ends = false;    // the same, but only for a commit that may be about to end
+  bool again = false;   // nothing was read: the question was wrong for this database now
+  bool moved = false;   // it is not the database that the connection was opened to
+  bool begun = false;   // nothing was in the way of the read
+  bool unasked = false; // the same, by what others have seen
   read_end end{};
 
-  std::vector<link_statement> question(const server_identity& server) const {
+  std::vector<link_statement> question(const server_identity& server) {
+    begun = unasked = false;
     std::vector<std::uint64_t> xids;
     for (const auto& it : wants.positions)
       if (it.xid)
@@ -62,24 +65,29 @@ struct attempt {
 
   std::optional<spot> read(const link_rows& rows, const server_identity& server) const {
     auto identity = server;
-    if (watched && known && same_server(*watched, server))
-      identity.timeline = std::max(identity.timeline, known->timeline);
-    return read_spot(rows, identity, known ? &*known : nullptr);
+    if (known && same_server(known->server, server))
+      identity.timeline = std::max(identity.timeline, known->seen.timeline);
+    return read_spot(rows, identity, known ? &known->seen : nullptr);
+  }
+
+  /// Whether others have seen there what is wanted. What a replica has shown a primary is asked
+  /// for, since it may not be visible there yet.
+  bool is_known(const server_identity& server, clock::time_point opened) {
+    unasked = trusts && !wants.primary && known && known->holds_for(server, opened) &&
+              (known->seen.in_recovery || all_of_primary()) &&
+              std::all_of(wants.positions.begin(), wants.positions.end(), [this](const auto& it) {
+                return judge(it, known->seen) == verdict::visible;
+              });
+    begun = unasked;
+    return unasked;
   }
 
   caf::error before(const link_rows& rows, const server_identity& server) {
     auto at = read(rows, server);
     if (!at)
       return make_error(errc::database_unavailable, "the database does not tell how far it is");
-    if (at->is_another) {
-      again = moved = true;
-      return make_error(errc::database_unavailable, "a pooler has another server behind it");
-    }
-    if (!asks_timelines && at->has_timelines) {
-      again = true;
-      core.tells_timelines(true);
-      return make_error(errc::not_visible, "the timelines were not asked");
-    }
+    if (auto reason = check_question(*at))
+      return reason;
     if (wants.primary && at->seen.in_recovery)
       return make_error(errc::not_primary, "the local database is a replica");
     for (const auto& it : wants.positions)
@@ -95,17 +103,42 @@ struct attempt {
     return {};
   }
 
+  /// Why the question was not the one for this server.
+  caf::error check_question(const spot& at) {
+    if (at.is_another) {
+      again = moved = true;
+      return make_error(errc::database_unavailable, "a pooler has another server behind it");
+    }
+    if (!asks_timelines && at.has_timelines) {
+      again = true;
+      core.tells_timelines(true);
+      return make_error(errc::not_visible, "the timelines were not asked");
+    }
+    return {};
+  }
+
+  /// Takes the answer behind the read. Why that counts for nothing, where it does.
+  caf::error after(const link_rows& rows, const server_identity& server) {
+    end = {server, read(rows, server)};
+    if (!end.at)
+      return {};
+    if (unasked)
+      if (auto reason = check_question(*end.at))
+        return reason;
+    if (end.at->is_another)
+      end.at.reset();
+    else
+      core.tracker()->saw(server, end.at->seen, began);
+    return {};
+  }
+
   caf::error run(clock::time_point deadline, std::optional<std::chrono::milliseconds> answer_max,
                  const transaction_runner::read_body& body, const one_query* one) {
     checked_read check{
         .question = [this](const server_identity& server) { return question(server); },
         .before = [this](const auto& rows, const auto& server) { return before(rows, server); },
-        .after =
-            [this](const auto& rows, const auto& server) {
-              end = {server, read(rows, server)};
-              if (end.at && end.at->is_another)
-                end.at.reset();
-            },
+        .is_known = [this](const auto& server, auto opened) { return is_known(server, opened); },
+        .after = [this](const auto& rows, const auto& server) { return after(rows, server); },
         .answer_max = answer_max};
     auto reason = core.runner().run_read(deadline, body, &check, one);
     if (moved) // it has been given back, and others are no better
@@ -158,7 +191,7 @@ caf::expected<read_end> read_when_there(database_core& core, const read_wants& w
   auto pause = std::chrono::milliseconds{0};
   constexpr std::chrono::milliseconds pause_max{20};
   for (int questions = 1;; ++questions) {
-    attempt now{core, wants, commits};
+    attempt now{core, wants, commits, questions == 1};
     auto reason = now.run(deadline, answer_max, body, one);
     if (!reason)
       return std::move(now.end);

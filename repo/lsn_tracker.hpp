@@ -15,6 +15,7 @@
 #include "fly/repo/ask_pace.hpp"
 #include "fly/repo/position.hpp"
 #include "fly/repo/replay_watcher.hpp"
+#include "fly/repo/sighting.hpp"
 #include "fly/repo/waiters.hpp"
 
 namespace fly::repo {
@@ -64,11 +65,17 @@ public:
   actors::expire wait_for(const position& where, time_point deadline,
                           actors::completion<caf::unit_t> done);
 
-  /// Returns how far the server was when it was asked last; nothing while it is unknown or down.
+  /// Returns how far the server was seen to be last; nothing while it is unknown or down.
   std::optional<progress> current() const;
 
   /// Returns which server that was: what is known to be visible is visible there.
   std::optional<server_identity> server() const;
+
+  /// Returns both, and since when it is known.
+  std::optional<sighting> sighted() const;
+
+  /// Takes what another connection was told, whose question left at `asked`.
+  void saw(const server_identity& server, const progress& seen, time_point asked);
 
   /// Returns how many wait.
   std::size_t waiting() const;

@@ -1,5 +1,6 @@
 // The part of lsn_tracker.hpp that asks its core: whoever drives that.
 #include <mutex>
+#include <utility>
 
 #include "fly/actors/error.hpp"
 #include "fly/repo/lsn_tracker.hpp"
@@ -22,13 +23,26 @@ actors::expire lsn_tracker::wait_for(const position& where, time_point deadline,
 }
 
 std::optional<progress> lsn_tracker::current() const {
+  if (auto last = sighted())
+    return std::move(last->seen);
+  return std::nullopt;
+}
+
+std::optional<server_identity> lsn_tracker::server() const {
+  if (auto last = sighted())
+    return std::move(last->server);
+  return std::nullopt;
+}
+
+std::optional<sighting> lsn_tracker::sighted() const {
   std::lock_guard guard{core_->mutex};
   return core_->last;
 }
 
-std::optional<server_identity> lsn_tracker::server() const {
+void lsn_tracker::saw(const server_identity& server, const progress& seen, time_point asked) {
   std::lock_guard guard{core_->mutex};
-  return core_->server;
+  if (core_->last)
+    core_->last->add(server, seen, asked);
 }
 
 std::size_t lsn_tracker::waiting() const {

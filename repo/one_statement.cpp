@@ -113,16 +113,23 @@ bool gives_rows(std::string_view sql) noexcept {
 caf::expected<result_handle> read_one(connection& on, const one_query& what,
                                       std::chrono::steady_clock::time_point deadline,
                                       const checked_read* check) {
-  auto question = check != nullptr ? check->question(on.identity()) : std::vector<link_statement>{};
-  auto place_of_query = place_of_one + question.size();
+  std::vector<link_statement> before;
+  std::vector<link_statement> behind;
+  if (check != nullptr) {
+    behind = check->question(on.identity());
+    if (!check->is_known || !check->is_known(on.identity(), on.opened_at()))
+      before = behind;
+  }
+  auto place_of_query = place_of_one + before.size();
   auto name = what.repeats ? on.name_for(what.sql) : std::string{};
-  auto all = around_query(on, {std::move(name), what.sql, what.parameters}, question, deadline);
+  auto all =
+      around_query(on, {std::move(name), what.sql, what.parameters}, before, behind, deadline);
   caf::error refused;
   result_handle rows;
   result_handle last;
   auto broken = on.link().exchange(all, pq_link::time_point::max(),
                                    [&](std::size_t place, result_handle given) {
-                                     if (check != nullptr && place + 1 == place_of_query)
+                                     if (!before.empty() && place + 1 == place_of_query)
                                        refused = check->before(to_rows(*given), on.identity());
                                      else if (place == place_of_query)
                                        rows = std::move(given);
@@ -136,7 +143,8 @@ caf::expected<result_handle> read_one(connection& on, const one_query& what,
   if (broken)
     return broken;
   if (check != nullptr)
-    check->after(to_rows(*last), on.identity());
+    if (auto reason = check->after(to_rows(*last), on.identity()))
+      return reason;
   return rows;
 }
 

@@ -67,10 +67,10 @@ struct one_query {
 bool gives_rows(std::string_view sql) noexcept;
 
 /// Runs `what` in a read-only transaction of its own, in one round trip, with the questions of
-/// `check` (null for none) before it and behind its end. Not behind a pooler, and outside of
-/// transactions. Blocks, until the session is cut at the latest.
-/// Errors: that of `check->before`, whatever became of the statement; errc::sql_failed;
-/// errc::database_unavailable.
+/// `check` (null for none) before it, where they are needed, and behind its end. Not behind a
+/// pooler, and outside of transactions. Blocks, until the session is cut at the latest.
+/// Errors: that of `check->before`, whatever became of the statement; that of `check->after`;
+/// errc::sql_failed; errc::database_unavailable.
 caf::expected<result_handle> read_one(connection& on, const one_query& what,
                                       std::chrono::steady_clock::time_point deadline,
                                       const checked_read* check);

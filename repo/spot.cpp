@@ -11,16 +11,9 @@ namespace {
 
 // As in replay_watcher.cpp: pg_xact_status and not the snapshot, which lists no running
 // transactions in recovery; it fails for ids that the server has not seen.
-std::string visible_among(const std::vector<std::uint64_t>& xids) {
-  if (xids.empty())
-    return "''";
-  std::string list;
-  for (auto xid : xids)
-    list += (list.empty() ? "" : ",") + std::to_string(xid);
-  return "(SELECT string_agg(x::text, ' ') FROM unnest('{" + list +
-         "}'::text[]::xid8[]) AS x WHERE CASE WHEN x < pg_snapshot_xmax(pg_current_snapshot()) "
-         "THEN pg_xact_status(x) = 'committed' END)";
-}
+constexpr auto visible_among = R"((SELECT string_agg(x::text, ' ') FROM unnest($1::xid8[]) AS x
+WHERE CASE WHEN x < pg_snapshot_xmax(pg_current_snapshot())
+THEN pg_xact_status(x) = 'committed' END))";
 
 // The replay position, with a "+" where a snapshot may have seen the record after it as well: the
 // server tells of a record a moment after it has applied it. Where it has received nothing more, or
@@ -30,14 +23,23 @@ WHEN still IS DISTINCT FROM 'paused' AND pg_last_wal_receive_lsn() > at THEN '+'
 FROM (SELECT pg_get_wal_replay_pause_state() AS still, pg_last_wal_replay_lsn() AS at) AS r))";
 
 // A snapshot does not list those that are younger than the last one that has ended. Any role may
-// see the ids.
-constexpr auto running = "(SELECT string_agg(a.backend_xid::text, ' ') "
-                         "FROM pg_stat_get_activity(NULL) AS a WHERE a.backend_xid IS NOT NULL)";
+// see the ids. A replica has none, and to list many
+// sessions takes longer than all else of the question.
+constexpr auto running = "CASE WHEN NOT r.recovering THEN (SELECT string_agg(a.backend_xid::text, "
+                         "' ') FROM pg_stat_get_activity(NULL) AS a WHERE a.backend_xid IS NOT "
+                         "NULL) END";
 
 // Whether the timelines could be asked; a schema that one may not use is an error to to_regclass.
 constexpr auto can_tell = R"(-(CASE WHEN EXISTS (SELECT FROM pg_namespace
 WHERE nspname = 'fly' AND has_schema_privilege(oid, 'USAGE'))
 THEN coalesce(has_table_privilege(to_regclass('fly.timeline'), 'SELECT'), false)::int ELSE 0 END))";
+
+std::string array_of(const std::vector<std::uint64_t>& numbers) {
+  std::string list;
+  for (auto it : numbers)
+    list += (list.empty() ? "" : ",") + std::to_string(it);
+  return "{" + list + "}";
+}
 
 template <class Number>
 std::optional<Number> number(const std::optional<std::string>& field) {
@@ -83,15 +85,16 @@ std::vector<link_statement> spot_question(std::uint64_t system, bool has_timelin
                              std::string{replayed} +
                              " ELSE pg_current_wal_flush_lsn()::text END, '0/0'), true)"};
   link_statement seen;
-  if (xids.empty()) // one of few texts
-    seen.name = std::string{"fly_spot"} + (has_timelines ? "_timelines" : "") +
-                (wants_running ? "_running" : "");
+  seen.name = std::string{"fly_spot"} + (has_timelines ? "_timelines" : "") +
+              (xids.empty() ? "" : "_xids") + (wants_running ? "_running" : "");
+  if (!xids.empty())
+    seen.parameters.push_back(array_of(xids));
   seen.sql =
       "SELECT r.recovering, current_setting('fly.reached'), CASE WHEN r.recovering "
       "THEN (SELECT received_tli FROM pg_stat_wal_receiver)::int8 "
       "ELSE ('x' || substr(pg_walfile_name(pg_current_wal_flush_lsn()), 1, 8))::bit(32)::int8 "
       "END, " +
-      newest + ", " + visible_among(xids) +
+      newest + ", " + (xids.empty() ? "''" : visible_among) +
       ", (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::int8, " +
       (wants_running ? running : "''") + " FROM (SELECT pg_is_in_recovery() AS recovering) AS r";
   return {std::move(reached), std::move(seen)};

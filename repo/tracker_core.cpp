@@ -146,7 +146,7 @@ void lsn_tracker::core::ask(std::unique_lock<std::mutex>& lock, replay_watcher& 
   auto xids = waiting.xids(options.xids_max);
   auto now = clock::now();
   pace_.asked(now);
-  bool whole = next_look() <= now || (last && waiting.any_above(last->timeline));
+  bool whole = next_look() <= now || (last && waiting.any_above(last->seen.timeline));
   if (whole)
     look_at_ = now + options.role_interval * 11 / 10;
   lock.unlock();
@@ -158,20 +158,19 @@ void lsn_tracker::core::ask(std::unique_lock<std::mutex>& lock, replay_watcher& 
     else if (whole || seen->fresh)
       roles->saw(seen->server);
     lock.lock();
-    took(lock, *seen);
+    took(lock, *seen, now);
     return;
   }
   roles->failed(text_of(seen.error()));
   lock.lock();
   last.reset();
-  server.reset();
   down_until_ = clock::now() + retry_.next();
 }
 
-void lsn_tracker::core::took(std::unique_lock<std::mutex>& lock, const replay_watcher::look& seen) {
+void lsn_tracker::core::took(std::unique_lock<std::mutex>& lock, const replay_watcher::look& seen,
+                             time_point asked) {
   retry_.reset();
-  last = seen.seen;
-  server = seen.server;
+  last = sighting{.server = seen.server, .seen = seen.seen, .asked = asked};
   auto over = waiting.advance(seen.seen);
   std::vector<completion> done(over.size());
   for (std::size_t i = 0; i < over.size(); ++i) {

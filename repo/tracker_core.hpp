@@ -15,6 +15,7 @@
 #include "fly/repo/driver_seat.hpp"
 #include "fly/repo/lsn_tracker.hpp"
 #include "fly/repo/role_board.hpp"
+#include "fly/repo/sighting.hpp"
 
 namespace fly::repo {
 
@@ -58,9 +59,8 @@ struct lsn_tracker::core {
   const std::shared_ptr<driver_seat> seat = std::make_shared<driver_seat>();
 
   mutable std::mutex mutex;
-  std::optional<progress> last;          // guarded by mutex
-  std::optional<server_identity> server; // guarded by mutex; of last
-  waiters waiting;                       // guarded by mutex
+  std::optional<sighting> last; // guarded by mutex
+  waiters waiting;              // guarded by mutex
 
 private:
   struct caller {
@@ -70,7 +70,7 @@ private:
 
   void expire(std::unique_lock<std::mutex>& lock, time_point now);
   void ask(std::unique_lock<std::mutex>& lock, replay_watcher& watcher);
-  void took(std::unique_lock<std::mutex>& lock, const replay_watcher::look& seen);
+  void took(std::unique_lock<std::mutex>& lock, const replay_watcher::look& seen, time_point asked);
   time_point next_look() const;
   time_point next_question() const;
   void wake(std::unique_lock<std::mutex>& lock);

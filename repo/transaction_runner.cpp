@@ -278,7 +278,7 @@ caf::error transaction_runner::run_read(time_point deadline, const read_body& bo
   auto& tx = *(*on)->tx;
   auto reason = told_by_time(tx.finish_reading(), deadline);
   if (!reason && check != nullptr)
-    check->after(to_rows(tx.ended()), (*on)->lease->identity());
+    return check->after(to_rows(tx.ended()), (*on)->lease->identity());
   return reason;
 }
 

@@ -50,8 +50,11 @@ struct checked_read {
   std::function<std::vector<link_statement>(const server_identity&)> question;
   /// Looks at the answer of the last of them before anything is read; an error ends it.
   std::function<caf::error(const link_rows&, const server_identity&)> before;
-  /// Looks at their answer after the COMMIT.
-  std::function<void(const link_rows&, const server_identity&)> after;
+  /// Returns whether one statement may be read there without being asked before: on a connection to
+  /// this server that was open at that time. May be null.
+  std::function<bool(const server_identity&, std::chrono::steady_clock::time_point)> is_known;
+  /// Looks at their answer after the COMMIT; an error says that the read counts for nothing.
+  std::function<caf::error(const link_rows&, const server_identity&)> after;
   /// Longest time for the server to answer BEGIN, or to be connected to; nothing: until the
   /// deadline.
   std::optional<std::chrono::milliseconds> answer_max;

@@ -105,8 +105,8 @@ std::optional<caf::error> transaction_runner::read_one(time_point deadline, cons
       return std::nullopt;
     auto& with = *(*on)->lease;
     rows = repo::read_one(with, what, deadline, check);
-    // Promoted meanwhile: the question behind the end is to be asked anew.
-    if (!rows && has_tag(with.report(), "COMMIT") && was_promoted(with.report().last))
+    // The question behind the end failed, as it does where the server was promoted meanwhile.
+    if (!rows && has_tag(with.report(), "COMMIT"))
       return std::nullopt;
   } // others have the connection while the rows are looked at
   if (rows)

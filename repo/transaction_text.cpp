@@ -105,27 +105,38 @@ std::vector<link_statement> around_one(const connection& on, link_statement what
 
 std::string joined(const std::vector<link_statement>& statements) {
   std::string result;
-  for (const auto& it : statements)
-    result += (result.empty() ? "" : "; ") + it.sql;
+  for (const auto& it : statements) {
+    auto text = it.sql;
+    for (auto number = it.parameters.size(); number > 0; --number) { // $12 before $1
+      auto value = it.parameters[number - 1];
+      auto name = "$" + std::to_string(number);
+      auto shown = value ? literal(*value) : "NULL";
+      for (auto at = text.rfind(name); at != std::string::npos;
+           at = at == 0 ? std::string::npos : text.rfind(name, at - 1))
+        text.replace(at, name.size(), shown);
+    }
+    result += (result.empty() ? "" : "; ") + text;
+  }
   return result;
 }
 
 std::vector<link_statement> around_query(const connection& on, link_statement what,
-                                         const std::vector<link_statement>& question,
+                                         const std::vector<link_statement>& before,
+                                         const std::vector<link_statement>& behind,
                                          std::chrono::steady_clock::time_point deadline) {
   std::vector<link_statement> result;
-  if (question.empty())
+  if (behind.empty())
     result.push_back({"fly_query_begin", "BEGIN READ ONLY"});
-  else // what the server is asked must be before the snapshot of what is read
+  else // what the server is asked before must be before the snapshot of what is read
     result.push_back({"fly_query_begin_asked", "BEGIN READ ONLY ISOLATION LEVEL READ COMMITTED"});
   result.push_back({"fly_query_settings",
                     "SELECT set_config('statement_timeout', $1, true)",
                     {std::to_string(timeout_until(deadline))}});
-  result.insert(result.end(), question.begin(), question.end());
+  result.insert(result.end(), before.begin(), before.end());
   result.push_back(std::move(what));
   end_one(result, on);
   result.push_back({"fly_one_unlock", unlock});
-  result.insert(result.end(), question.begin(), question.end());
+  result.insert(result.end(), behind.begin(), behind.end());
   return result;
 }
 

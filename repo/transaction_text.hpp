@@ -49,13 +49,15 @@ std::string end_text(const connection& on, bool sandbox, bool touched);
 /// Returns the COMMIT of a read, and what makes the session as it was.
 std::string end_reading_text(const connection& on, bool touched);
 
-/// Returns statements as one text, for a simple query.
+/// Returns statements as one text, for a simple query: with literals for their parameters, so that
+/// "$1" stands for nothing else in them.
 std::string joined(const std::vector<link_statement>& statements);
 
 /// Returns a read-only transaction of the one statement `what`, whole: BEGIN and its settings,
-/// `question`, `what`, COMMIT, what makes the session as it was, and `question` again.
+/// `before`, `what`, COMMIT, what makes the session as it was, and `behind`.
 std::vector<link_statement> around_query(const connection& on, link_statement what,
-                                         const std::vector<link_statement>& question,
+                                         const std::vector<link_statement>& before,
+                                         const std::vector<link_statement>& behind,
                                          std::chrono::steady_clock::time_point deadline);
 
 /// Returns what asks for the position behind the COMMIT, because within the transaction the commit

@@ -240,11 +240,16 @@ struct one_read : one_write {
                   before = rows.at(0).at(0).value_or("");
                   return reason;
                 },
-            .after = [this](const link_rows& rows,
-                            const server_identity&) { after = rows.at(0).at(0).value_or(""); },
+            .is_known = [this](const server_identity&, auto) { return known; },
+            .after = [this](const link_rows& rows, const server_identity&) -> caf::error {
+              after = rows.at(0).at(0).value_or("");
+              return spoilt;
+            },
             .answer_max = std::nullopt};
   }
 
+  bool known = false;
+  caf::error spoilt;
   std::string before;
   std::string after;
 };
@@ -285,6 +290,19 @@ TEST_CASE_FIXTURE(one_read, "a check that refuses comes before what became of th
     CHECK(link->reusable());
   }
   CHECK(after.empty());
+}
+
+TEST_CASE_FIXTURE(one_read, "where it is known to be there nothing is asked before a statement") {
+  auto check = asking(make_error(errc::not_visible, "too early"));
+  known = true;
+  CHECK(must(read("SELECT 4", {}, &check)).rows == link_rows{{"4"}});
+  CHECK(before.empty());
+  CHECK(after == seen("SELECT pg_backend_pid()"));
+  spoilt = make_error(errc::database_unavailable, "it was another server");
+  auto nothing = read("SELECT 4", {}, &check);
+  REQUIRE_FALSE(nothing);
+  CHECK(nothing.error() == errc::database_unavailable);
+  CHECK(link->reusable());
 }
 
 TEST_CASE_FIXTURE(one_read, "one statement that reads cannot write, and leaves nothing behind") {

@@ -3,6 +3,7 @@
 #include "fly/repo/level_reader.hpp"
 
 #include <chrono>
+#include <csignal>
 #include <future>
 #include <string>
 #include <thread>
@@ -106,6 +107,57 @@ TEST_CASE_FIXTURE(far_shops, "a session does not go back in time on another node
 
   later resumes{servers.replica(1), 200ms};
   CHECK(has(ams.db->with({.session = elsewhere}).exists<shop::order>("item = 'pen'")));
+}
+
+TEST_CASE_FIXTURE(far_shops, "what others have seen of the server is not asked before a read") {
+  auto& replica = servers.replica(0);
+  replica.sql("ALTER SYSTEM SET log_statement = 'all'");
+  replica.sql("SELECT pg_reload_conf()");
+  repo::session user;
+  auto mine = lax.db->with({.session = user});
+  auto is_asked = [&](const std::string& item) {
+    CHECK(has(mine.exists<shop::order>("item = $1", item)));
+    auto log = replica.log();
+    auto begin = log.rfind("fly_query_begin");
+    return begin == std::string::npos ||
+           log.find("fly_spot_reached", begin) < log.find("fly_one_commit", begin);
+  };
+  REQUIRE(mine.insert(shop::order{.item = "pen", .count = 1}));
+  CHECK(eventually([&] { return !is_asked("pen"); })); // once the connection is old enough
+  REQUIRE(mine.insert(shop::order{.item = "ink", .count = 1}));
+  CHECK_FALSE(is_asked("ink")); // the wait has told that it is there
+
+  CHECK(eventually([&] { // as long as nobody has looked since
+    servers.primary().sql("INSERT INTO orders (item, count) VALUES ('cup', 1)");
+    servers.wait_caught_up(replica, servers.primary());
+    auto reached = repo::lsn::parse(servers.primary().sql("SELECT pg_current_wal_flush_lsn()"));
+    user.read({.system = user.position()->system, .timeline = 1, .lsn = *reached}, {});
+    return is_asked("cup");
+  }));
+}
+
+TEST_CASE_FIXTURE(far_shops, "a session does not go back with a replica that crashed") {
+  auto& replica = servers.replica(0);
+  repo::session user;
+  auto mine = lax.db->with({.timeout = 400ms, .session = user});
+  for (const char* item : {"pen", "ink"})
+    REQUIRE(mine.insert(shop::order{.item = item, .count = 1}));
+  CHECK(has(mine.exists<shop::order>("item = 'ink'")));
+
+  // What it has on disk is older, and what it replays again waits for this.
+  replica.sql("ALTER SYSTEM SET recovery_min_apply_delay = '1h'");
+  replica.sql("SELECT pg_reload_conf()");
+  auto victim = replica.sql("SELECT pid FROM pg_stat_activity WHERE backend_type = "
+                            "'walreceiver'");
+  REQUIRE(::kill(std::stoi(victim), SIGKILL) == 0);
+  bool went_back = false;
+  for (auto until = std::chrono::steady_clock::now() + 10s;
+       !went_back && std::chrono::steady_clock::now() < until;) {
+    auto found = mine.exists<shop::order>("item = 'ink'");
+    CHECK_MESSAGE((!found || *found), "it has forgotten what it had shown");
+    went_back = !found && found.error() == errc::not_visible;
+  }
+  CHECK(went_back);
 }
 
 TEST_CASE_FIXTURE(far_shops, "a record that is just being replayed counts as read") {

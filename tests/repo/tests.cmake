@@ -38,6 +38,7 @@ fly_add_test_program(repo
     repo/session_cookie_test.cpp
     repo/session_reset_test.cpp
     repo/session_test.cpp
+    repo/sighting_test.cpp
     repo/starved_pool_test.cpp
     repo/timeline_history_test.cpp
     repo/token_test.cpp
