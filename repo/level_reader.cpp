@@ -98,7 +98,7 @@ void level_reader::finish(const read_call& call, read_report report,
                           const std::optional<progress>& seen) {
   auto user = call.options.session;
   if (report.where && user)
-    user->read(*report.where, seen ? seen->history : timeline_history{});
+    user->read(*report.where, seen ? seen->history : timeline_history{}, call.noted);
   if (call.options.report == nullptr)
     return;
   report.obtained = report.primary ? level::strong : call.wanted;

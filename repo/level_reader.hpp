@@ -36,6 +36,7 @@ struct read_call {
   level wanted;
   std::chrono::steady_clock::time_point begun;
   std::chrono::steady_clock::time_point deadline;
+  session::moment noted = options.session ? options.session->now() : 0;
 };
 
 /// Reads at a level: finds out which positions that takes, where they are, and who else may answer

@@ -65,16 +65,23 @@ void session::wrote(const fly::repo::position& where, const timeline_history& hi
   bool after = state_->version == begun && seen && same_history(*seen, where) &&
                seen->lsn <= where.lsn && where.xid;
   if (after) {
-    seen = where; // merge would drop the transaction id, which ends a wait on a page border
+    // Merge would drop the transaction id, which ends a wait on a page border.
+    seen = is_of_primary(*seen) ? where : with_shown(where);
     ++state_->version;
   } else {
     state_->join(where, history);
   }
 }
 
-void session::read(const fly::repo::position& where, const timeline_history& history) {
+void session::read(const fly::repo::position& where, const timeline_history& history,
+                   std::optional<moment> begun) {
   std::lock_guard guard{state_->mutex};
   auto& seen = state_->seen;
+  bool is_late = begun && *begun != state_->version;
+  if (is_late && seen && !is_of_primary(*seen) && is_of_primary(where)) {
+    state_->join(with_shown(where), history); // it did not look for what was noted meanwhile
+    return;
+  }
   if (seen && !seen->xid && same_history(*seen, where) && is_of_primary(where) &&
       where.lsn.bytes() + 1 == seen->lsn.bytes()) { // the same place, and the primary has shown it
     seen = where;

@@ -46,11 +46,14 @@ public:
   moment now() const;
 
   /// Notes a write that began at `begun`. Where nothing was noted since, the write came after all
-  /// that was seen, and its transaction id alone can stand for that, too.
+  /// that was seen, and its transaction id alone can stand for that, too. What a replica has shown
+  /// before it the primary has yet to show (spot.hpp).
   void wrote(const fly::repo::position& where, const timeline_history& history, moment begun);
 
-  /// Notes a read: what it saw was there at `where` at the latest.
-  void read(const fly::repo::position& where, const timeline_history& history);
+  /// Notes a read: what it saw was there at `where` at the latest. It began at `begun`; nothing:
+  /// after all that was noted.
+  void read(const fly::repo::position& where, const timeline_history& history,
+            std::optional<moment> begun = std::nullopt);
 
 private:
   struct state;

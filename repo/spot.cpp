@@ -69,7 +69,14 @@ std::vector<std::uint64_t> numbers(std::string_view text) {
 } // namespace
 
 bool is_of_primary(const position& where) noexcept {
-  return where.xid || where.lsn.bytes() % 8 == 7;
+  auto rest = where.lsn.bytes() % 8;
+  return rest == 7 || (where.xid && rest != 6);
+}
+
+position with_shown(position where) noexcept {
+  auto bytes = where.lsn.bytes();
+  where.lsn = lsn{bytes - std::min<std::uint64_t>(bytes, bytes % 8 == 7 ? 1 : 2)};
+  return where;
 }
 
 std::vector<link_statement> spot_question(std::uint64_t system, bool has_timelines,

@@ -45,6 +45,11 @@ struct spot {
 /// commit is in the log, and on replicas, before its transaction ends on the primary.
 bool is_of_primary(const position& where) noexcept;
 
+/// Returns `where`, which the primary has shown, as one that stands for what a replica has shown
+/// before as well, and of which the primary has yet to show that: two bytes less than the place,
+/// which is as much.
+position with_shown(position where) noexcept;
+
 /// Returns the statements, for one round trip inside or behind a transaction, that ask how far
 /// the server is and which of `xids` are visible. The LSN is taken before the snapshot in which the
 /// timelines are seen, so that a server on timeline T with an LSN of T has told of T, too.

@@ -65,6 +65,29 @@ TEST_CASE("a session that reads at one place on both keeps that the primary has 
   CHECK_FALSE(is_of_primary(*user.position()));
 }
 
+TEST_CASE("a write does not hide from the primary what a replica has shown before it") {
+  repo::session user{repo::position{1, 1, repo::lsn{0x1000}, std::nullopt}};
+  user.wrote({1, 1, repo::lsn{0x1100}, 745}, {}, user.now());
+  CHECK_FALSE(is_of_primary(*user.position()));
+  CHECK(user.position()->xid == 745U);
+  CHECK(user.position()->lsn == repo::lsn{0x10FE}); // only a server that has 0x1100 has more
+  user.read({1, 1, repo::lsn{0x11FF}, std::nullopt}, {}, user.now());
+  CHECK(is_of_primary(*user.position()));
+  user.wrote({1, 1, repo::lsn{0x1300}, 746}, {}, user.now());
+  CHECK(is_of_primary(*user.position()));
+}
+
+TEST_CASE("a read on the primary does not hide what a replica has shown meanwhile") {
+  repo::session user;
+  auto begun = user.now();
+  user.read({1, 1, repo::lsn{0x1000}, std::nullopt}, {}, begun);
+  user.read({1, 1, repo::lsn{0x10FF}, std::nullopt}, {}, begun);
+  CHECK_FALSE(is_of_primary(*user.position()));
+  CHECK(user.position()->lsn == repo::lsn{0x10FE});
+  user.read({1, 1, repo::lsn{0x10FF}, std::nullopt}, {}, user.now());
+  CHECK(is_of_primary(*user.position()));
+}
+
 TEST_CASE_FIXTURE(far_shops, "a session that has read on a replica reads no less on the primary") {
   // In the log, and not ended: it waits for a replica that is not there.
   servers.primary().sql("ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
@@ -81,6 +104,15 @@ TEST_CASE_FIXTURE(far_shops, "a session that has read on a replica reads no less
   repo::session user;
   CHECK(eventually([&] { return sees_pen(lax, user); }));
   CHECK_FALSE(sees_pen(syd, {})); // a stranger
+  bool writes = false;
+  SUBCASE("") {}
+  SUBCASE("though it has written meanwhile") {
+    writes = true;
+  }
+  if (writes)
+    REQUIRE(lax.db->with({.await = false, .session = user})
+                .execute("INSERT INTO orders (item, count) "
+                         "SELECT set_config('synchronous_commit', 'local', true), 1"));
 
   std::thread ends{[&] {
     std::this_thread::sleep_for(20ms); // a commit that is slow to end

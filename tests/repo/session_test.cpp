@@ -34,7 +34,9 @@ TEST_CASE("a session remembers the furthest of what it read and wrote") {
   user.wrote(at(90, 1, 7), {}, user.now());
   CHECK(user.position() == at(100)); // the id alone would not stand for what was read at 100
   user.wrote(at(120, 1, 8), {}, user.now());
-  CHECK(user.position() == at(120, 1, 8)); // it came after all that was seen
+  CHECK(user.position() == at(118, 1, 8)); // it came after all that was seen, by a replica, too
+  user.wrote(at(128, 1, 9), {}, user.now());
+  CHECK(user.position() == at(126, 1, 9)); // which the primary has still to show
   user.read(at(130), {});
   CHECK(user.position() == at(130));
   CHECK_FALSE(user.uncertain());
