@@ -9,6 +9,7 @@
 #include "fly/repo/database_core.hpp"
 #include "fly/repo/ledger.hpp"
 #include "fly/repo/level_reader.hpp"
+#include "fly/repo/wait_help.hpp"
 #include "fly/rpc/answer_reader.hpp"
 #include "fly/rpc/current_call.hpp"
 
@@ -130,9 +131,12 @@ caf::expected<raw_committed> bound_database::ask_raw(bool waits, std::string_vie
                                                      caf::expected<rpc::bytes> arguments) const {
   auto until = deadline();
   rpc::answer_reader own;
+  wait_help help;
   return rpc::ask_cancellable<raw_committed>(
-      until, starter(waits, name, wanted, key, std::move(arguments), until, &own),
-      [&] { db_->rpc_.read_answer(own, until); });
+      until, starter(waits, name, wanted, key, std::move(arguments), until, &own), [&] {
+        db_->rpc_.read_answer(own, until);
+        help.run(until);
+      });
 }
 
 actors::pending<raw_committed> bound_database::ask_raw(caf::scheduled_actor* self, bool waits,

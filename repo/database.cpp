@@ -16,6 +16,7 @@
 #include "fly/repo/level_reader.hpp"
 #include "fly/repo/serving.hpp"
 #include "fly/repo/wait_at.hpp"
+#include "fly/repo/wait_help.hpp"
 #include "fly/rpc/current_call.hpp"
 
 namespace fly::repo {
@@ -145,7 +146,9 @@ actors::starter<caf::unit_t> waiting_for(const std::shared_ptr<database_core>& c
 
 caf::error database::wait_for(const position& where, std::chrono::milliseconds timeout) const {
   auto deadline = bound_database{*this, {.timeout = timeout}}.deadline();
-  auto outcome = rpc::ask_cancellable<caf::unit_t>(deadline, waiting_for(core_, where, deadline));
+  wait_help help;
+  auto outcome = rpc::ask_cancellable<caf::unit_t>(deadline, waiting_for(core_, where, deadline),
+                                                   [&] { help.run(deadline); });
   return outcome ? caf::error{} : outcome.error();
 }
 

@@ -10,6 +10,7 @@
 #include "fly/repo/database_core.hpp"
 #include "fly/repo/ending_commits.hpp"
 #include "fly/repo/sql_error.hpp"
+#include "fly/repo/wait_help.hpp"
 #include "fly/rpc/current_call.hpp"
 
 namespace fly::repo {
@@ -153,10 +154,13 @@ struct attempt {
 };
 
 caf::error wait_for(const database_core& core, const position& where, clock::time_point until) {
-  auto outcome =
-      rpc::ask_cancellable<caf::unit_t>(until, [&](actors::completion<caf::unit_t> done) {
+  wait_help help;
+  auto outcome = rpc::ask_cancellable<caf::unit_t>(
+      until,
+      [&](actors::completion<caf::unit_t> done) {
         return core.tracker()->wait_for(where, until, std::move(done));
-      });
+      },
+      [&] { help.run(until); });
   return outcome ? caf::error{} : outcome.error();
 }
 

@@ -20,13 +20,12 @@ struct driver {
   caf::event_based_actor* self;
   std::shared_ptr<lsn_tracker::core> core;
   std::uint64_t me;
-  replay_watcher watcher;
   bool goes_on = false; // a message for the next round is on its way
   bool sleeps = false;  // one for the end of the sleep is
 
   void go() {
     using next = lsn_tracker::core::next;
-    switch (core->round(me, watcher)) {
+    switch (core->round(me)) {
     case next::again:
       if (!std::exchange(goes_on, true))
         self->send(self, caf::tick_atom::value);
@@ -48,8 +47,7 @@ caf::behavior drive(caf::event_based_actor* self, const std::shared_ptr<lsn_trac
   ::prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
   core->driven_by(caf::actor{self}, me);
   self->attach_functor([core, me] { core->left(me); });
-  auto state = std::make_shared<driver>(
-      driver{self, core, me, replay_watcher{core->options.watcher}, true, false});
+  auto state = std::make_shared<driver>(driver{self, core, me, true, false});
   self->send(self, caf::tick_atom::value);
   return {
       [state](caf::tick_atom) {

@@ -5,6 +5,7 @@
 #include "fly/actors/error.hpp"
 #include "fly/repo/lsn_tracker.hpp"
 #include "fly/repo/tracker_core.hpp"
+#include "fly/repo/wait_help.hpp"
 
 namespace fly::repo {
 
@@ -14,10 +15,13 @@ lsn_tracker::~lsn_tracker() {
 
 actors::expire lsn_tracker::wait_for(const position& where, time_point deadline,
                                      actors::completion<caf::unit_t> done) {
-  auto who = core_->add(where, deadline, std::move(done));
-  if (!who)
+  auto* help = wait_help::free_one();
+  auto added = core_->add(where, deadline, std::move(done), help != nullptr);
+  if (!added)
     return [] {};
-  return [core = core_, ticket = *who] {
+  if (added->left)
+    help->take(core_, added->who);
+  return [core = core_, ticket = added->who] {
     core->end(ticket, make_error(errc::not_visible, "the local database was not that far in time"));
   };
 }

@@ -152,7 +152,8 @@ std::optional<caf::expected<link_rows>> pq_link::answer(time_point deadline) {
 
 /// Sends the statements of a pipeline; those before them that the session does not have yet, to be
 /// kept.
-bool pq_link::send(std::span<const link_statement> statements, std::vector<step>& steps) {
+bool pq_link::send(std::span<const link_statement> statements) {
+  steps_.clear();
   std::set<std::string_view> asked; // to be kept, by this pipeline
   for (std::size_t place = 0; place < statements.size(); ++place) {
     const auto& each = statements[place];
@@ -164,7 +165,7 @@ bool pq_link::send(std::span<const link_statement> statements, std::vector<step>
     if (keeps && !kept_.contains(each.name) && asked.insert(each.name).second) {
       if (PQsendPrepare(raw(), each.name.c_str(), each.sql.c_str(), count, nullptr) != 1)
         return false;
-      steps.push_back({place, true});
+      steps_.push_back({place, each.name});
     }
     bool sent = keeps ? PQsendQueryPrepared(raw(), each.name.c_str(), count, values.data(), nullptr,
                                             nullptr, 0) == 1
@@ -172,7 +173,7 @@ bool pq_link::send(std::span<const link_statement> statements, std::vector<step>
                                           nullptr, nullptr, 0) == 1;
     if (!sent)
       return false;
-    steps.push_back({place, false});
+    steps_.push_back({place});
   }
   return PQpipelineSync(raw()) == 1;
 }
@@ -189,8 +190,7 @@ caf::error pq_link::wait_for_result(time_point deadline) {
 }
 
 /// Takes the results of a pipeline, up to its end.
-caf::error pq_link::receive(std::span<const link_statement> statements, std::span<const step> steps,
-                            time_point deadline, const result_taker& take) {
+caf::error pq_link::receive(time_point deadline, const result_taker& take) {
   for (std::size_t next = 0;;) {
     if (auto reason = wait_for_result(deadline))
       return reason;
@@ -202,13 +202,13 @@ caf::error pq_link::receive(std::span<const link_statement> statements, std::spa
     auto status = PQresultStatus(result.get());
     if (status == PGRES_PIPELINE_SYNC)
       return {};
-    if (next == steps.size())
+    if (next == steps_.size())
       return unavailable("the server's answers are not those to the questions");
-    const auto& each = steps[next++];
+    const auto& each = steps_[next++];
     if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK)
       continue;
-    if (each.prepares)
-      kept_.insert(statements[each.place].name);
+    if (!each.prepares.empty())
+      kept_.insert(each.prepares);
     else
       take(each.place, std::move(result));
   }
@@ -216,11 +216,23 @@ caf::error pq_link::receive(std::span<const link_statement> statements, std::spa
 
 caf::error pq_link::exchange(std::span<const link_statement> statements, time_point deadline,
                              const result_taker& take) {
+  auto reason = begin(statements);
+  return reason ? reason : collect(deadline, take);
+}
+
+caf::error pq_link::begin(std::span<const link_statement> statements) {
   report().clear();
-  std::vector<step> steps;
-  if (PQenterPipelineMode(raw()) != 1 || !send(statements, steps))
+  if (PQenterPipelineMode(raw()) != 1 || !send(statements))
     return unavailable(PQerrorMessage(raw()));
-  auto reason = receive(statements, steps, deadline, take);
+  return {};
+}
+
+bool pq_link::has_answer(time_point deadline) const {
+  return wait_for(PQsocket(raw()), POLLIN, deadline);
+}
+
+caf::error pq_link::collect(time_point deadline, const result_taker& take) {
+  auto reason = receive(deadline, take);
   if (!reason && PQexitPipelineMode(raw()) != 1)
     reason = unavailable(PQerrorMessage(raw()));
   // What the server said, also where it then ended the session.

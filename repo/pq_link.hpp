@@ -87,6 +87,14 @@ public:
   caf::error exchange(std::span<const link_statement> statements, time_point deadline,
                       const result_taker& take);
 
+  /// The same in two steps. `begin` sends and waits for nothing; nothing else is sent before
+  /// `collect` has taken the answer, which blocks until `deadline` at most. Errors: as `exchange`.
+  caf::error begin(std::span<const link_statement> statements);
+  caf::error collect(time_point deadline, const result_taker& take);
+
+  /// Waits until the answer to what was begun comes. Returns false where it does not by `deadline`.
+  bool has_answer(time_point deadline) const;
+
   /// As `exchange`, for statements that give rows: returns those of each.
   caf::expected<std::vector<link_rows>> run(std::span<const link_statement> statements,
                                             time_point deadline);
@@ -133,18 +141,18 @@ private:
   /// What the next result of a pipeline is of.
   struct step {
     std::size_t place = 0;
-    bool prepares = false; // the session is to keep the statement; then comes its own result
+    std::string prepares{}; // the session is to keep the statement so; then comes its own result
   };
 
-  bool send(std::span<const link_statement> statements, std::vector<step>& steps);
-  caf::error receive(std::span<const link_statement> statements, std::span<const step> steps,
-                     time_point deadline, const result_taker& take);
+  bool send(std::span<const link_statement> statements);
+  caf::error receive(time_point deadline, const result_taker& take);
   caf::error wait_for_result(time_point deadline);
 
   std::unique_ptr<server_listener> heard_; // before raw_: libpq's callbacks write to it
   std::unique_ptr<pg_conn, finish> raw_;
   bool pooled_ = false;
   std::set<std::string> kept_; // statements that the session has; one for each name
+  std::vector<step> steps_;    // of what was begun
 };
 
 } // namespace fly::repo

@@ -82,6 +82,10 @@ std::vector<std::uint64_t> read_numbers(std::string_view text) {
   return result;
 }
 
+pq_link::result_taker collect_to(std::vector<link_rows>& answers) {
+  return [&answers](std::size_t, const result_handle& rows) { answers.push_back(to_rows(*rows)); };
+}
+
 std::int64_t read_number(const std::optional<std::string>& text) {
   std::int64_t number = 0;
   if (text)
@@ -91,12 +95,22 @@ std::int64_t read_number(const std::optional<std::string>& text) {
 
 } // namespace
 
+struct replay_watcher::answer {
+  lsn where;
+  bool recovering;
+  std::int64_t started_us;
+  std::uint32_t timeline;
+  std::uint32_t newest; // of its table, or whether that could be read
+  std::vector<std::uint64_t> visible_xids;
+};
+
 caf::error replay_watcher::connect() {
   auto opened = pq_link::open(options_.link, clock::now() + options_.connect_timeout);
   if (!opened)
     return std::move(opened.error());
   link_ = std::move(*opened);
   fresh_ = true;
+  begun_ = false;
   server_ = {};
   return identify_again();
 }
@@ -172,6 +186,11 @@ caf::expected<replay_watcher::look> replay_watcher::ask(const std::vector<std::u
 
 caf::expected<replay_watcher::look>
 replay_watcher::ask_on_link(const std::vector<std::uint64_t>& xids, bool whole) {
+  if (std::exchange(begun_, false)) { // of somebody who did not wait for it
+    std::vector<link_rows> answers;
+    if (auto reason = link_->collect(clock::now() + options_.query_timeout, collect_to(answers)))
+      return reason;
+  }
   auto before = server_;
   auto asked = questions(xids, server_.system, has_history_, whole);
   auto answers = link_->run(asked, clock::now() + options_.query_timeout);
@@ -184,38 +203,79 @@ replay_watcher::ask_on_link(const std::vector<std::uint64_t>& xids, bool whole) 
     if (!identified(*identity)) // a pooler has another server behind it
       return ask_on_link(xids, false);
   }
-  const auto& at = (*answers)[answers->size() - 2];
-  const auto& told = answers->back();
-  const auto* row = told.size() == 1 && told.front().size() == 5 ? &told.front() : nullptr;
-  bool readable = row != nullptr && at.size() == 1 && at.front().size() == 1;
-  auto where = readable ? lsn::parse(at.front().front().value_or("")) : std::nullopt;
-  if (!where)
+  auto told = read_answer((*answers)[answers->size() - 2], answers->back());
+  if (!told)
     return make_error(errc::database_unavailable, "the database does not tell how far it is");
-  bool recovering = (*row)[0] == "t";
-  if (recovering != server_.in_recovery || read_number((*row)[1]) != server_.started_us)
+  if (told->recovering != server_.in_recovery || told->started_us != server_.started_us)
     if (auto reason = identify_again()) // promoted, or a pooler has another server behind it
       return reason;
   if (same_server(before, server_) && before.in_recovery && !server_.in_recovery)
     if (auto reason = note_switch(before.timeline))
       return reason;
-  auto timeline = static_cast<std::uint32_t>(read_number((*row)[2]));
-  server_.timeline = recovering ? std::max(server_.timeline, timeline) : timeline;
-  auto newest = static_cast<std::uint32_t>(read_number((*row)[3]));
-  if (has_history_ ? newest != history_.newest() : newest == 1) {
+  if (is_new_history(*told)) {
     if (auto reason = read_history())
       return reason;
   }
-  if (recovering)
+  return note(*told);
+}
+
+/// Reads the answers of the last two questions; nothing where they make no sense.
+std::optional<replay_watcher::answer> replay_watcher::read_answer(const link_rows& reached,
+                                                                  const link_rows& told) {
+  if (reached.size() != 1 || reached.front().size() != 1 || told.size() != 1 ||
+      told.front().size() != 5)
+    return std::nullopt;
+  auto where = lsn::parse(reached.front().front().value_or(""));
+  if (!where)
+    return std::nullopt;
+  const auto& row = told.front();
+  return answer{.where = *where,
+                .recovering = row[0] == "t",
+                .started_us = read_number(row[1]),
+                .timeline = static_cast<std::uint32_t>(read_number(row[2])),
+                .newest = static_cast<std::uint32_t>(read_number(row[3])),
+                .visible_xids = read_numbers(row[4].value_or(""))};
+}
+
+bool replay_watcher::is_new_history(const answer& told) const {
+  return has_history_ ? told.newest != history_.newest() : told.newest == 1;
+}
+
+/// Takes the answer of the server that is known.
+replay_watcher::look replay_watcher::note(const answer& told) {
+  server_.timeline = told.recovering ? std::max(server_.timeline, told.timeline) : told.timeline;
+  if (told.recovering)
     server_.timeline = std::max(server_.timeline, history_.newest());
-  server_.lsn = *where;
+  server_.lsn = told.where;
   return look{.server = server_,
               .seen = {.system = server_.system,
                        .timeline = server_.timeline,
-                       .lsn = *where,
-                       .in_recovery = recovering,
+                       .lsn = told.where,
+                       .in_recovery = told.recovering,
                        .history = history_,
-                       .visible_xids = read_numbers((*row)[4].value_or(""))},
+                       .visible_xids = told.visible_xids},
               .fresh = std::exchange(fresh_, false)};
+}
+
+std::optional<replay_watcher::look>
+replay_watcher::ask_briefly(const std::vector<std::uint64_t>& xids, pq_link::time_point until) {
+  if (!link_ || begun_ || fresh_)
+    return std::nullopt;
+  begun_ = true;
+  if (link_->begin(questions(xids, server_.system, has_history_, false)) ||
+      !link_->has_answer(until))
+    return std::nullopt;
+  begun_ = false;
+  std::vector<link_rows> answers;
+  if (auto reason = link_->collect(clock::now() + options_.query_timeout, collect_to(answers))) {
+    link_.reset();
+    return std::nullopt;
+  }
+  auto told = answers.size() == 2 ? read_answer(answers[0], answers[1]) : std::nullopt;
+  if (!told || told->recovering != server_.in_recovery || told->started_us != server_.started_us ||
+      is_new_history(*told))
+    return std::nullopt;
+  return note(*told);
 }
 
 } // namespace fly::repo

@@ -42,11 +42,21 @@ public:
   /// Errors: errc::database_unavailable; errc::sql_failed where the role may not ask.
   caf::expected<look> ask(const std::vector<std::uint64_t>& xids, bool whole);
 
+  /// Asks for `xids` where a connection is there, and waits for the answer until `until`. Returns
+  /// nothing where it does not come by then, or the server is not what it was: `ask` finds out.
+  std::optional<look> ask_briefly(const std::vector<std::uint64_t>& xids,
+                                  pq_link::time_point until);
+
   /// Closes the connection; the next question opens another one.
   void close() { link_.reset(); }
 
 private:
+  struct answer;
+
   caf::expected<look> ask_on_link(const std::vector<std::uint64_t>& xids, bool whole);
+  static std::optional<answer> read_answer(const link_rows& reached, const link_rows& told);
+  bool is_new_history(const answer& told) const;
+  look note(const answer& told);
   caf::error connect();
   caf::error identify_again();
   bool identified(const server_identity& identity);
@@ -60,6 +70,7 @@ private:
   timeline_history history_;                             // of server_
   bool has_history_ = false;                             // its table of timelines can be read
   bool fresh_ = false; // nothing was asked on link_ but its identity
+  bool begun_ = false; // a question is on its way on link_ whose answer nobody has taken
 };
 
 } // namespace fly::repo

@@ -16,6 +16,9 @@ using clock = std::chrono::steady_clock;
 
 namespace {
 
+/// After a wait that was not alone others are about to come: the driver asks for all of them.
+constexpr std::chrono::milliseconds crowd_lasts{20};
+
 caf::error error_of(verdict what) {
   if (what == verdict::lost)
     return make_error(errc::may_be_lost,
@@ -31,8 +34,8 @@ lsn_tracker::core::core(tracker_options given, std::shared_ptr<role_board> board
     : options(std::move(given)), roles(std::move(board)), waiting(options.waiters_max),
       pace_(options.pace), retry_(options.retry, std::random_device{}()) {}
 
-std::optional<waiters::ticket> lsn_tracker::core::add(const position& where, time_point deadline,
-                                                      completion done) {
+std::optional<lsn_tracker::core::added>
+lsn_tracker::core::add(const position& where, time_point deadline, completion done, bool helps) {
   std::unique_lock lock{mutex};
   if (closed_) {
     lock.unlock();
@@ -51,16 +54,27 @@ std::optional<waiters::ticket> lsn_tracker::core::add(const position& where, tim
   auto due = pace_.due();
   callers_.emplace(*who, caller{std::move(done), now});
   pace_.came(now, alone);
-  if (alone || pace_.due() < due)
+  if (!alone)
+    crowded_until_ = now + crowd_lasts;
+  bool lent = watch_ && watch_->lent;
+  bool leaves = helps && alone && asleep_ && watch_ && !lent && now >= crowded_until_;
+  if (leaves) {
+    left_ = true;
+  } else if (lent) {
+    watch_->missed = true;
+    lock.unlock();
+    changed_.notify_all(); // who asks for himself leaves it to the driver
+  } else if (std::exchange(left_, false) || alone || pace_.due() < due) {
     wake(lock);
-  return who;
+  }
+  return added{*who, leaves};
 }
 
 /// Lets the driver look at the time anew. Unlocks.
 void lsn_tracker::core::wake(std::unique_lock<std::mutex>& lock) {
   if (!std::exchange(asleep_, false)) {
     lock.unlock();
-    changed_.notify_one();
+    changed_.notify_all();
     return;
   }
   auto driver = driver_;
@@ -117,9 +131,12 @@ lsn_tracker::time_point lsn_tracker::core::next_question() const {
   return std::max(waiting.empty() ? look : std::min(look, pace_.due()), down_until_);
 }
 
-std::optional<lsn_tracker::time_point> lsn_tracker::core::wake_at() const {
+std::optional<lsn_tracker::time_point> lsn_tracker::core::wake_at() {
   std::lock_guard guard{mutex};
-  if (closed_)
+  bool lent = watch_ && watch_->lent;
+  if (lent)
+    watch_->missed = true;
+  if (closed_ || lent)
     return std::nullopt;
   return next_question();
 }
@@ -127,6 +144,7 @@ std::optional<lsn_tracker::time_point> lsn_tracker::core::wake_at() const {
 void lsn_tracker::core::driven_by(caf::actor driver, std::uint64_t me) {
   std::unique_lock lock{mutex};
   auto before = std::exchange(driver_, std::move(driver));
+  watch_ = std::make_shared<watch>(watch{replay_watcher{options.watcher}});
   driven_by_ = me;
   asleep_ = false;
   lock.unlock();
@@ -138,11 +156,13 @@ void lsn_tracker::core::driven_by(caf::actor driver, std::uint64_t me) {
 void lsn_tracker::core::left(std::uint64_t me) {
   seat->leave(me);
   std::lock_guard guard{mutex};
-  if (driven_by_ == me)
-    driver_ = nullptr;
+  if (driven_by_ != me)
+    return;
+  driver_ = nullptr;
+  watch_ = nullptr;
 }
 
-void lsn_tracker::core::ask(std::unique_lock<std::mutex>& lock, replay_watcher& watcher) {
+void lsn_tracker::core::ask(std::unique_lock<std::mutex>& lock, watch& on) {
   auto xids = waiting.xids(options.xids_max);
   auto now = clock::now();
   pace_.asked(now);
@@ -150,7 +170,7 @@ void lsn_tracker::core::ask(std::unique_lock<std::mutex>& lock, replay_watcher& 
   if (whole)
     look_at_ = now + options.role_interval * 11 / 10;
   lock.unlock();
-  auto seen = watcher.ask(xids, whole);
+  auto seen = on.watcher.ask(xids, whole);
   if (seen) {
     // What makes a primary is looked into before it is said: by who keeps the database.
     if (seen->fresh && !seen->server.writable())
@@ -198,16 +218,22 @@ void lsn_tracker::core::took(std::unique_lock<std::mutex>& lock, const replay_wa
   lock.lock();
 }
 
-lsn_tracker::core::next lsn_tracker::core::round(std::uint64_t me, replay_watcher& watcher) {
+lsn_tracker::core::next lsn_tracker::core::round(std::uint64_t me) {
   // Short, so that the driver sees exit messages soon; a question may take longer.
   auto until = clock::now() + std::chrono::milliseconds{20};
   std::unique_lock lock{mutex};
-  while (!closed_ && seat->is(me)) {
+  auto own = watch_; // stays while it asks, whoever drives then
+  while (!closed_ && seat->is(me) && driven_by_ == me) {
+    left_ = false;
+    if (own->lent) {
+      own->missed = asleep_ = true;
+      return next::sleep;
+    }
     auto now = clock::now();
     expire(lock, now);
     auto due = next_question();
     if (due <= now)
-      ask(lock, watcher);
+      ask(lock, *own);
     else if (waiting.empty()) {
       asleep_ = true;
       return next::sleep;
@@ -216,7 +242,7 @@ lsn_tracker::core::next lsn_tracker::core::round(std::uint64_t me, replay_watche
     else
       changed_.wait_until(lock, std::min({due, until, waiting.next_deadline().value_or(until)}));
   }
-  if (!seat->is(me))
+  if (!seat->is(me) || driven_by_ != me)
     return next::end;
   asleep_ = true; // for good: no supervisor takes the end of a driver for a failure
   return next::sleep;

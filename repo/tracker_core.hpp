@@ -33,8 +33,20 @@ struct lsn_tracker::core {
 
   core(tracker_options given, std::shared_ptr<role_board> board);
 
-  /// As `lsn_tracker::wait_for`; the ticket of the wait, none where it is over.
-  std::optional<waiters::ticket> add(const position& where, time_point deadline, completion done);
+  /// A wait that has begun.
+  struct added {
+    waiters::ticket who;
+    bool left; ///< Nobody asks for it before its thread calls `help`, or somebody else waits, too.
+  };
+
+  /// As `lsn_tracker::wait_for`; nothing where the wait is over. It may be left to a thread that
+  /// `helps` where nobody else waits.
+  std::optional<added> add(const position& where, time_point deadline, completion done,
+                           bool helps = false);
+
+  /// Asks for a wait that was left to the calling thread, as long as nobody else waits, and until
+  /// `until` at the latest; then the driver goes on. Does nothing where that has begun already.
+  void help(waiters::ticket who, time_point until);
 
   /// Completes one wait; false where another has done so already.
   bool end(waiters::ticket who, caf::expected<caf::unit_t> outcome);
@@ -43,10 +55,11 @@ struct lsn_tracker::core {
   void close();
 
   /// Drives for a moment, while somebody waits or a question is due. Only by the driver.
-  next round(std::uint64_t me, replay_watcher& watcher);
+  next round(std::uint64_t me);
 
-  /// Returns when a driver that sleeps has something to do; never, where nothing, once closed.
-  std::optional<time_point> wake_at() const;
+  /// Returns when a driver that sleeps has something to do; never, where nothing, once closed, and
+  /// while somebody asks for himself, who wakes it.
+  std::optional<time_point> wake_at();
 
   /// Makes `driver` the one that is woken, and lets the one before see that it drives no more.
   void driven_by(caf::actor driver, std::uint64_t me);
@@ -68,8 +81,16 @@ private:
     time_point since;
   };
 
+  /// The connection of one driver, which a thread that asks for its own wait borrows.
+  struct watch {
+    replay_watcher watcher;
+    bool lent = false;   // to a thread that asks for itself
+    bool missed = false; // the driver had something to do meanwhile
+  };
+
   void expire(std::unique_lock<std::mutex>& lock, time_point now);
-  void ask(std::unique_lock<std::mutex>& lock, replay_watcher& watcher);
+  void ask(std::unique_lock<std::mutex>& lock, watch& on);
+  bool ask_alone(std::unique_lock<std::mutex>& lock, watch& on, time_point until);
   void took(std::unique_lock<std::mutex>& lock, const replay_watcher::look& seen, time_point asked);
   time_point next_look() const;
   time_point next_question() const;
@@ -83,7 +104,10 @@ private:
   actors::backoff retry_;                     // guarded by mutex
   caf::actor driver_;                         // guarded by mutex; null while nobody drives
   std::uint64_t driven_by_ = 0;               // guarded by mutex; the seat's number of driver_
+  std::shared_ptr<watch> watch_;              // guarded by mutex; of driver_
+  time_point crowded_until_{};                // guarded by mutex; no wait is left to its thread
   bool asleep_ = false;                       // guarded by mutex; the driver
+  bool left_ = false;                         // guarded by mutex; the only wait is its thread's
   bool closed_ = false;                       // guarded by mutex
 };
 

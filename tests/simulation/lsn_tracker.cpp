@@ -56,10 +56,9 @@ void drive(const std::shared_ptr<lsn_tracker::core>& core) {
   auto rung = std::make_shared<bool>(false);
   auto me = core->seat->take();
   core->driven_by(make_doorman(rung), me);
-  replay_watcher watcher{core->options.watcher};
   for (;;) {
     *rung = false;
-    auto then = core->round(me, watcher);
+    auto then = core->round(me);
     if (then == next::end)
       return;
     auto end = core->wake_at();

@@ -251,6 +251,19 @@ caf::error pq_link::exchange(std::span<const link_statement>, time_point, const 
   return refused("0A000", "not simulated");
 }
 
+/// Of threads that ask for themselves, which there are none of.
+caf::error pq_link::begin(std::span<const link_statement>) {
+  return refused("0A000", "not simulated");
+}
+
+caf::error pq_link::collect(time_point, const result_taker&) {
+  return refused("0A000", "not simulated");
+}
+
+bool pq_link::has_answer(time_point) const {
+  return false;
+}
+
 std::string pq_link::quote(std::string_view text) const {
   return "'" + std::string{text} + "'";
 }
