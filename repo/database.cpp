@@ -128,15 +128,25 @@ void database::unserve(std::string_view name) {
 
 namespace {
 
+/// A wait that ends at once, with `reason`.
+actors::starter<caf::unit_t> refusing(const caf::error& reason) {
+  return [reason](actors::completion<caf::unit_t> done) -> actors::expire {
+    done(reason);
+    return [] {};
+  };
+}
+
 actors::starter<caf::unit_t> waiting_for(const std::shared_ptr<database_core>& core,
-                                         const position& where, clock::time_point deadline) {
+                                         const position& where, std::chrono::milliseconds timeout,
+                                         clock::time_point deadline) {
+  if (auto wrong = rpc::check_timeout(timeout))
+    return refusing(wrong);
+  if (core->unusable())
+    return refusing(core->unusable());
   return [core, where, deadline](actors::completion<caf::unit_t> done) -> actors::expire {
-    if (!core->unusable() && !core->in_sandbox())
+    if (!core->in_sandbox())
       return core->tracker()->wait_for(where, deadline, std::move(done));
-    if (core->unusable())
-      done(core->unusable());
-    else
-      done(caf::unit);
+    done(caf::unit);
     return [] {};
   };
 }
@@ -145,23 +155,25 @@ actors::starter<caf::unit_t> waiting_for(const std::shared_ptr<database_core>& c
 
 caf::error database::wait_for(const position& where, std::chrono::milliseconds timeout) const {
   auto deadline = bound_database{*this, {.timeout = timeout}}.deadline();
-  auto outcome = rpc::ask_cancellable<caf::unit_t>(deadline, waiting_for(core_, where, deadline));
+  auto outcome =
+      rpc::ask_cancellable<caf::unit_t>(deadline, waiting_for(core_, where, timeout, deadline));
   return outcome ? caf::error{} : outcome.error();
 }
 
 actors::pending<caf::unit_t> database::wait_for(caf::scheduled_actor* self, const position& where,
                                                 std::chrono::milliseconds timeout) const {
   auto deadline = bound_database{*this, {.timeout = timeout}}.deadline();
-  return {self, deadline, waiting_for(core_, where, deadline)};
+  return {self, deadline, waiting_for(core_, where, timeout, deadline)};
 }
 
 namespace {
 
 actors::starter<caf::unit_t> waiting_at(const rpc::endpoint& rpc,
                                         const std::shared_ptr<database_core>& core, const place& at,
-                                        const position& where, clock::time_point deadline) {
-  if (core->unusable() || core->in_sandbox())
-    return waiting_for(core, where, deadline);
+                                        const position& where, std::chrono::milliseconds timeout,
+                                        clock::time_point deadline) {
+  if (core->unusable() || core->in_sandbox() || rpc::check_timeout(timeout))
+    return waiting_for(core, where, timeout, deadline);
   return [&rpc, core, at, where, deadline](actors::completion<caf::unit_t> done) {
     return wait_at(rpc, core, at, where, deadline, std::move(done));
   };
@@ -172,8 +184,8 @@ actors::starter<caf::unit_t> waiting_at(const rpc::endpoint& rpc,
 caf::error database::wait_for(const position& where, const place& at,
                               std::chrono::milliseconds timeout) const {
   auto deadline = bound_database{*this, {.timeout = timeout}}.deadline();
-  auto outcome =
-      rpc::ask_cancellable<caf::unit_t>(deadline, waiting_at(rpc_, core_, at, where, deadline));
+  auto outcome = rpc::ask_cancellable<caf::unit_t>(
+      deadline, waiting_at(rpc_, core_, at, where, timeout, deadline));
   return outcome ? caf::error{} : outcome.error();
 }
 
@@ -181,7 +193,7 @@ actors::pending<caf::unit_t> database::wait_for(caf::scheduled_actor* self, cons
                                                 const place& at,
                                                 std::chrono::milliseconds timeout) const {
   auto deadline = bound_database{*this, {.timeout = timeout}}.deadline();
-  return {self, deadline, waiting_at(rpc_, core_, at, where, deadline)};
+  return {self, deadline, waiting_at(rpc_, core_, at, where, timeout, deadline)};
 }
 
 std::string database::builtin(std::string_view f) const {
