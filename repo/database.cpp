@@ -43,9 +43,11 @@ struct database::own_actors {
 
 namespace {
 
-std::string secret_of(const cluster::node& node) {
+/// Signs with the node's secret; the node itself says where that cannot be read.
+token_signer signer_of(const cluster::node& node) {
   auto secret = node.settings().load_secret();
-  return secret ? *secret : std::string{}; // the node itself says that it cannot be read
+  auto also = node.settings().load_secret_also();
+  return {secret ? *secret : std::string{}, node.settings().app, also ? *also : std::string{}};
 }
 
 } // namespace
@@ -65,7 +67,7 @@ caf::error name_taken(const rpc::endpoint& rpc, const options& settings) {
 } // namespace
 
 database::database(rpc::endpoint& rpc, options settings)
-    : rpc_(rpc), tokens_(secret_of(rpc.node()), rpc.node().settings().app),
+    : rpc_(rpc), tokens_(signer_of(rpc.node())),
       core_(std::make_shared<database_core>(rpc.node(), settings, name_taken(rpc, settings))),
       reader_(std::make_unique<level_reader>(rpc, core_)) {
   if (core_->unusable())
