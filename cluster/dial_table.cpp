@@ -28,16 +28,22 @@ void dial_table::want(const std::vector<std::string>& addresses) {
 std::vector<std::string> dial_table::due(time_point now, const served& is_served) {
   auto under_way = static_cast<std::size_t>(std::count_if(
       targets_.begin(), targets_.end(), [](const auto& entry) { return entry.second.under_way; }));
+  std::vector<decltype(targets_)::pointer> waiting;
+  for (auto& target : targets_) {
+    const auto& [address, entry] = target;
+    if (!entry.own && !entry.under_way && entry.wanted && entry.next <= now &&
+        !is_served(address, entry.reached_id))
+      waiting.push_back(&target);
+  }
+  // Who has waited longest comes first: those that never answer must not take all turns.
+  std::stable_sort(waiting.begin(), waiting.end(),
+                   [](auto* a, auto* b) { return a->second.next < b->second.next; });
   std::vector<std::string> result;
-  for (auto& [address, entry] : targets_) {
-    if (under_way >= attempts_max)
+  for (auto* each : waiting) {
+    if (under_way++ >= attempts_max)
       break;
-    if (entry.own || entry.under_way || !entry.wanted || entry.next > now ||
-        is_served(address, entry.reached_id))
-      continue;
-    entry.under_way = true;
-    ++under_way;
-    result.push_back(address);
+    each->second.under_way = true;
+    result.push_back(each->first);
   }
   return result;
 }

@@ -34,7 +34,7 @@ public:
   /// address, or the one that answered there last, is linked.
   using served = std::function<bool(const std::string& address, const std::string& reached_id)>;
 
-  /// Returns the addresses to try now and marks them as under way.
+  /// Returns the addresses to try now, those that have waited longest, and marks them as under way.
   std::vector<std::string> due(time_point now, const served& is_served);
 
   /// Says that the attempt at `address` reached the member `id`.

@@ -120,14 +120,16 @@ handshake::step handshake::on_hello(std::span<const std::byte> payload) {
 }
 
 handshake::step handshake::on_proof(std::span<const std::byte> payload) {
-  if (!same_proof(prove_as(proof_role::dialler), payload))
+  proved_also_ = !self_->secret_also.empty() &&
+                 same_proof(prove_as(proof_role::dialler, self_->secret_also), payload);
+  if (!proved_also_ && !same_proof(prove_as(proof_role::dialler, self_->secret), payload))
     return fail(refusal::wrong_secret, "the proof does not match");
   state_ = state::asked;
   return {.what = event::proved};
 }
 
 handshake::step handshake::on_welcome(std::span<const std::byte> payload) {
-  if (!same_proof(prove_as(proof_role::acceptor), payload))
+  if (!same_proof(prove_as(proof_role::acceptor, self_->secret), payload))
     return fail(make_error(errc::handshake_failed, "wrong secret: the acceptor's proof does not "
                                                    "match"));
   state_ = state::done;
@@ -138,22 +140,22 @@ std::vector<char> handshake::proof_frame() {
   assert(side_ == side::dialler);
   assert(state_ == state::asked);
   state_ = state::welcome;
-  return frame_of(frame_kind::proof, prove_as(proof_role::dialler));
+  return frame_of(frame_kind::proof, prove_as(proof_role::dialler, self_->secret));
 }
 
 std::vector<char> handshake::welcome_frame() {
   assert(side_ == side::acceptor);
   assert(state_ == state::asked);
   state_ = state::done;
-  return frame_of(frame_kind::welcome, prove_as(proof_role::acceptor));
+  const auto& shared = proved_also_ ? self_->secret_also : self_->secret;
+  return frame_of(frame_kind::welcome, prove_as(proof_role::acceptor, shared));
 }
 
-proof handshake::prove_as(proof_role role) const {
+proof handshake::prove_as(proof_role role, const std::string& secret) const {
   if (side_ == side::dialler)
-    return prove(role, self_->secret, mine_, bytes_of(my_bytes_), theirs_, bytes_of(their_bytes_),
+    return prove(role, secret, mine_, bytes_of(my_bytes_), theirs_, bytes_of(their_bytes_),
                  binding_);
-  return prove(role, self_->secret, theirs_, bytes_of(their_bytes_), mine_, bytes_of(my_bytes_),
-               binding_);
+  return prove(role, secret, theirs_, bytes_of(their_bytes_), mine_, bytes_of(my_bytes_), binding_);
 }
 
 handshake::step handshake::fail(refusal why, const std::string& detail) {

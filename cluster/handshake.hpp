@@ -34,6 +34,8 @@ struct identity {
   member self{};
   std::string cluster{};
   std::string secret{};
+  /// A second one that diallers may prove instead; empty for none.
+  std::string secret_also{};
   std::uint8_t version_min = wire_version_min;
   std::uint8_t version_max = wire_version_max;
 };
@@ -106,7 +108,7 @@ private:
   step on_welcome(std::span<const std::byte> payload);
   step fail(refusal why, const std::string& detail);
   step fail(caf::error reason);
-  proof prove_as(proof_role role) const;
+  proof prove_as(proof_role role, const std::string& secret) const;
 
   std::shared_ptr<const identity> self_;
   side side_;
@@ -116,6 +118,7 @@ private:
   std::vector<char> my_bytes_;     // payload of mine_
   std::vector<char> their_bytes_;  // payload of theirs_, as it came
   std::vector<std::byte> binding_; // empty without TLS
+  bool proved_also_ = false;       // acceptor: the dialler has proved the second secret
 };
 
 /// Returns a refuse frame.

@@ -265,7 +265,7 @@ void mesh::on_closed(link_id link, const caf::error& reason) {
   what->closed = true;
   if (what->up)
     what->up->close();
-  else if (what->tls && !what->tls->is_up())
+  else if (what->tls && !what->tls->is_up() && reason != errc::no_such_member)
     log_handshake(*what, make_error(errc::handshake_failed,
                                     "closed within the handshake of TLS: has the peer TLS?"));
   perform(membership_.on_closed(link, reason, now_));

@@ -107,7 +107,8 @@ public:
   /// Says that there is something on `link` that no caller has read.
   void on_unread(link_id link);
 
-  /// Says that `link` was closed by the other side or by a failure.
+  /// Says that `link` was closed by the other side or by a failure; errc::no_such_member where a
+  /// dial reached nobody.
   void on_closed(link_id link, const caf::error& reason);
 
   /// Lets the time pass; the other events happen at the time of the last tick or `set_time`.
@@ -185,6 +186,7 @@ private:
   void publish(bool changed);
   void log_handshake(const connection& what, const caf::error& reason);
   void warn(const std::string& text);
+  void warn_of_certificate();
 
   mesh_options options_;
   std::shared_ptr<const identity> identity_;
@@ -200,7 +202,8 @@ private:
   std::map<std::string, time_point> warned_; // by text; size <= warned_max
   time_point now_;
   wall_time wall_;
-  bool stale_board_ = false; // positions have changed since the last publish
+  wall_time certificate_due_{}; // when the end of the own certificate is looked at
+  bool stale_board_ = false;    // positions have changed since the last publish
   bool leaving_ = false;
   std::vector<char> plain_; // scratch of `decrypt`
 };

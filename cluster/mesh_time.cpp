@@ -24,6 +24,8 @@ void mesh::tick(time_point now, wall_time wall) {
       send_services(*what);
   if (stale_board_)
     publish(false);
+  if (options_.tls && wall_ >= certificate_due_)
+    warn_of_certificate();
 }
 
 void mesh::on_addresses(std::vector<std::string> addresses) {
@@ -126,16 +128,17 @@ void mesh::log_handshake(const connection& what, const caf::error& reason) {
   warn("no link with " + host + ": " + text_of(reason));
 }
 
-/// Says what may come again and again once a minute.
+/// Says what may come again and again once a minute, and `warned_max` such things in one.
 void mesh::warn(const std::string& text) {
   constexpr std::size_t warned_max = 256;
   constexpr std::chrono::seconds quiet{60};
   if (warned_.size() >= warned_max)
-    warned_.clear();
-  auto [said, fresh] = warned_.try_emplace(text, now_);
-  bool quiet_now = !fresh && now_ - said->second < quiet;
+    std::erase_if(warned_, [&](const auto& each) { return now_ - each.second >= quiet; });
+  auto said = warned_.find(text);
+  bool quiet_now =
+      said == warned_.end() ? warned_.size() >= warned_max : now_ - said->second < quiet;
   if (!quiet_now)
-    said->second = now_;
+    warned_[text] = now_;
   options_.log(quiet_now ? log_level::debug : log_level::warning, text);
 }
 

@@ -1,4 +1,5 @@
 // The third part of mesh.hpp: links that are encrypted, and what tells that one side is not.
+#include <algorithm>
 #include <ctime>
 #include <string>
 #include <utility>
@@ -118,6 +119,31 @@ bool mesh::may_be_peer(link_id link, connection& from) {
 
 void mesh::set_tls(std::shared_ptr<const tls_context> trusted) {
   options_.tls = std::move(trusted);
+  certificate_due_ = {};
+}
+
+/// Links outlive their certificates, so that nobody would see the end of one before the next link
+/// is refused: says it once a day, two weeks before, and each hour after.
+void mesh::warn_of_certificate() {
+  constexpr std::chrono::hours soon{24 * 14};
+  auto end = options_.tls->valid_until();
+  auto left = end - wall_;
+  if (left <= wall_time::duration::zero()) {
+    certificate_due_ = wall_ + std::chrono::hours{1};
+    options_.log(log_level::error,
+                 "this node's certificate has expired, or its authority's: links that are up stay, "
+                 "no new one is let in; node.reload_tls() takes a new one");
+    return;
+  }
+  certificate_due_ = left > soon ? end - soon : std::min(end, wall_ + std::chrono::hours{24});
+  if (left > soon)
+    return;
+  auto hours = std::chrono::floor<std::chrono::hours>(left).count();
+  options_.log(
+      log_level::warning,
+      "this node's certificate, or its authority's, expires in " +
+          (hours >= 48 ? std::to_string(hours / 24) + " days" : std::to_string(hours) + " h") +
+          ": no new link is let in from then on; node.reload_tls() takes a new one");
 }
 
 } // namespace fly::cluster

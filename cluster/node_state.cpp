@@ -33,7 +33,10 @@ node_state::node_state(options settings, member self)
 
 mesh_options node_state::links_setup() const {
   mesh_options links;
-  links.who = {.self = self_, .cluster = settings_.app, .secret = *settings_.load_secret()};
+  links.who = {.self = self_,
+               .cluster = settings_.app,
+               .secret = *settings_.load_secret(),
+               .secret_also = *settings_.load_secret_also()};
   links.membership = {.self = self_,
                       .heartbeat = settings_.heartbeat,
                       .silence_max = settings_.silence_max,

@@ -111,6 +111,8 @@ options options::from_env(const environment& lookup) {
   take(result.dns_server, {"FLY_DNS_SERVER"});
   take(result.secret, {"FLY_SECRET"});
   take(result.secret_file, {"FLY_SECRET_FILE"});
+  take(result.secret_also, {"FLY_SECRET_ALSO"});
+  take(result.secret_also_file, {"FLY_SECRET_ALSO_FILE"});
   take(result.tls.certificate, {"FLY_TLS_CERT"});
   take(result.tls.key, {"FLY_TLS_KEY"});
   take(result.tls.authority, {"FLY_TLS_CA"});
@@ -177,6 +179,11 @@ caf::error options::validate() const {
   auto known = load_secret();
   if (!known)
     return known.error();
+  auto also = load_secret_also();
+  if (!also)
+    return also.error();
+  if (known->empty() && !also->empty())
+    return bad("secret-also", "goes with a secret (FLY_SECRET), and there is none");
   auto where = listen_address();
   if (!where)
     return where.error();
@@ -209,23 +216,37 @@ caf::error options::check_times() const {
   return check_time("dial-max", dial_max, 1ms, 3600s);
 }
 
-caf::expected<std::string> options::load_secret() const {
-  if (!secret.empty() || secret_file.empty())
-    return secret;
+namespace {
+
+/// Returns `given`, else what `file` holds.
+caf::expected<std::string> secret_of(const std::string& given, const char* option,
+                                     const std::string& path) {
+  if (!given.empty() || path.empty())
+    return given;
   constexpr std::size_t bytes_max = 64 * 1024; // a device has no end
-  std::ifstream file{secret_file, std::ios::binary};
+  std::ifstream file{path, std::ios::binary};
   std::string content(bytes_max + 1, '\0');
   file.read(content.data(), static_cast<std::streamsize>(content.size())); // a directory is bad
   if (!file.is_open() || file.bad())
-    return bad("secret-file", "'" + secret_file + "' cannot be read");
+    return bad(option, "'" + path + "' cannot be read");
   content.resize(static_cast<std::size_t>(file.gcount()));
   if (content.size() > bytes_max)
-    return bad("secret-file", "'" + secret_file + "' has more than 65536 bytes");
+    return bad(option, "'" + path + "' has more than 65536 bytes");
   while (content.ends_with('\n') || content.ends_with('\r'))
     content.pop_back();
   if (content.empty())
-    return bad("secret-file", "'" + secret_file + "' is empty");
+    return bad(option, "'" + path + "' is empty");
   return content;
+}
+
+} // namespace
+
+caf::expected<std::string> options::load_secret() const {
+  return secret_of(secret, "secret-file", secret_file);
+}
+
+caf::expected<std::string> options::load_secret_also() const {
+  return secret_of(secret_also, "secret-also-file", secret_also_file);
 }
 
 caf::expected<std::shared_ptr<const tls_context>> options::load_tls() const {

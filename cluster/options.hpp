@@ -86,6 +86,11 @@ struct options {
   /// File whose content, 64 KiB at most, without final line breaks is the secret. FLY_SECRET_FILE;
   /// --secret-file.
   std::string secret_file{};
+  /// A second secret that is taken from others as well, proofs and tokens alike, while the secret
+  /// is changed on one node after the other (docs/deploying.md). FLY_SECRET_ALSO. Empty: none.
+  std::string secret_also{};
+  /// File whose content is that, as `secret_file`. FLY_SECRET_ALSO_FILE; --secret-also-file.
+  std::string secret_also_file{};
 
   /// Files of this node's TLS, PEM: its certificate (and those between it and the authority), its
   /// key, and the authorities of its peers. All three or none; with them every link is encrypted,
@@ -126,9 +131,10 @@ struct options {
 
   /// Returns the defaults changed by the environment: FLY_REGION, MY_REGION, PRIMARY_REGION,
   /// FLY_APP_NAME, FLY_MACHINE_ID, FLY_ALLOC_ID, FLY_PRIVATE_IP, FLY_ADVERTISE, FLY_IMAGE_REF,
-  /// FLY_MACHINE_VERSION, FLY_SECRET, FLY_SECRET_FILE, FLY_TLS_CERT, FLY_TLS_KEY, FLY_TLS_CA,
-  /// FLY_INSECURE, FLY_PEERS, FLY_PORT, FLY_DNS_SERVER, FLY_KILL_TIMEOUT. A value that cannot be
-  /// used is kept and named by `validate()`.
+  /// FLY_MACHINE_VERSION, FLY_SECRET, FLY_SECRET_FILE, FLY_SECRET_ALSO,
+  /// FLY_SECRET_ALSO_FILE, FLY_TLS_CERT, FLY_TLS_KEY, FLY_TLS_CA, FLY_INSECURE, FLY_PEERS,
+  /// FLY_PORT, FLY_DNS_SERVER, FLY_KILL_TIMEOUT. A value that cannot be used is kept and named by
+  /// `validate()`.
   static options from_env(const environment& lookup = process_environment);
 
   /// Adds the flags to `flags`, bound to the fields of this object, which must outlive the parsing.
@@ -141,6 +147,9 @@ struct options {
   /// Returns the secret itself: `secret`, else the content of `secret_file`, else "".
   /// Errors: errc::invalid_argument, the file cannot be read, is empty, or longer than 64 KiB.
   caf::expected<std::string> load_secret() const;
+
+  /// Returns the second secret in the same way; "" for none.
+  caf::expected<std::string> load_secret_also() const;
 
   /// Reads the files of `tls` and checks them; null where none is set.
   /// Errors: errc::invalid_argument, naming option, file and reason.

@@ -68,6 +68,9 @@ void options::describe(po::options_description& flags) {
       ("discovery-interval", milliseconds(discovery_interval), "time between two looks into DNS") //
       ("secret-file", text(secret_file, "FILE"),
        "file with the cluster's secret (FLY_SECRET_FILE; or FLY_SECRET itself)") //
+      ("secret-also-file", text(secret_also_file, "FILE"),
+       "file with a second secret to take while it is changed (FLY_SECRET_ALSO_FILE; or "
+       "FLY_SECRET_ALSO itself)") //
       ("tls-cert", text(tls.certificate, "FILE"),
        "this node's certificate, PEM: encrypts every link, with --tls-key and --tls-ca "
        "(FLY_TLS_CERT)")                                                         //

@@ -131,6 +131,7 @@ void socket_io::on_transferred(const caf::io::data_transferred_msg& done) {
     return;
   auto& socket = found->second;
   socket.unsent = static_cast<std::size_t>(done.remaining);
+  socket.reaching = false;
   if (socket.from)
     socket.from->in_flight(socket.unsent);
   if (socket.closing && socket.unsent == 0)
@@ -148,7 +149,9 @@ void socket_io::on_closed(connection_handle handle) {
   tell_time();
   handles_.erase(socket.link);
   mesh_.on_closed(socket.link,
-                  make_error(errc::member_lost, "the other side closed the connection"));
+                  socket.reaching
+                      ? make_error(errc::no_such_member, "nobody was reached")
+                      : make_error(errc::member_lost, "the other side closed the connection"));
 }
 
 caf::error socket_io::dial(link_id link, const std::string& address) {
@@ -162,6 +165,7 @@ caf::error socket_io::dial(link_id link, const std::string& address) {
   auto handle = scribe->hdl();
   self_->add_scribe(std::move(scribe));
   add(link, handle);
+  sockets_.at(handle).reaching = true;
   return {};
 }
 

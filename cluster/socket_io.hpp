@@ -70,6 +70,7 @@ private:
     link_id link = 0;
     reading_state reading = reading_state::going;
     std::shared_ptr<channel> from; // whose bytes are in flight; null during the handshake
+    bool reaching = false;         // dialled, and the kernel has taken nothing yet
     std::size_t unsent = 0;        // bytes given to CAF that the kernel has not taken yet
     bool closing = false;          // the mesh has closed the link; the rest is still being sent
     bool shut = false;

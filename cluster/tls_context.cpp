@@ -1,5 +1,6 @@
 #include "fly/cluster/tls_context.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <ctime>
@@ -70,8 +71,18 @@ context_ptr make_context() {
   return result;
 }
 
-/// Says why members would refuse the certificate of `context` at one end of a connection.
-std::string refused_as(SSL_CTX* context, X509* own, const char* purpose) {
+/// Returns when the first certificate of a chain ends.
+std::chrono::system_clock::time_point end_of(STACK_OF(X509) * chain) {
+  auto result = std::chrono::system_clock::time_point::max();
+  for (int i = 0; i < sk_X509_num(chain); ++i)
+    result = std::min(result, time_of(X509_get0_notAfter(sk_X509_value(chain, i))));
+  return result;
+}
+
+/// Says why members would refuse the certificate of `context` at one end of a connection; fills
+/// `until` where they would not.
+std::string refused_as(SSL_CTX* context, X509* own, const char* purpose,
+                       std::chrono::system_clock::time_point& until) {
   store_context_ptr check{X509_STORE_CTX_new()};
   STACK_OF(X509)* chain = nullptr;
   SSL_CTX_get0_chain_certs(context, &chain);
@@ -79,13 +90,17 @@ std::string refused_as(SSL_CTX* context, X509* own, const char* purpose) {
       X509_STORE_CTX_init(check.get(), SSL_CTX_get_cert_store(context), own, chain) != 1 ||
       X509_STORE_CTX_set_default(check.get(), purpose) != 1)
     return openssl::take_error("cannot be checked");
-  if (X509_verify_cert(check.get()) == 1)
+  if (X509_verify_cert(check.get()) == 1) {
+    until = end_of(X509_STORE_CTX_get0_chain(check.get()));
     return {};
+  }
   ERR_clear_error();
-  return X509_verify_cert_error_string(X509_STORE_CTX_get_error(check.get()));
+  std::string why = X509_verify_cert_error_string(X509_STORE_CTX_get_error(check.get()));
+  return X509_STORE_CTX_get_error_depth(check.get()) > 0 ? why + " (its authority)" : why;
 }
 
-caf::error check_own(SSL_CTX* context, const tls_files& files, const std::string& app) {
+caf::error check_own(SSL_CTX* context, const tls_files& files, const std::string& app,
+                     std::chrono::system_clock::time_point& until) {
   auto* own = SSL_CTX_get0_certificate(context);
   if (X509_cmp_current_time(X509_get0_notAfter(own)) < 0)
     return bad("tls-cert", files.certificate,
@@ -94,7 +109,7 @@ caf::error check_own(SSL_CTX* context, const tls_files& files, const std::string
     return bad("tls-cert", files.certificate,
                "is not valid yet: it will be from " + time_text(X509_get0_notBefore(own)));
   for (const char* purpose : {"ssl_server", "ssl_client"})
-    if (auto why = refused_as(context, own, purpose); !why.empty())
+    if (auto why = refused_as(context, own, purpose, until); !why.empty())
       return bad("tls-cert", files.certificate,
                  "would be refused by members that trust '" + files.authority + "': " + why);
   auto names = names_in(own);
@@ -155,11 +170,10 @@ caf::expected<std::shared_ptr<const tls_context>> tls_context::load(const tls_fi
       return bad("tls-key", files.key, "does not belong to '" + files.certificate + "'");
     return bad("tls-key", files.key, "holds no PEM key without a passphrase: " + why);
   }
-  if (auto problem = check_own(context, files, app))
-    return problem;
   auto all = std::make_unique<parts>();
+  if (auto problem = check_own(context, files, app, all->valid_until))
+    return problem;
   all->context = std::move(made);
-  all->valid_until = time_of(X509_get0_notAfter(SSL_CTX_get0_certificate(context)));
   return std::shared_ptr<const tls_context>{std::make_shared<tls_context>(std::move(all))};
 }
 

@@ -36,7 +36,7 @@ public:
   static caf::expected<std::shared_ptr<const tls_context>> load(const tls_files& files,
                                                                 const std::string& app);
 
-  /// Returns until when the certificate is valid.
+  /// Returns until when the certificate is valid, and all that it was signed by.
   std::chrono::system_clock::time_point valid_until() const noexcept;
 
   explicit tls_context(std::unique_ptr<parts> all);

@@ -85,10 +85,13 @@ actors::starter<raw_committed> noting(std::optional<session> user,
 }
 
 /// `keyed`: whether the write has a key, be it empty.
-caf::expected<rpc::bytes> checked(const caf::error& unusable, bool keyed, const std::string& key,
+caf::expected<rpc::bytes> checked(const caf::error& unusable, std::chrono::milliseconds timeout,
+                                  bool keyed, const std::string& key,
                                   caf::expected<rpc::bytes> arguments) {
   if (unusable)
     return unusable;
+  if (auto wrong = rpc::check_timeout(timeout))
+    return wrong;
   if (keyed)
     if (auto wrong = check_key(key))
       return wrong;
@@ -120,7 +123,8 @@ bound_database::starter(bool waits, std::string_view name, const rpc::signature&
                  .shared = core.in_sandbox(),
                  .key = key,
                  .own = own};
-  auto sent = checked(core.unusable(), options_.key || !key.empty(), key, std::move(arguments));
+  auto sent = checked(core.unusable(), options_.timeout, options_.key || !key.empty(), key,
+                      std::move(arguments));
   return noting(options_.session, core.tracker(),
                 writing(std::move(how), name, wanted, std::move(sent)));
 }

@@ -44,9 +44,11 @@ struct database::own_actors {
 
 namespace {
 
-std::string secret_of(const cluster::node& node) {
+/// Signs with the node's secret; the node itself says where that cannot be read.
+token_signer signer_of(const cluster::node& node) {
   auto secret = node.settings().load_secret();
-  return secret ? *secret : std::string{}; // the node itself says that it cannot be read
+  auto also = node.settings().load_secret_also();
+  return {secret ? *secret : std::string{}, node.settings().app, also ? *also : std::string{}};
 }
 
 } // namespace
@@ -66,7 +68,7 @@ caf::error name_taken(const rpc::endpoint& rpc, const options& settings) {
 } // namespace
 
 database::database(rpc::endpoint& rpc, options settings)
-    : rpc_(rpc), tokens_(secret_of(rpc.node()), rpc.node().settings().app),
+    : rpc_(rpc), tokens_(signer_of(rpc.node())),
       core_(std::make_shared<database_core>(rpc.node(), settings, name_taken(rpc, settings))),
       reader_(std::make_unique<level_reader>(rpc, core_)) {
   if (core_->unusable())
@@ -129,15 +131,25 @@ void database::unserve(std::string_view name) {
 
 namespace {
 
+/// A wait that ends at once, with `reason`.
+actors::starter<caf::unit_t> refusing(const caf::error& reason) {
+  return [reason](actors::completion<caf::unit_t> done) -> actors::expire {
+    done(reason);
+    return [] {};
+  };
+}
+
 actors::starter<caf::unit_t> waiting_for(const std::shared_ptr<database_core>& core,
-                                         const position& where, clock::time_point deadline) {
+                                         const position& where, std::chrono::milliseconds timeout,
+                                         clock::time_point deadline) {
+  if (auto wrong = rpc::check_timeout(timeout))
+    return refusing(wrong);
+  if (core->unusable())
+    return refusing(core->unusable());
   return [core, where, deadline](actors::completion<caf::unit_t> done) -> actors::expire {
-    if (!core->unusable() && !core->in_sandbox())
+    if (!core->in_sandbox())
       return core->tracker()->wait_for(where, deadline, std::move(done));
-    if (core->unusable())
-      done(core->unusable());
-    else
-      done(caf::unit);
+    done(caf::unit);
     return [] {};
   };
 }
@@ -147,24 +159,25 @@ actors::starter<caf::unit_t> waiting_for(const std::shared_ptr<database_core>& c
 caf::error database::wait_for(const position& where, std::chrono::milliseconds timeout) const {
   auto deadline = bound_database{*this, {.timeout = timeout}}.deadline();
   wait_help help;
-  auto outcome = rpc::ask_cancellable<caf::unit_t>(deadline, waiting_for(core_, where, deadline),
-                                                   [&] { help.run(deadline); });
+  auto outcome = rpc::ask_cancellable<caf::unit_t>(
+      deadline, waiting_for(core_, where, timeout, deadline), [&] { help.run(deadline); });
   return outcome ? caf::error{} : outcome.error();
 }
 
 actors::pending<caf::unit_t> database::wait_for(caf::scheduled_actor* self, const position& where,
                                                 std::chrono::milliseconds timeout) const {
   auto deadline = bound_database{*this, {.timeout = timeout}}.deadline();
-  return {self, deadline, waiting_for(core_, where, deadline)};
+  return {self, deadline, waiting_for(core_, where, timeout, deadline)};
 }
 
 namespace {
 
 actors::starter<caf::unit_t> waiting_at(const rpc::endpoint& rpc,
                                         const std::shared_ptr<database_core>& core, const place& at,
-                                        const position& where, clock::time_point deadline) {
-  if (core->unusable() || core->in_sandbox())
-    return waiting_for(core, where, deadline);
+                                        const position& where, std::chrono::milliseconds timeout,
+                                        clock::time_point deadline) {
+  if (core->unusable() || core->in_sandbox() || rpc::check_timeout(timeout))
+    return waiting_for(core, where, timeout, deadline);
   return [&rpc, core, at, where, deadline](actors::completion<caf::unit_t> done) {
     return wait_at(rpc, core, at, where, deadline, std::move(done));
   };
@@ -175,8 +188,8 @@ actors::starter<caf::unit_t> waiting_at(const rpc::endpoint& rpc,
 caf::error database::wait_for(const position& where, const place& at,
                               std::chrono::milliseconds timeout) const {
   auto deadline = bound_database{*this, {.timeout = timeout}}.deadline();
-  auto outcome =
-      rpc::ask_cancellable<caf::unit_t>(deadline, waiting_at(rpc_, core_, at, where, deadline));
+  auto outcome = rpc::ask_cancellable<caf::unit_t>(
+      deadline, waiting_at(rpc_, core_, at, where, timeout, deadline));
   return outcome ? caf::error{} : outcome.error();
 }
 
@@ -184,7 +197,7 @@ actors::pending<caf::unit_t> database::wait_for(caf::scheduled_actor* self, cons
                                                 const place& at,
                                                 std::chrono::milliseconds timeout) const {
   auto deadline = bound_database{*this, {.timeout = timeout}}.deadline();
-  return {self, deadline, waiting_at(rpc_, core_, at, where, deadline)};
+  return {self, deadline, waiting_at(rpc_, core_, at, where, timeout, deadline)};
 }
 
 std::string database::builtin(std::string_view f) const {

@@ -115,8 +115,9 @@ public:
   auto outcome(std::string key) const;
 
   /// Waits until the local database is as far as `where`. Blocks: never call it from an actor that
-  /// shares threads. Returns an empty error once it is; otherwise errc::not_visible,
-  /// errc::foreign_position, errc::overloaded, errc::blocking_refused, errc::shutting_down.
+  /// shares threads. `timeout` is 1 ms to a day. Returns an empty error once it is; otherwise
+  /// errc::not_visible, errc::foreign_position, errc::overloaded, errc::blocking_refused,
+  /// errc::invalid_argument, errc::shutting_down.
   caf::error wait_for(const position& where, std::chrono::milliseconds timeout) const;
 
   /// The same in the name of the actor `self`: `.then(on_value, on_error)`.

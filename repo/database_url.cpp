@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -164,17 +165,70 @@ void rewrite(host_port& where, bool in_primary_region) {
     where.port = "5433";
 }
 
-/// What libpq finds wrong with a URL that is well-formed: a parameter that it does not know.
+using options_ptr = std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)>;
+
+std::string in_one_line(const char* text) {
+  std::string result = text == nullptr ? "" : text;
+  while (result.ends_with('\n'))
+    result.pop_back();
+  return result;
+}
+
+/// What libpq says of `options` where there is no server, which it finds after all that is wrong
+/// with a value. Asks nobody: neither a name server, nor a server.
+std::string said_without_server(const PQconninfoOption* options) {
+  // What is not given libpq looks for: a user in the system, a password in a file.
+  std::vector<const char*> keys{"host", "user", "dbname", "password"};
+  std::vector<const char*> values{"/nonexistent", "fly", "fly", "none"};
+  for (const auto* it = options; it != nullptr && it->keyword != nullptr; ++it) {
+    std::string_view key = it->keyword;
+    if (it->val == nullptr || key == "host" || key == "hostaddr" || key == "port" ||
+        key == "service" || key == "password")
+      continue;
+    keys.push_back(it->keyword);
+    values.push_back(it->val);
+  }
+  keys.push_back(nullptr);
+  values.push_back(nullptr);
+  std::unique_ptr<PGconn, decltype(&PQfinish)> link{
+      PQconnectStartParams(keys.data(), values.data(), 0), PQfinish};
+  return PQstatus(link.get()) == CONNECTION_BAD ? in_one_line(PQerrorMessage(link.get())) : "";
+}
+
+/// What libpq parses once it has connected, or never.
+caf::error check_numbers_of(const PQconninfoOption* options) {
+  for (const auto* it = options; it->keyword != nullptr; ++it) {
+    std::string_view key = it->keyword;
+    bool number =
+        key.starts_with("keepalives") || key == "tcp_user_timeout" || key == "connect_timeout";
+    if (!number || it->val == nullptr)
+      continue;
+    std::string_view text = it->val;
+    std::int32_t value = 0;
+    auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (code != std::errc{} || end != text.data() + text.size())
+      return wrong("invalid " + std::string{key} + " value: \"" + std::string{text} + '"');
+  }
+  return {};
+}
+
+/// What is wrong with the values of parameters that libpq knows: `sslmode=bogus`.
+caf::error check_values_of(const PQconninfoOption* options) {
+  auto said = said_without_server(options);
+  if (!said.empty() && said != said_without_server(nullptr))
+    return wrong(said);
+  return check_numbers_of(options);
+}
+
+/// What libpq finds wrong with a URL that is well-formed: a parameter that it does not know, or a
+/// value that is none.
 caf::error check_parameters_of(std::string_view url) {
   char* said = nullptr;
-  std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> known{
-      PQconninfoParse(std::string{url}.c_str(), &said), PQconninfoFree};
+  options_ptr known{PQconninfoParse(std::string{url}.c_str(), &said), PQconninfoFree};
   std::unique_ptr<char, decltype(&PQfreemem)> text{said, PQfreemem};
   if (known)
-    return {};
-  std::string what = text ? text.get() : "";
-  while (what.ends_with('\n'))
-    what.pop_back();
+    return check_values_of(known.get());
+  auto what = in_one_line(text.get());
   // An "@" there is one of a password with a "?" inside.
   bool shown = !what.empty() && what.find('@') == std::string::npos;
   return wrong(shown ? what : "what is behind its '?' cannot be read");

@@ -9,8 +9,8 @@ namespace fly::repo {
 
 /// Checks a database URL: "postgres://" or "postgresql://", then [user[:password]@]host[:port]
 /// (several, separated by commas), /database and ?options, as libpq reads them, which must know
-/// each option by its name. Returns an empty error where it can be used. Errors:
-/// errc::invalid_argument; the text says what is wrong and never contains the password.
+/// each option by its name, and take its value. Returns an empty error where it can be used.
+/// Errors: errc::invalid_argument; the text says what is wrong and never contains the password.
 caf::error check_database_url(std::string_view url);
 
 /// Returns the URL to connect to from `region`, by Fly's rules (superfly/fly_postgres_elixir

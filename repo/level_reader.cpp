@@ -10,6 +10,7 @@
 #include "fly/repo/remote_read.hpp"
 #include "fly/repo/serving.hpp"
 #include "fly/repo/statement.hpp"
+#include "fly/rpc/current_call.hpp"
 #include "fly/rpc/endpoint.hpp"
 #include "fly/rpc/verbs.hpp"
 
@@ -47,6 +48,8 @@ progress announced(const cluster::claim& what, const timeline_history& history) 
 } // namespace
 
 caf::expected<level> level_of(const call_options& options) {
+  if (auto reason = rpc::check_timeout(options.timeout))
+    return reason;
   auto wanted = options.level.value_or(options.session ? level::session : level::eventual);
   if (auto reason = wanted.check())
     return reason;

@@ -1,11 +1,10 @@
 #include "fly/repo/local_database.hpp"
 
-#include <algorithm>
-
 #include "fly/repo/connection_pool.hpp"
 #include "fly/repo/role_board.hpp"
 #include "fly/repo/transaction.hpp"
 #include "fly/repo/transaction_runner.hpp"
+#include "fly/rpc/current_call.hpp"
 
 namespace fly::repo {
 
@@ -13,8 +12,8 @@ using clock = std::chrono::steady_clock;
 
 struct local_database::parts {
   parts(std::string url, std::chrono::milliseconds given)
-      : timeout(std::clamp<std::chrono::milliseconds>(given, std::chrono::milliseconds{1},
-                                                      std::chrono::hours{24})),
+      : unusable(rpc::check_timeout(given)),
+        timeout(unusable ? std::chrono::milliseconds{1} : given),
         pool({.link = {.url = std::move(url), .application_name = "fly local"},
               .connect_timeout = timeout}),
         runner(pool, std::make_shared<role_board>(timeout, [](const role_report&) {}),
@@ -22,7 +21,8 @@ struct local_database::parts {
 
   static constexpr std::size_t result_bytes_max = 1; // results stay in this process
 
-  std::chrono::milliseconds timeout;
+  const caf::error unusable;
+  const std::chrono::milliseconds timeout;
   connection_pool pool;
   transaction_runner runner;
 };
@@ -33,6 +33,8 @@ local_database::local_database(std::string url, std::chrono::milliseconds timeou
 local_database::~local_database() = default;
 
 caf::error local_database::run_raw(const body& f, bool writes) const {
+  if (parts_->unusable)
+    return parts_->unusable;
   auto deadline = clock::now() + parts_->timeout;
   if (!writes)
     return parts_->runner.run_read(deadline, f);

@@ -28,7 +28,8 @@ namespace fly::repo {
 /// Safe from any thread; blocks.
 class local_database {
 public:
-  /// Connects at the first use. `timeout` bounds each call, the connecting in it.
+  /// Connects at the first use. `timeout` bounds each call, the connecting in it: 1 ms to a
+  /// day, else each call is errc::invalid_argument.
   explicit local_database(std::string url,
                           std::chrono::milliseconds timeout = std::chrono::minutes{1});
   ~local_database();

@@ -1,6 +1,7 @@
 #include "fly/repo/pq_link.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <regex>
 #include <utility>
@@ -30,6 +31,14 @@ caf::error unavailable(std::string text) {
   return make_error(errc::database_unavailable, std::move(text));
 }
 
+/// Whether pgbouncer says that it has as many clients as it may have: of all, a database or a user.
+bool is_full_pooler(const std::string& text) {
+  constexpr std::array bounds{"(max_client_conn)", "(max_db_client_connections)",
+                              "(max_user_client_connections)"};
+  return std::any_of(bounds.begin(), bounds.end(),
+                     [&](const char* bound) { return text.find(bound) != std::string::npos; });
+}
+
 /// Why a server let nobody in. libpq gives the SQLSTATE of that in its text alone, where it is
 /// asked to be verbose, together with a line about the server's source.
 caf::error refused(std::string text) {
@@ -38,6 +47,8 @@ caf::error refused(std::string text) {
   error_details details;
   if (std::smatch found; std::regex_search(text, found, state))
     details.emplace("sqlstate", found[2].str());
+  if (is_full_pooler(text)) // its own 08P01 stands for anything
+    details["sqlstate"] = "53300";
   text = std::regex_replace(std::regex_replace(text, place, ""), state, "$1");
   return make_error(errc::database_unavailable, text_of(unavailable(std::move(text))),
                     std::move(details));

@@ -17,7 +17,8 @@ class token_signer {
 public:
   /// Signs with what `secret` and the cluster's name give. An empty secret signs, too, and proves
   /// nothing.
-  token_signer(std::string_view secret, std::string_view cluster);
+  /// Tokens that `also`, another secret, has signed are read, too; empty for none.
+  token_signer(std::string_view secret, std::string_view cluster, std::string_view also = {});
 
   /// Returns the token of `where`: printable, without spaces, at most 110 characters.
   std::string sign(const position& where) const;
@@ -26,9 +27,8 @@ public:
   caf::expected<position> parse(std::string_view text) const;
 
 private:
-  std::string proof(std::string_view signed_part) const;
-
   std::string key_;
+  std::string also_; // empty for none
 };
 
 } // namespace fly::repo

@@ -1,8 +1,10 @@
 #include "fly/rpc/current_call.hpp"
 
 #include <algorithm>
+#include <string>
 #include <utility>
 
+#include "fly/actors/error.hpp"
 #include "fly/rpc/call.hpp"
 
 namespace fly::rpc {
@@ -14,6 +16,9 @@ namespace {
 thread_local const call_context* current = nullptr;
 thread_local const void* holding = nullptr;
 
+constexpr std::chrono::milliseconds timeout_min{1};
+constexpr std::chrono::hours timeout_max{24};
+
 } // namespace
 
 const call_context* current_call() noexcept {
@@ -21,10 +26,16 @@ const call_context* current_call() noexcept {
 }
 
 std::chrono::steady_clock::time_point deadline_within(std::chrono::milliseconds timeout) noexcept {
-  using namespace std::chrono_literals;
-  auto result =
-      std::chrono::steady_clock::now() + std::clamp<std::chrono::milliseconds>(timeout, 1ms, 24h);
+  auto result = std::chrono::steady_clock::now() +
+                std::clamp<std::chrono::milliseconds>(timeout, timeout_min, timeout_max);
   return current == nullptr ? result : std::min(result, current->deadline);
+}
+
+caf::error check_timeout(std::chrono::milliseconds timeout) {
+  if (timeout >= timeout_min && timeout <= timeout_max)
+    return {};
+  return make_error(errc::invalid_argument,
+                    "timeout is " + std::to_string(timeout.count()) + " ms, not 1 ms to a day");
 }
 
 call_scope::call_scope(const call_context& context) noexcept

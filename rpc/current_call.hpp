@@ -49,6 +49,10 @@ private:
   const void* before_;
 };
 
+/// Returns errc::invalid_argument naming `timeout` where it is none, 1 ms to a day: what comes out
+/// of a subtraction, say. Nothing has begun then.
+caf::error check_timeout(std::chrono::milliseconds timeout);
+
 /// Returns when something that begins now and may take `timeout`, 1 ms to a day, ends at the
 /// latest: no later than the current call.
 std::chrono::steady_clock::time_point deadline_within(std::chrono::milliseconds timeout) noexcept;

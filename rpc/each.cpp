@@ -42,8 +42,9 @@ actors::starter<results> starter_of(const bound_endpoint& rpc,
                                     clock::time_point deadline) {
   return [&rpc, region, name, &wanted, deadline,
           &arguments](actors::completion<results> done) -> actors::expire {
-    if (!arguments) {
-      done(arguments.error());
+    auto wrong = rpc.check();
+    if (wrong || !arguments) {
+      done(wrong ? wrong : arguments.error());
       return [] {};
     }
     auto asked = members_of(rpc, region);

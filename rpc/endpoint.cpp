@@ -118,6 +118,16 @@ void endpoint::observe(call_observer observer) {
   core_->observers().set(std::move(observer));
 }
 
+caf::error bound_endpoint::check() const {
+  if (auto wrong = check_timeout(options_.timeout))
+    return wrong;
+  auto each = options_.attempt_max;
+  if (each.count() >= 0 && each <= std::chrono::hours{24})
+    return {};
+  return make_error(errc::invalid_argument,
+                    "attempt_max is " + std::to_string(each.count()) + " ms, not 0 ms to a day");
+}
+
 clock::time_point bound_endpoint::deadline() const noexcept {
   return deadline_within(options_.timeout);
 }
@@ -134,6 +144,8 @@ auto starter_of(const bound_endpoint& rpc, const target& whom, std::string_view 
                 answer_reader* own = nullptr) {
   return [&rpc, &whom, name, &wanted, deadline, own,
           arguments = std::move(arguments)](raw_reply reply) mutable -> call_end {
+    if (auto wrong = rpc.check())
+      arguments = std::move(wrong);
     if (arguments)
       return rpc.rpc().start(whom, name, wanted, std::move(*arguments), deadline, std::move(reply),
                              {}, rpc.traits(), own);
@@ -148,6 +160,8 @@ caf::error cast_raw(const bound_endpoint& rpc, const target& whom, std::string_v
                     const signature& wanted, caf::expected<bytes> arguments) {
   if (!arguments)
     return arguments.error();
+  if (auto wrong = rpc.check())
+    return wrong;
   auto how = rpc.traits();
   how.cast = true;
   auto slot = std::make_shared<actors::answer_slot<bytes>>();

@@ -200,6 +200,10 @@ public:
   const endpoint& rpc() const noexcept { return *rpc_; }
   const call_options& options() const noexcept { return options_; }
 
+  /// Returns errc::invalid_argument naming the option that is none; every call asks before it
+  /// begins.
+  caf::error check() const;
+
   /// Returns what the options say of a call.
   call_traits traits() const {
     return {options_.idempotent, options_.attempt_max, false, options_.trace};

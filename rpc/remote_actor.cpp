@@ -48,6 +48,10 @@ actors::starter<caf::actor> starter_of(const bound_endpoint& rpc, endpoint_core&
                                        std::string_view member, std::string_view name) {
   return [&rpc, &core, member = std::string{member},
           name = std::string{name}](actors::completion<caf::actor> done) -> actors::expire {
+    if (auto wrong = rpc.check()) {
+      done(std::move(wrong));
+      return [] {};
+    }
     auto arguments = encode(name);
     auto reply = [weak = core.weak_from_this(), member, name,
                   done = std::move(done)](caf::expected<bytes> outcome) {

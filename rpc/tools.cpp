@@ -1,5 +1,6 @@
 #include "fly/rpc/tools.hpp"
 
+#include <algorithm>
 #include <chrono>
 
 #include "fly/actors/error.hpp"
@@ -42,8 +43,9 @@ caf::expected<std::string> call_json(const bound_endpoint& rpc, const target& wh
   auto encoded = encode_arguments(*types, arguments, key);
   if (!encoded)
     return encoded.error();
-  auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
-      deadline - std::chrono::steady_clock::now());
+  auto left =
+      std::max(std::chrono::milliseconds{1}, std::chrono::duration_cast<std::chrono::milliseconds>(
+                                                 deadline - std::chrono::steady_clock::now()));
   // Another member may answer this time: the signature tells it what the bytes mean.
   auto result = ask_raw(rpc.rpc().with({.timeout = left}), whom, name, signature{found->second},
                         std::move(encoded));

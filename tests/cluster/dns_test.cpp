@@ -170,6 +170,21 @@ TEST_CASE("a dead or silent name server is an error within the time") {
   CHECK(ask().find("Could not contact DNS servers") != std::string::npos);
 }
 
+TEST_CASE("a name server that answers that it cannot is told apart from one that is away") {
+  for (unsigned char code : {2, 5}) { // SERVFAIL, REFUSED (RFC 1035, 4.1.1)
+    odd_server server{[code](packet question) {
+      question[2] |= 0x80; // a response
+      question[3] = code;
+      return question;
+    }};
+    resolver dns{server.address, 2000ms};
+    auto answer = dns.ask("shop.internal", "");
+
+    REQUIRE_FALSE(answer.addresses);
+    CHECK(fly::text_of(answer.addresses.error()).find("SERVFAIL or REFUSED") != std::string::npos);
+  }
+}
+
 TEST_CASE("an answer that cannot be read is told apart from none") {
   auto told = [](std::function<packet(packet)> reply) {
     odd_server server{std::move(reply)};

@@ -109,6 +109,26 @@ TEST_CASE("a wrong or missing secret is refused with a reason on both sides") {
         std::string::npos);
 }
 
+TEST_CASE("while the secret is changed a second one is taken, and neighbours in time get through") {
+  auto with = [](const std::string& id, const std::string& secret, const std::string& also) {
+    auto result = who(id, secret);
+    result.secret_also = also;
+    return result;
+  };
+  const std::pair<std::string, std::string> steps[] = {
+      {"old", ""}, {"old", "new"}, {"new", "old"}, {"new", ""}};
+  for (int i = 0; i < 4; ++i)
+    for (int j = 0; j < 4; ++j) {
+      auto a = with("a", steps[i].first, steps[i].second);
+      auto b = with("b", steps[j].first, steps[j].second);
+      if (std::abs(i - j) <= 1)
+        CHECK(run(a, b) == through);
+    }
+  CHECK(run(with("a", "old", ""), with("b", "new", "")).acceptor == event::failed);
+  CHECK(run(with("a", "old", ""), with("b", "new", "other")).acceptor == event::failed);
+  CHECK(run(with("a", "", ""), with("b", "new", "")).acceptor == event::failed);
+}
+
 TEST_CASE("another cluster is refused and told so") {
   auto other = who("b");
   other.cluster = "bank";

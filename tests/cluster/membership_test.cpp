@@ -105,6 +105,19 @@ TEST_CASE("an address that fails is tried again, later each time, up to the long
   CHECK(gaps[9] <= 1610ms);
 }
 
+TEST_CASE("addresses that never answer take no turn from those that have not been tried") {
+  world w;
+  std::vector<std::string> addresses{"z:1"};
+  for (int i = 0; i < 600; ++i)
+    addresses.push_back("dead" + std::to_string(i) + ":1");
+  w.members.on_addresses(addresses);
+
+  auto all = w.pass(45s); // 601 addresses, 64 at a time, three seconds each
+
+  CHECK(std::any_of(all.dials.begin(), all.dials.end(),
+                    [](const auto& each) { return each.address == "z:1"; }));
+}
+
 TEST_CASE("an address where this node answers is dialled no more") {
   world w;
   w.members.on_addresses({"alias:1"});

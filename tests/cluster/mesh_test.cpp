@@ -104,6 +104,62 @@ TEST_CASE("a peer whose certificate is bound to another region or machine is ref
   CHECK(syd.log.count("not for the machine 'thief'") > 0);
 }
 
+TEST_CASE("where nobody is reached nothing is said of TLS") {
+  certified by;
+  network net;
+  fake_node syd{net, "syd", "syd", *tls_context::load(by.files("syd"), "shop")};
+  syd.links->on_addresses({"nobody:1"});
+
+  net.pass(3s);
+
+  CHECK(net.dials > 1);
+  CHECK(syd.log.count("TLS") == 0);
+}
+
+TEST_CASE("the end of a certificate is told before, and after") {
+  certified by;
+  auto ends = std::chrono::system_clock::now() + 24h * 30;
+  network net;
+  fake_node syd{net, "syd", "syd",
+                *tls_context::load(by.files("syd", {.when = {.lifetime = 24h * 30}}), "shop")};
+  auto tick = [&](std::chrono::hours before) {
+    syd.links->tick(net.now += 250ms, ends - before);
+    return std::pair{syd.log.count("warning: this node's certificate"),
+                     syd.log.count("error: this node's certificate has expired")};
+  };
+  using counts = std::pair<std::size_t, std::size_t>;
+
+  CHECK(tick(24h * 30) == counts{0, 0});
+  CHECK(tick(24h * 15) == counts{0, 0});
+  CHECK(tick(24h * 13) == counts{1, 0});
+  CHECK(tick(24h * 13 - 1h) == counts{1, 0});
+  CHECK(tick(24h * 11) == counts{2, 0});
+  CHECK(syd.log.count("expires in 11 days") + syd.log.count("expires in 10 days") == 1);
+  CHECK(tick(-1h) == counts{2, 1});
+  CHECK(tick(-1h) == counts{2, 1});
+  CHECK(tick(-3h) == counts{2, 2});
+  syd.links->set_tls(*tls_context::load(by.files("new", {.when = {.lifetime = 24h * 90}}), "shop"));
+  CHECK(tick(-4h) == counts{2, 2});
+}
+
+TEST_CASE("strangers from everywhere fill no log") {
+  network net;
+  fake_node syd{net, "syd", "syd"};
+  auto strangers = [&](int from) {
+    for (int i = from; i < from + 1000; ++i) {
+      auto link = syd.links->on_accepted("10.0.0." + std::to_string(i) + ":1");
+      std::string noise(100, '\xFF');
+      syd.links->on_bytes(link, std::as_bytes(std::span{noise.data(), noise.size()}));
+    }
+    return syd.log.count("warning: no link with 10.0.0.");
+  };
+
+  CHECK(strangers(0) == 256);
+  CHECK(strangers(1000) == 256);
+  net.pass(61s);
+  CHECK(strangers(2000) == 512);
+}
+
 TEST_CASE("services reach a member before the first frame does") {
   network net;
   fake_node a{net, "a", "syd"};

@@ -311,6 +311,20 @@ TEST_CASE("the secret comes from a file, without its final line break") {
   CHECK_FALSE(settings.load_secret());
 }
 
+TEST_CASE("a second secret comes in the same ways, and goes with a first one") {
+  auto path = std::filesystem::temp_directory_path() / ("fly-also-" + std::to_string(::getpid()));
+  std::ofstream{path} << "old words\n";
+
+  CHECK(*options{}.load_secret_also() == "");
+  CHECK(*from({{"FLY_SECRET_ALSO", "old"}}).load_secret_also() == "old");
+  CHECK(*from({{"FLY_SECRET_ALSO_FILE", path.string()}}).load_secret_also() == "old words");
+  CHECK(problem_of(from({{"FLY_SECRET", "new"}, {"FLY_SECRET_ALSO", "old"}})) == "");
+  CHECK(problem_of(from({{"FLY_SECRET_ALSO", "old"}})).find("secret-also: ") == 0);
+  std::filesystem::remove(path);
+  CHECK(problem_of(from({{"FLY_SECRET", "new"}, {"FLY_SECRET_ALSO_FILE", path.string()}}))
+            .find("secret-also-file: ") == 0);
+}
+
 TEST_CASE("addresses are read in every usual form") {
   auto read = [](const char* text) {
     auto parsed = parse_socket_address(text, 7);

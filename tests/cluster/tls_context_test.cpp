@@ -52,6 +52,24 @@ TEST_CASE("a missing option, file or content is named") {
   CHECK(has(refusal_of(good, ""), "app: TLS needs the cluster's name"));
 }
 
+TEST_CASE("an authority that ends first is named, and ends what it has signed") {
+  certified by;
+  auto now = std::chrono::system_clock::now();
+  auto old = *make_authority("shop", {.from = now - 2h, .lifetime = 1h});
+  auto brief = *make_authority("shop", {.from = now, .lifetime = 1h});
+  auto signed_by = [&](const certified_key& authority) {
+    auto made = issue_certificate(authority, {.app = "shop"});
+    REQUIRE(made);
+    return tls_files{by.write("x.pem", made->certificate), by.write("x.key", made->key),
+                     by.write("x-ca.pem", authority.certificate)};
+  };
+
+  CHECK(has(refusal_of(signed_by(old)), "certificate has expired (its authority)"));
+  auto loaded = tls_context::load(signed_by(brief), "shop");
+  REQUIRE(loaded);
+  CHECK((*loaded)->valid_until() <= now + 1h);
+}
+
 TEST_CASE("a key of another certificate is named") {
   certified by;
   auto one = by.files("one");

@@ -92,6 +92,29 @@ TEST_CASE("a wrong authority, an old certificate, another cluster's, none: refus
   CHECK_FALSE(port.lets_in(wrong_secret, "wrong secret"));
 }
 
+TEST_CASE("a peer that is down is not taken for one without TLS") {
+  certified by;
+  auto plain = tls_node("syd", {});
+  std::string address;
+  {
+    node was{plain};
+    REQUIRE_FALSE(was.join());
+    address = was.self().address;
+  }
+  log_lines log;
+  auto settings = tls_node("lax", by.files("lax"), {address});
+  settings.log = log.sink();
+  node lax{settings};
+  REQUIRE_FALSE(lax.join());
+  std::this_thread::sleep_for(500ms); // some attempts
+
+  CHECK(log.count("has the peer TLS?") == 0);
+  plain.listen = address;
+  node is{plain};
+  REQUIRE_FALSE(is.join());
+  CHECK(eventually([&] { return log.count("has the peer TLS?") > 0; }));
+}
+
 TEST_CASE("a node without TLS says so when one with TLS comes") {
   certified by;
   auto settings = tls_node("syd", {});

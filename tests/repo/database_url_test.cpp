@@ -126,6 +126,24 @@ TEST_CASE("a parameter that libpq does not know is refused by name, without a pa
   CHECK_FALSE(check_database_url("postgres://u@h/d?sslmode=require&options=-c%20work_mem%3D8MB"));
 }
 
+TEST_CASE("a value that libpq would refuse when it connects is refused by name") {
+  auto said = [](const std::string& parameters) {
+    return fly::text_of(check_database_url("postgres://u:secret@h,i:5/d?" + parameters));
+  };
+  CHECK(said("sslmode=bogus") == "database URL: invalid sslmode value: \"bogus\"");
+  for (const char* key :
+       {"target_session_attrs", "channel_binding", "gssencmode", "ssl_min_protocol_version",
+        "keepalives", "keepalives_idle", "tcp_user_timeout", "connect_timeout"})
+    CHECK(said(key + std::string{"=bogus"}) ==
+          "database URL: invalid " + std::string{key} + " value: \"bogus\"");
+  CHECK(said("keepalives_idle=9999999999").find("keepalives_idle") != std::string::npos);
+  CHECK(said("sslmode=verify-full&target_session_attrs=any&channel_binding=prefer&connect_timeout=3"
+             "&gssencmode=disable&ssl_min_protocol_version=TLSv1.3&keepalives=1")
+            .empty());
+  CHECK(said("hostaddr=127.0.0.1,127.0.0.2&sslrootcert=%2Fnone&application_name=x").empty());
+  CHECK_FALSE(check_database_url("postgres:///d?host=%2Frun&port=5433&sslmode=prefer"));
+}
+
 TEST_CASE("a URL for logs has no password in any place") {
   CHECK(redact_database_url("postgres://u:secret@h:1/d") == "postgres://u:***@h:1/d");
   CHECK(redact_database_url("postgres://u@h/d") == "postgres://u@h/d");

@@ -15,6 +15,7 @@
 #include <caf/send.hpp>
 
 #include "fly/actors/supervisor.hpp"
+#include "fly/repo/local_database.hpp"
 #include "tests/repo/far_shops.hpp"
 
 using namespace fly;
@@ -324,4 +325,27 @@ TEST_CASE("options that cannot be used are told by every call, without the passw
   CHECK(db.wait_for({}, 1s) == errc::invalid_argument);
   CHECK(db.role().role == database_role::unreachable);
   CHECK(db.role().reason.find("secret") == std::string::npos);
+}
+
+TEST_CASE_FIXTURE(far_shops, "a timeout that is none is refused by name, and nothing is written") {
+  auto where = rpc_and_wait(*lax.db, shop::place, "first", 1)->position();
+  auto names = [](const caf::error& reason, const std::string& what) {
+    return reason == errc::invalid_argument && text_of(reason).find(what) != std::string::npos;
+  };
+  auto none = [](pqxx::transaction_base&) { return 1; };
+  for (auto bad : {0ms, -5ms, std::chrono::milliseconds{24h} + 1ms}) {
+    auto what = "timeout is " + std::to_string(bad.count()) + " ms";
+    auto db = lax.db->with({.timeout = bad});
+    CHECK(names(rpc_and_wait(db, shop::place, "bad", 1).error(), what));
+    CHECK(names(rpc_primary(db, shop::place, "bad", 1).error(), what));
+    CHECK(names(db.execute("DELETE FROM orders").error(), what));
+    CHECK(names(db.outcome("cart-17").error(), what));
+    CHECK(names(db.query("SELECT 1").error(), what));
+    CHECK(names(db.read(none).error(), what));
+    CHECK(names(lax.db->wait_for(where, bad), what));
+    CHECK(names(lax.db->wait_for(where, repo::everywhere, bad), what));
+    repo::local_database local{servers.primary().url(), bad};
+    CHECK(names(local.read(none).error(), what));
+  }
+  CHECK(servers.primary().sql("SELECT count(*) FROM orders") == "1");
 }

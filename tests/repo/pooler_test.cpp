@@ -129,6 +129,28 @@ TEST_CASE_FIXTURE(pooled_shops, "writes, waits, reads and leader's writes go thr
         "t");
 }
 
+TEST_CASE_FIXTURE(pooled_shops, "a primary whose pooler takes no more clients stays primary") {
+  REQUIRE(rpc_and_wait(lax->db, shop::place, "before", 1));
+  std::vector<repo::pq_link> crowd;
+  caf::error full;
+  auto crowded = std::chrono::steady_clock::now() + 4s; // the nodes' own fresh looks end meanwhile
+  while (std::chrono::steady_clock::now() < crowded) {
+    auto next = repo::pq_link::open({.url = at_primary.url()}, crowded + 5s);
+    if (next)
+      crowd.push_back(std::move(*next));
+    else
+      full = next.error();
+  }
+
+  CHECK(details_of(full).at("sqlstate") == "53300");
+  auto until = std::chrono::steady_clock::now() + 5s; // longer than to the next fresh look
+  while (std::chrono::steady_clock::now() < until) {
+    CHECK(rpc_and_wait(lax->db.with({.timeout = 2s}), shop::place, "meanwhile", 1));
+    std::this_thread::sleep_for(200ms);
+  }
+  CHECK(one->db.role().role == repo::database_role::primary);
+}
+
 TEST_CASE_FIXTURE(pooled_shops, "a leader behind a pooler hands over") {
   auto& first = one->node.leader() == one->node.self() ? one : two;
   auto& next = &first == &one ? two : one;

@@ -35,6 +35,18 @@ TEST_CASE("another secret or another cluster makes other tokens") {
   CHECK_FALSE(token_signer{"", "shop"}.parse(token));
 }
 
+TEST_CASE("while the secret is changed tokens of both are read, and the first one signs") {
+  token_signer before{"old", "shop"};
+  token_signer during{"new", "shop", "old"};
+  token_signer after{"new", "shop"};
+
+  CHECK(during.parse(before.sign(pen)) == pen);
+  CHECK(after.parse(during.sign(pen)) == pen);
+  CHECK_FALSE(after.parse(before.sign(pen)));
+  CHECK_FALSE(during.parse(token_signer{"", "shop"}.sign(pen)));
+  CHECK_FALSE(token_signer{"new", "shop", ""}.parse(token_signer{"", "shop"}.sign(pen)));
+}
+
 TEST_CASE("a token that was changed anywhere is refused") {
   auto token = ours.sign(pen);
   for (std::size_t i = 0; i < token.size(); ++i) {

@@ -15,6 +15,7 @@
 #include "fly/actors/error.hpp"
 #include "fly/actors/must.hpp"
 #include "fly/actors/supervisor.hpp"
+#include "fly/rpc/each.hpp"
 #include "shops.hpp"
 
 using namespace fly;
@@ -64,6 +65,8 @@ struct bench {
   }
 };
 
+inline constexpr rpc::function<std::int32_t(std::int32_t, std::int32_t)> add{"shop.add"};
+
 template <class F>
 void run_actor(caf::actor_system& system, F f) {
   system.spawn([f](caf::event_based_actor* self) { f(self); });
@@ -109,6 +112,38 @@ TEST_CASE("an actor's call ends at its deadline") {
   });
   CHECK(late.get_future().get() == errc::timeout);
   CHECK(it.rpc.counts().in_flight == 0);
+}
+
+TEST_CASE("a timeout that is none is refused by name, and nothing is sent") {
+  bench it;
+  std::atomic<int> ran = 0;
+  it.lax.rpc->serve(add, [&](std::int32_t a, std::int32_t b) { return ++ran, a + b; });
+  auto names = [](const caf::error& reason, const std::string& what) {
+    return reason == errc::invalid_argument && text_of(reason).find(what) != std::string::npos;
+  };
+  for (auto none : {0ms, -5ms, std::chrono::milliseconds{24h} + 1ms}) {
+    auto what = "timeout is " + std::to_string(none.count()) + " ms";
+    auto bad = it.rpc.with({.timeout = none});
+    CHECK(names(rpc_region(bad, "lax", add, 1, 2).error(), what));
+    CHECK(names(rpc_member(bad, it.lax.id(), add, 1, 2).error(), what));
+    CHECK(names(rpc_each(bad, add, 1, 2).error(), what));
+    CHECK(names(rpc_cast(bad, rpc::target::region("lax"), add, 1, 2), what));
+    CHECK(names(bad.actor(it.lax.id(), "cart").error(), what));
+    std::promise<caf::error> reason;
+    run_actor(it.system, [&](caf::event_based_actor* self) {
+      rpc_region(self, bad, "lax", add, 1, 2)
+          .then([&](std::int32_t) { reason.set_value({}); },
+                [&](caf::error& why) { reason.set_value(why); });
+    });
+    CHECK(names(reason.get_future().get(), what));
+  }
+  CHECK(names(rpc_region(it.rpc.with({.attempt_max = -1ms}), "lax", add, 1, 2).error(),
+              "attempt_max is -1 ms"));
+
+  CHECK(eventually([&] { // once it is known to be served; one call, and none before it
+    return static_cast<bool>(rpc_region(it.rpc.with({}), "lax", add, 1, 2));
+  }));
+  CHECK(ran == 1);
 }
 
 TEST_CASE("an actor that dies while it waits leaves no entry behind") {
