@@ -121,7 +121,7 @@ struct options {
   /// How long the I/O thread looks for more work before it sleeps, once several frames have come at
   /// once, 0 to 1000 us; 0 for not at all. It gives way to any thread that wants the processor, and
   /// where it is in vain it is seldom tried (polling.hpp). FLY_BUSY_POLL_US; --busy-poll-us.
-  std::chrono::microseconds busy_poll{50};
+  std::chrono::microseconds busy_poll{0};
 
   /// Variables that `from_env` could not use, "FLY_PORT=banana"; `validate()` names them.
   std::vector<std::string> unusable{};
