@@ -1,46 +1,28 @@
 #include "fly/cluster/lent_sockets.hpp"
 
-#include <cassert>
 #include <utility>
 
 #include <fcntl.h>
 
-#include <caf/io/network/default_multiplexer.hpp>
-#include <caf/io/network/event_handler.hpp>
+#include "fly/cluster/loop_entry.hpp"
 
 namespace fly::cluster {
 
-using caf::io::network::default_multiplexer;
-using caf::io::network::operation;
-
-/// Lives until the loop has forgotten it.
-class lent_sockets::entry final : public caf::io::network::event_handler {
+class lent_sockets::entry final : public loop_entry {
 public:
-  /// Takes `descriptor`.
-  entry(default_multiplexer& backend, int descriptor, lent_sockets* owner)
-      : event_handler(backend, caf::io::network::invalid_native_socket), owner_(owner) {
-    fd_ = descriptor; // not a socket: none of a socket's options
-    backend.add(operation::read, fd_, this);
-  }
+  entry(caf::io::network::multiplexer& backend, int descriptor, lent_sockets& owner)
+      : loop_entry(backend, descriptor), owner_(owner) {}
 
-  void handle_event(operation) override {
-    if (owner_ != nullptr)
-      for (auto id : owner_->sockets_->ready())
-        if (owner_ != nullptr) // the one before may have been its end
-          owner_->on_unread_(id);
-  }
-
-  void removed_from_loop(operation) override { delete this; }
-
-  void graceful_shutdown() override { leave(); }
-
-  void leave() {
-    owner_ = nullptr;
-    backend().del(operation::read, fd_, this);
+  void handle_event(caf::io::network::operation) override {
+    if (has_left())
+      return;
+    for (auto id : owner_.sockets_->ready())
+      if (!has_left()) // the one before may have been its end
+        owner_.on_unread_(id);
   }
 
 private:
-  lent_sockets* owner_;
+  lent_sockets& owner_; // until it leaves
 };
 
 lent_sockets::lent_sockets(caf::io::network::multiplexer& backend,
@@ -58,9 +40,8 @@ std::unique_ptr<inlet> lent_sockets::open(int descriptor, std::uint64_t id) {
     auto own = sockets ? ::fcntl(sockets->descriptor(), F_DUPFD_CLOEXEC, 0) : -1;
     if (own < 0)
       return nullptr;
-    assert(dynamic_cast<default_multiplexer*>(&backend_) != nullptr);
     sockets_ = std::move(sockets);
-    entry_ = new entry(static_cast<default_multiplexer&>(backend_), own, this);
+    entry_ = new entry(backend_, own, *this);
   }
   return inlet_from(descriptor, sockets_, id);
 }

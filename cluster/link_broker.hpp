@@ -24,6 +24,8 @@ struct link_broker_setup {
   socket_owner listening{};
   /// The host that connections leave from, as `start_connect` has it.
   std::string source{};
+  /// How long the I/O thread looks for more work before it sleeps; 0 for not at all.
+  std::chrono::microseconds busy_poll{};
   /// Where the node reads; both outlive the broker.
   board* pinned = nullptr;
   listeners* heard_by = nullptr;

@@ -11,6 +11,9 @@ namespace fly::cluster {
 
 namespace {
 
+/// Of what one read asked for: with 16 or 64 the first part came later, or was sent too often.
+constexpr std::size_t piece_frames = 32;
+
 membership_options with_self(membership_options options, const member& self) {
   options.self = self;
   return options;
@@ -93,6 +96,7 @@ void mesh::take_plain(link_id link, connection& from, std::span<const std::byte>
 /// frame, who answers sends at once.
 std::shared_ptr<channel> mesh::read(link_id link, connection& from) {
   std::shared_ptr<channel> held;
+  auto before = frames_read_;
   while (!from.closed) {
     auto next = from.parser.next();
     if (!next)
@@ -104,8 +108,17 @@ std::shared_ptr<channel> mesh::read(link_id link, connection& from) {
       held->hold();
     }
     on_frame(link, from, **next);
+    if ((++frames_read_ - before) % piece_frames == 0 && in_pieces_ && held)
+      send_piece(link, held);
   }
   return held;
+}
+
+/// Sends what has gathered, and lets the next frames wait again.
+void mesh::send_piece(link_id link, const std::shared_ptr<channel>& held) {
+  if (held->flush())
+    out_.drain(link, held);
+  held->hold();
 }
 
 void mesh::on_frame(link_id link, connection& from, const frame& received) {
@@ -271,22 +284,6 @@ void mesh::on_closed(link_id link, const caf::error& reason) {
   perform(membership_.on_closed(link, reason, now_));
   if (what->up)
     listeners_.each([&](listener& who) { who.on_link_down(what->up, reason); });
-}
-
-void mesh::leave() {
-  if (std::exchange(leaving_, true))
-    return;
-  auto reason = make_error(errc::shutting_down, identity_->self.id + " is leaving");
-  while (!connections_.empty()) {
-    auto [link, what] = *connections_.begin();
-    if (what->up) {
-      if (what->up->finish(frame_kind::goodbye))
-        out_.drain(link, what->up);
-    }
-    membership_.on_closed(link, reason, now_);
-    drop(link, what->up ? reason : caf::error{});
-  }
-  publish(true);
 }
 
 } // namespace fly::cluster

@@ -94,6 +94,13 @@ public:
   /// Takes bytes that came on `link`.
   void on_bytes(link_id link, std::span<const std::byte> bytes);
 
+  /// Returns how many frames have come so far.
+  std::uint64_t frames_read() const noexcept { return frames_read_; }
+
+  /// Says whether what is sent in answer to one read leaves in pieces, so that the other end can
+  /// begin with the first while the next is made; else it leaves together.
+  void send_in_pieces(bool really) noexcept { in_pieces_ = really; }
+
   /// Returns when `take_turn` is due for strangers that wait within the handshake of TLS; max()
   /// where none does.
   time_point turn_at() const;
@@ -176,6 +183,7 @@ private:
   void on_own(link_id link, connection& from);
   void write(link_id link, connection& to, std::span<const char> bytes);
   std::shared_ptr<channel> read(link_id link, connection& from);
+  void send_piece(link_id link, const std::shared_ptr<channel>& held);
   void bring_up(link_id link, connection& what, std::vector<char> last_word);
   void give_up(link_id link, const caf::error& reason);
   void drop(link_id link, const caf::error& reason);
@@ -205,6 +213,8 @@ private:
   wall_time certificate_due_{}; // when the end of the own certificate is looked at
   bool stale_board_ = false;    // positions have changed since the last publish
   bool leaving_ = false;
+  bool in_pieces_ = false;
+  std::uint64_t frames_read_ = 0;
   std::vector<char> plain_; // scratch of `decrypt`
 };
 

@@ -123,6 +123,22 @@ void mesh::publish(bool changed) {
     listeners_.each([](listener& who) { who.on_change(); });
 }
 
+void mesh::leave() {
+  if (std::exchange(leaving_, true))
+    return;
+  auto reason = make_error(errc::shutting_down, identity_->self.id + " is leaving");
+  while (!connections_.empty()) {
+    auto [link, what] = *connections_.begin();
+    if (what->up) {
+      if (what->up->finish(frame_kind::goodbye))
+        out_.drain(link, what->up);
+    }
+    membership_.on_closed(link, reason, now_);
+    drop(link, what->up ? reason : caf::error{});
+  }
+  publish(true);
+}
+
 void mesh::log_handshake(const connection& what, const caf::error& reason) {
   auto host = what.remote.substr(0, what.remote.rfind(':')); // strangers change their port
   warn("no link with " + host + ": " + text_of(reason));

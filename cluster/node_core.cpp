@@ -199,6 +199,7 @@ link_broker_setup node_core::broker_setup(std::shared_ptr<const tls_context> tls
   return {.mesh = std::move(all),
           .listening = std::move(listening_),
           .source = settings_.listen_address()->host,
+          .busy_poll = settings_.busy_poll,
           .pinned = &board_,
           .heard_by = &listeners_,
           .bell = bell_};

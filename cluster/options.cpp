@@ -52,6 +52,18 @@ bool is_dns_name(const std::string& text) {
          });
 }
 
+/// Returns whether `text` is nothing but a number that `into` can hold, and sets it.
+template <class T>
+bool is_number(const std::string& text, T& into) {
+  T value{};
+  auto end = text.data() + text.size();
+  auto [rest, problem] = std::from_chars(text.data(), end, value);
+  if (problem != std::errc{} || rest != end)
+    return false;
+  into = value;
+  return true;
+}
+
 std::vector<std::string> split(const std::string& text) {
   std::vector<std::string> result;
   std::string word;
@@ -130,14 +142,16 @@ options options::from_env(const environment& lookup) {
     result.kill_timeout = *time;
   else if (!kill_timeout.empty())
     result.unusable.push_back("FLY_KILL_TIMEOUT=" + kill_timeout);
-  std::string port;
-  take(port, {"FLY_PORT"});
-  if (!port.empty()) {
-    auto end = port.data() + port.size();
-    auto [rest, problem] = std::from_chars(port.data(), end, result.port);
-    if (problem != std::errc{} || rest != end)
-      result.unusable.push_back("FLY_PORT=" + port);
-  }
+  auto take_number = [&](auto& field, const char* name) {
+    std::string text;
+    take(text, {name});
+    if (!text.empty() && !is_number(text, field))
+      result.unusable.push_back(name + ("=" + text));
+  };
+  take_number(result.port, "FLY_PORT");
+  auto busy_poll_us = static_cast<std::uint32_t>(result.busy_poll.count());
+  take_number(busy_poll_us, "FLY_BUSY_POLL_US");
+  result.busy_poll = std::chrono::microseconds{busy_poll_us};
   return result;
 }
 
@@ -211,6 +225,8 @@ caf::error options::check_times() const {
     return problem;
   if (auto problem = check_time("dns-timeout", dns_timeout, 100ms, 60s))
     return problem;
+  if (busy_poll < 0us || busy_poll > 1ms)
+    return bad("busy-poll-us", std::to_string(busy_poll.count()) + " is not between 0 and 1000");
   if (auto problem = check_time("dial-first", dial_first, 1ms, dial_max))
     return problem;
   return check_time("dial-max", dial_max, 1ms, 3600s);

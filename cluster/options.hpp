@@ -123,6 +123,11 @@ struct options {
   /// Most bytes that wait for one socket; above it sends are refused. --unsent-bytes-max.
   std::size_t unsent_bytes_max = 8 * 1024 * 1024;
 
+  /// How long the I/O thread looks for more work before it sleeps, once several frames have come at
+  /// once, 0 to 1000 us; 0 for not at all. It gives way to any thread that wants the processor, and
+  /// where it is in vain it is seldom tried (polling.hpp). FLY_BUSY_POLL_US; --busy-poll-us.
+  std::chrono::microseconds busy_poll{50};
+
   /// Variables that `from_env` could not use, "FLY_PORT=banana"; `validate()` names them.
   std::vector<std::string> unusable{};
 
@@ -133,8 +138,8 @@ struct options {
   /// FLY_APP_NAME, FLY_MACHINE_ID, FLY_ALLOC_ID, FLY_PRIVATE_IP, FLY_ADVERTISE, FLY_IMAGE_REF,
   /// FLY_MACHINE_VERSION, FLY_SECRET, FLY_SECRET_FILE, FLY_SECRET_ALSO,
   /// FLY_SECRET_ALSO_FILE, FLY_TLS_CERT, FLY_TLS_KEY, FLY_TLS_CA, FLY_INSECURE, FLY_PEERS,
-  /// FLY_PORT, FLY_DNS_SERVER, FLY_KILL_TIMEOUT. A value that cannot be used is kept and named by
-  /// `validate()`.
+  /// FLY_PORT, FLY_DNS_SERVER, FLY_KILL_TIMEOUT, FLY_BUSY_POLL_US. A value that cannot be used is
+  /// kept and named by `validate()`.
   static options from_env(const environment& lookup = process_environment);
 
   /// Adds the flags to `flags`, bound to the fields of this object, which must outlive the parsing.

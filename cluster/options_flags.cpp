@@ -17,6 +17,12 @@ auto* milliseconds(std::chrono::milliseconds& field) {
                      [&field](std::uint32_t value) { field = std::chrono::milliseconds{value}; });
 }
 
+/// A flag in microseconds, likewise.
+auto* microseconds(std::chrono::microseconds& field) {
+  return number_flag("US", static_cast<std::uint32_t>(field.count()),
+                     [&field](std::uint32_t value) { field = std::chrono::microseconds{value}; });
+}
+
 /// A flag that is written as in fly.toml.
 po::typed_value<std::string>* time_text(std::chrono::milliseconds& field, const char* name) {
   auto assign = [&field, name](const std::string& given) {
@@ -86,7 +92,10 @@ void options::describe(po::options_description& flags) {
        "time to end what runs and leave, \"500ms\", \"5s\" (FLY_KILL_TIMEOUT)") //
       ("frame-bytes-max", number(frame_bytes_max, "BYTES"),
        "longest frame, the same on all nodes") //
-      ("unsent-bytes-max", number(unsent_bytes_max, "BYTES"), "bytes that may wait for one member");
+      ("unsent-bytes-max", number(unsent_bytes_max, "BYTES"),
+       "bytes that may wait for one member") //
+      ("busy-poll-us", microseconds(busy_poll),
+       "time to look for more work before sleeping; 0 for none (FLY_BUSY_POLL_US)");
 }
 
 } // namespace fly::cluster

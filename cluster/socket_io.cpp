@@ -49,6 +49,7 @@ socket_io::socket_io(caf::io::broker* self, link_broker_setup setup)
       tick_every_(std::clamp(setup.mesh.membership.heartbeat / 4, 1ms, 250ms)),
       door_(std::make_shared<front_door>(self, setup.mesh.log)),
       lent_(std::in_place, backend(), [this](link_id link) { on_unread(link); }),
+      busy_poll_(std::in_place, backend(), setup.busy_poll),
       mesh_(std::move(setup.mesh), *this, *setup.pinned, *setup.heard_by, setup.bell, now(),
             std::chrono::system_clock::now()) {
   reader_ = std::make_shared<const bytes_reader>(
@@ -121,7 +122,11 @@ void socket_io::on_bytes(connection_handle handle, std::span<const std::byte> by
   if (found == sockets_.end() || found->second.closing)
     return;
   tell_time();
+  auto before = mesh_.frames_read();
+  mesh_.send_in_pieces(busy_poll_ && busy_poll_->is_tried());
   mesh_.on_bytes(found->second.link, bytes);
+  if (busy_poll_)
+    busy_poll_->on_read(mesh_.frames_read() - before);
   ask_for_turn();
 }
 
@@ -262,7 +267,8 @@ void socket_io::leave() {
     return;
   }
   bell_->close();
-  lent_.reset(); // CAF's loop ends once it has nothing to watch
+  busy_poll_.reset(); // CAF's loop ends once it has nothing to watch
+  lent_.reset();
   self_->quit();
 }
 

@@ -13,6 +13,7 @@
 #include <caf/io/broker.hpp>
 
 #include "fly/actors/what_of.hpp"
+#include "fly/cluster/busy_poll.hpp"
 #include "fly/cluster/front_door.hpp"
 #include "fly/cluster/lent_sockets.hpp"
 #include "fly/cluster/link_broker.hpp"
@@ -99,8 +100,9 @@ private:
   std::unordered_map<caf::io::connection_handle, open_socket> sockets_;
   std::unordered_map<link_id, caf::io::connection_handle> handles_; // of those not closing
   bool settled_ = false;
-  std::optional<lent_sockets> lent_; // until it leaves
-  bool turn_asked_ = false;          // `on_turn` will be called
+  std::optional<lent_sockets> lent_;   // until it leaves
+  std::optional<busy_poll> busy_poll_; // until it leaves
+  bool turn_asked_ = false;            // `on_turn` will be called
   bool left_ = false;
   mesh::time_point leave_deadline_{};
   mesh mesh_; // last: it calls back into the others

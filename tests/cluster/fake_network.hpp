@@ -53,6 +53,7 @@ struct fake_node : transport {
   network& net;
   std::string address;
   std::set<link_id> written;
+  int writes = 0;
   log_lines log;
   board pinned{{}};
   listeners heard_by{log.sink()};
@@ -199,6 +200,7 @@ inline caf::error fake_node::dial(link_id link, const std::string& to) {
 
 inline void fake_node::write(link_id link, std::span<const char> bytes) {
   written.insert(link);
+  ++writes;
   if (auto [mine, other] = net.find(*this, link); other != nullptr)
     other->inbox.emplace_back(bytes.begin(), bytes.end());
 }

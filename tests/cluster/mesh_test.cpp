@@ -1,5 +1,6 @@
 // Proves whole nodes without sockets, in virtual time: what listeners hear and in which order, that
-// a node knows itself behind another address, and what a partition and its end do.
+// a node knows itself behind another address, in what pieces answers leave, and what a partition
+// and its end do.
 #include "fly/cluster/mesh.hpp"
 
 #include <functional>
@@ -35,6 +36,16 @@ struct order_listener : listener {
   void on_change() override { heard.emplace_back("change"); }
 
   std::vector<std::string> heard;
+};
+
+/// Sends back what it hears.
+struct echo_listener : listener {
+  void on_frame(const std::shared_ptr<channel>& from, frame_kind kind,
+                std::span<const std::byte> payload) override {
+    from->send(kind, payload);
+  }
+  void on_link_down(const std::shared_ptr<channel>&, const caf::error&) override {}
+  void on_change() override {}
 };
 
 /// Two nodes with a link.
@@ -311,6 +322,34 @@ TEST_CASE_FIXTURE(linked_pair,
   net.settle();
 
   CHECK_FALSE(to_a->is_open());
+}
+
+TEST_CASE_FIXTURE(linked_pair, "answers to one read leave together, or in pieces") {
+  a.heard_by.add(std::make_shared<echo_listener>());
+  auto to_a = b.read().channels.at("a");
+  auto answers_to = [&](int count) {
+    b.heard = std::make_shared<memory_listener>();
+    b.heard_by.add(b.heard);
+    auto before = a.links->frames_read();
+    auto wrote = a.writes;
+    for (int i = 0; i < count; ++i)
+      to_a->send(frame_kind::first_user, bytes_of(std::to_string(i)));
+    net.settle();
+    CHECK(a.links->frames_read() == before + static_cast<std::uint64_t>(count));
+    auto heard = b.heard->from("a");
+    REQUIRE(heard.size() == static_cast<std::size_t>(count));
+    for (int i = 0; i < count; ++i)
+      CHECK(heard[static_cast<std::size_t>(i)] == std::to_string(i));
+    return a.writes - wrote;
+  };
+
+  CHECK(answers_to(80) == 1);
+  a.links->send_in_pieces(true);
+  CHECK(answers_to(31) == 1);
+  CHECK(answers_to(33) == 2);
+  CHECK(answers_to(80) == 3); // 32, 32, 16
+  a.links->send_in_pieces(false);
+  CHECK(answers_to(80) == 1);
 }
 
 TEST_CASE("a member that announces more than a node takes is named with both numbers, and dialled "

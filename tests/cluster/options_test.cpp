@@ -110,11 +110,31 @@ TEST_CASE("the time to leave is written as in fly.toml") {
   parse(settings, {"--kill-timeout", "2m"});
   CHECK(settings.kill_timeout == 120s);
   CHECK_THROWS_AS(parse(settings, {"--kill-timeout", "2 m"}), po::error);
-  for (const char* flag : {"--port", "--heartbeat", "--discovery-interval", "--unsent-bytes-max"})
+  for (const char* flag :
+       {"--port", "--heartbeat", "--discovery-interval", "--unsent-bytes-max", "--busy-poll-us"})
     for (const char* number : {"-1", "+1", "1.5", "0x10", "", " 1", "99999999999999999999"})
       CHECK_THROWS_AS(parse(settings, {flag, number}), po::error);
   for (const char* wrong : {"", "s", "5x", "-1", "5 s", "1.5", "99999999999"})
     CHECK_FALSE(fly::cluster::parse_time(wrong));
+}
+
+TEST_CASE("the time to poll is in microseconds, and 0 is none") {
+  CHECK(from({}).busy_poll == 0us);
+  CHECK(from({{"FLY_BUSY_POLL_US", "0"}}).busy_poll == 0us);
+  CHECK(from({{"FLY_BUSY_POLL_US", "1000"}}).busy_poll == 1ms);
+  for (const char* wrong : {"-1", "50us", "1.5", "99999999999999999999"})
+    CHECK(problem_of(from({{"FLY_BUSY_POLL_US", wrong}})) ==
+          "FLY_BUSY_POLL_US=" + std::string{wrong} + ": cannot be used");
+  for (const char* wrong : {"1001", "4294967295"})
+    CHECK(problem_of(from({{"FLY_BUSY_POLL_US", wrong}})).find("busy-poll-us: ") == 0);
+  auto settings = from({{"FLY_BUSY_POLL_US", "30"}});
+
+  parse(settings, {});
+  CHECK(settings.busy_poll == 30us);
+  parse(settings, {"--busy-poll-us", "0"});
+
+  CHECK(settings.busy_poll == 0us);
+  CHECK(problem_of(settings) == "");
 }
 
 TEST_CASE("flags win over the environment") {
@@ -231,6 +251,8 @@ TEST_CASE("each bad option is named") {
   names("dial-max", [](options& o) { o.dial_max = std::chrono::hours{2}; });
   names("strangers-max", [](options& o) { o.strangers_max = 0; });
   names("frame-bytes-max", [](options& o) { o.frame_bytes_max = 65'535; });
+  names("busy-poll-us", [](options& o) { o.busy_poll = 1001us; });
+  names("busy-poll-us", [](options& o) { o.busy_poll = -1us; });
   names("unsent-bytes-max", [](options& o) { o.unsent_bytes_max = 0; });
   names("log", [](options& o) { o.log = nullptr; });
   for (const char* file : {"/nonexistent/secret", "/", "/dev/zero"})

@@ -1,6 +1,7 @@
 fly_add_test_program(cluster
   SOURCES
     cluster/board_test.cpp
+    cluster/busy_poll_test.cpp
     cluster/channel_line_test.cpp
     cluster/channel_test.cpp
     cluster/directory_test.cpp
@@ -18,6 +19,7 @@ fly_add_test_program(cluster
     cluster/newest_test.cpp
     cluster/node_test.cpp
     cluster/options_test.cpp
+    cluster/polling_test.cpp
     cluster/primary_test.cpp
     cluster/reading_loan_test.cpp
     cluster/stranger_test.cpp
