@@ -27,7 +27,7 @@ namespace {
 cluster::options where(const std::string& region, const std::string& listen, std::uint16_t port,
                        const std::string& peers) {
   cluster::options result;
-  result.busy_poll = cluster::options::from_env().busy_poll; // FLY_BUSY_POLL_US=50 for with
+  result.busy_poll = cluster::options::from_env().busy_poll; // FLY_BUSY_POLL_US=0 for without
   result.region = region;
   result.primary_region = "syd";
   result.app = "shop";

@@ -25,7 +25,7 @@ fly::cluster::options settings(const std::string& id, const std::string& peer) {
   result.machine_id = id;
   result.region = id;
   result.listen = "127.0.0.1:0";
-  result.busy_poll = fly::cluster::options::from_env().busy_poll; // FLY_BUSY_POLL_US=50 for with
+  result.busy_poll = fly::cluster::options::from_env().busy_poll; // FLY_BUSY_POLL_US=0 for without
   if (!peer.empty())
     result.peers = {peer};
   if (auto folder = tls_folder(); !folder.empty()) {
