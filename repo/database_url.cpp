@@ -195,6 +195,18 @@ std::string said_without_server(const PQconninfoOption* options) {
   return PQstatus(link.get()) == CONNECTION_BAD ? in_one_line(PQerrorMessage(link.get())) : "";
 }
 
+/// Says what is wrong with a value, but without the value where that may have to do with a
+/// password: an "@" there is one of a password with a "?" inside.
+caf::error wrong_value(const std::string& what, const PQconninfoOption* options) {
+  std::string_view password;
+  for (const auto* it = options; it->keyword != nullptr; ++it)
+    if (std::string_view{it->keyword} == "password" && it->val != nullptr)
+      password = it->val;
+  bool shown = what.find('@') == std::string::npos &&
+               (password.empty() || what.find(password) == std::string::npos);
+  return wrong(shown ? what : "a value behind its '?' is none of its parameter");
+}
+
 /// What libpq parses once it has connected, or never.
 caf::error check_numbers_of(const PQconninfoOption* options) {
   for (const auto* it = options; it->keyword != nullptr; ++it) {
@@ -207,7 +219,8 @@ caf::error check_numbers_of(const PQconninfoOption* options) {
     std::int32_t value = 0;
     auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (code != std::errc{} || end != text.data() + text.size())
-      return wrong("invalid " + std::string{key} + " value: \"" + std::string{text} + '"');
+      return wrong_value("invalid " + std::string{key} + " value: \"" + std::string{text} + '"',
+                         options);
   }
   return {};
 }
@@ -216,7 +229,7 @@ caf::error check_numbers_of(const PQconninfoOption* options) {
 caf::error check_values_of(const PQconninfoOption* options) {
   auto said = said_without_server(options);
   if (!said.empty() && said != said_without_server(nullptr))
-    return wrong(said);
+    return wrong_value(said, options);
   return check_numbers_of(options);
 }
 

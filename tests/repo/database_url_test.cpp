@@ -136,6 +136,10 @@ TEST_CASE("a value that libpq would refuse when it connects is refused by name")
         "keepalives", "keepalives_idle", "tcp_user_timeout", "connect_timeout"})
     CHECK(said(key + std::string{"=bogus"}) ==
           "database URL: invalid " + std::string{key} + " value: \"bogus\"");
+  for (const char* value : {"secret", "l://x:secret@y", "a@b"})
+    for (const char* key : {"sslmode=", "keepalives="})
+      CHECK(said(key + std::string{value}) ==
+            "database URL: a value behind its '?' is none of its parameter");
   CHECK(said("keepalives_idle=9999999999").find("keepalives_idle") != std::string::npos);
   CHECK(said("sslmode=verify-full&target_session_attrs=any&channel_binding=prefer&connect_timeout=3"
              "&gssencmode=disable&ssl_min_protocol_version=TLSv1.3&keepalives=1")
