@@ -229,6 +229,7 @@ lsn_tracker::core::next lsn_tracker::core::round(std::uint64_t me) {
       own->missed = asleep_ = true;
       return next::sleep;
     }
+    asleep_ = false; // also where a timer woke it: nobody borrows its connection while it drives
     auto now = clock::now();
     expire(lock, now);
     auto due = next_question();
