@@ -195,20 +195,23 @@ std::string said_without_server(const PQconninfoOption* options) {
   return PQstatus(link.get()) == CONNECTION_BAD ? in_one_line(PQerrorMessage(link.get())) : "";
 }
 
+/// Whether `what` may be shown: an "@" behind the host is one of a password with a "?" inside.
+bool has_no_password(std::string_view what, const url_parts& parts) {
+  auto has = [&](const std::string& secret) {
+    return !secret.empty() && what.find(secret) != std::string_view::npos;
+  };
+  return parts.rest.find('@') == std::string::npos && !has(parts.password.value_or(""));
+}
+
 /// Says what is wrong with a value, but without the value where that may have to do with a
-/// password: an "@" there is one of a password with a "?" inside.
-caf::error wrong_value(const std::string& what, const PQconninfoOption* options) {
-  std::string_view password;
-  for (const auto* it = options; it->keyword != nullptr; ++it)
-    if (std::string_view{it->keyword} == "password" && it->val != nullptr)
-      password = it->val;
-  bool shown = what.find('@') == std::string::npos &&
-               (password.empty() || what.find(password) == std::string::npos);
+/// password.
+caf::error wrong_value(const std::string& what, const url_parts& parts) {
+  bool shown = has_no_password(what, parts) && parts.rest.find("password=") == std::string::npos;
   return wrong(shown ? what : "a value behind its '?' is none of its parameter");
 }
 
 /// What libpq parses once it has connected, or never.
-caf::error check_numbers_of(const PQconninfoOption* options) {
+caf::error check_numbers_of(const PQconninfoOption* options, const url_parts& parts) {
   for (const auto* it = options; it->keyword != nullptr; ++it) {
     std::string_view key = it->keyword;
     bool number =
@@ -220,30 +223,29 @@ caf::error check_numbers_of(const PQconninfoOption* options) {
     auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (code != std::errc{} || end != text.data() + text.size())
       return wrong_value("invalid " + std::string{key} + " value: \"" + std::string{text} + '"',
-                         options);
+                         parts);
   }
   return {};
 }
 
 /// What is wrong with the values of parameters that libpq knows: `sslmode=bogus`.
-caf::error check_values_of(const PQconninfoOption* options) {
+caf::error check_values_of(const PQconninfoOption* options, const url_parts& parts) {
   auto said = said_without_server(options);
   if (!said.empty() && said != said_without_server(nullptr))
-    return wrong_value(said, options);
-  return check_numbers_of(options);
+    return wrong_value(said, parts);
+  return check_numbers_of(options, parts);
 }
 
 /// What libpq finds wrong with a URL that is well-formed: a parameter that it does not know, or a
 /// value that is none.
-caf::error check_parameters_of(std::string_view url) {
+caf::error check_parameters_of(std::string_view url, const url_parts& parts) {
   char* said = nullptr;
   options_ptr known{PQconninfoParse(std::string{url}.c_str(), &said), PQconninfoFree};
   std::unique_ptr<char, decltype(&PQfreemem)> text{said, PQfreemem};
   if (known)
-    return check_values_of(known.get());
+    return check_values_of(known.get(), parts);
   auto what = in_one_line(text.get());
-  // An "@" there is one of a password with a "?" inside.
-  bool shown = !what.empty() && what.find('@') == std::string::npos;
+  bool shown = !what.empty() && has_no_password(what, parts);
   return wrong(shown ? what : "what is behind its '?' cannot be read");
 }
 
@@ -251,7 +253,7 @@ caf::error check_parameters_of(std::string_view url) {
 
 caf::error check_database_url(std::string_view url) {
   auto parts = parse(url);
-  return parts ? check_parameters_of(url) : std::move(parts.error());
+  return parts ? check_parameters_of(url, *parts) : std::move(parts.error());
 }
 
 caf::expected<std::string> database_url_for(std::string_view url, std::string_view region,

@@ -140,6 +140,8 @@ TEST_CASE("a value that libpq would refuse when it connects is refused by name")
     for (const char* key : {"sslmode=", "keepalives="})
       CHECK(said(key + std::string{value}) ==
             "database URL: a value behind its '?' is none of its parameter");
+  CHECK(said("ss://u:secretlmode=disable") ==
+        "database URL: what is behind its '?' cannot be read");
   CHECK(said("keepalives_idle=9999999999").find("keepalives_idle") != std::string::npos);
   CHECK(said("sslmode=verify-full&target_session_attrs=any&channel_binding=prefer&connect_timeout=3"
              "&gssencmode=disable&ssl_min_protocol_version=TLSv1.3&keepalives=1")
