@@ -203,27 +203,21 @@ caf::expected<rpc::bytes> database_core::run_write(const rpc::call_context& cont
   return told(context, std::move(outcome));
 }
 
-caf::expected<rpc::bytes> database_core::run_one(const rpc::call_context& context,
-                                                 const std::string& name,
-                                                 const one_statement& what) {
-  {
-    auto pass = gate_.enter();
-    if (!pass)
-      return held_error();
-    if (auto refused = left_behind(node_.primary()))
-      return refused;
-    if (auto outcome = runner_.run_one(
-            context.deadline, what,
-            [this](const server_identity& reached) { return wanted_of(reached); }, context.parts,
-            shown(name)))
-      return told(context, std::move(*outcome));
-  }
-  return run_write(
-      context, name,
-      [&](pqxx::transaction_base& tx) {
-        return rpc::encode(run_statement(tx, what.sql, what.parameters));
-      },
-      false);
+std::optional<caf::expected<rpc::bytes>> database_core::run_one(const rpc::call_context& context,
+                                                                const std::string& name,
+                                                                const one_statement& what,
+                                                                const keyed_write* once) {
+  auto pass = gate_.enter();
+  if (!pass)
+    return held_error();
+  if (auto refused = left_behind(node_.primary()))
+    return refused;
+  auto outcome = runner_.run_one(
+      context.deadline, what, [this](const server_identity& reached) { return wanted_of(reached); },
+      context.parts, once, shown(name));
+  if (!outcome)
+    return std::nullopt;
+  return told(context, std::move(*outcome));
 }
 
 /// What pg_stat_activity shows while the write `name` runs; empty for what it shows anyway.

@@ -53,10 +53,12 @@ public:
                                       const transaction_runner::write_body& body, bool on_leader,
                                       const keyed_write* once = nullptr);
 
-  /// The same for a write of one statement without a key, in one round trip where that can be.
-  /// Errors: as `run_write` and `transaction_runner::run_one`.
-  caf::expected<rpc::bytes> run_one(const rpc::call_context& context, const std::string& name,
-                                    const one_statement& what);
+  /// The same for a write of one statement, in one round trip; nothing where it is to be run by
+  /// `run_write`. Errors: as `run_write` and `transaction_runner::run_one`.
+  std::optional<caf::expected<rpc::bytes>> run_one(const rpc::call_context& context,
+                                                   const std::string& name,
+                                                   const one_statement& what,
+                                                   const keyed_write* once);
 
   /// Holds writes back for a move of the primary, or ends that (0 ms); see `hold_writes`.
   hold_report hold(std::chrono::milliseconds longest, std::uint32_t timeline);

@@ -16,6 +16,9 @@
 #include "fly/repo/exec.hpp"
 #include "fly/repo/hex.hpp"
 #include "fly/repo/position_row.hpp"
+#include "fly/repo/row_text.hpp"
+#include "fly/repo/write.hpp"
+#include "fly/rpc/codec.hpp"
 
 namespace fly::repo {
 
@@ -43,6 +46,27 @@ CASE WHEN l.timeline = ('x' || now.timeline)::bit(32)::bigint THEN l.xid::text E
 l.fenced, l.function, l.signature, l.arguments, encode(l.result, 'hex')
 FROM fly.ledger AS l, (SELECT f.lsn, substr(pg_walfile_name(f.lsn), 1, 8) AS timeline
   FROM (SELECT pg_current_wal_flush_lsn() AS lsn) AS f) AS now WHERE l.key = $1)";
+
+// What the bytes of a result begin with that the database has written itself, from rows; no encoded
+// one does: it would have 2^32 - 1 columns.
+constexpr auto rows_mark = std::to_array({'\xff', '\xff', '\xff', '\xff', '\x0f'});
+
+/// Returns what the entry of `function` holds, as an encoded result. Of rows the names of their
+/// columns are not kept. Nothing where it is malformed.
+std::optional<rpc::bytes> read_result(std::string_view function, rpc::bytes stored) {
+  std::string_view text{stored.data(), stored.size()};
+  std::string_view mark{rows_mark.data(), rows_mark.size()};
+  if (!function.starts_with(write_rows_name) || !text.starts_with(mark))
+    return stored;
+  auto rows = parse_rows(text.substr(mark.size()));
+  if (!rows)
+    return std::nullopt;
+  result whole;
+  whole.affected_rows = rows->size();
+  whole.rows = std::move(*rows);
+  auto encoded = rpc::encode(whole);
+  return encoded ? std::optional{std::move(*encoded)} : std::nullopt;
+}
 
 } // namespace
 
@@ -97,6 +121,30 @@ kept_statement seal_statement(std::string_view key, std::span<const char> result
       {R"(E'\\x)" + to_hex(std::as_bytes(result)) + "'", literal(key), std::to_string(timeline)}};
 }
 
+bool gives_back_rows(std::string_view sql) noexcept {
+  return sql.find(" RETURNING ") != std::string_view::npos;
+}
+
+owned_statement with_entry(const one_statement& what, const keyed_write& once,
+                           std::uint32_t timeline) {
+  owned_statement result{{}, what.parameters};
+  auto add = [&](std::string value, std::string_view type) {
+    result.parameters.emplace_back(std::move(value));
+    return "$" + std::to_string(result.parameters.size()) + "::" + std::string{type};
+  };
+  result.sql = "WITH fly_rows AS (\n" + what.sql +
+               "\n), fly_entry AS (INSERT INTO fly.ledger (key, function, signature, arguments, "
+               "result, xid, timeline) SELECT " +
+               add(once.key, "text") + ", " + add(once.function, "text") + ", " +
+               add(signed_text(once.signature), "bigint") + ", " +
+               add(signed_text(once.arguments), "bigint") + ", '\\x" +
+               to_hex(std::as_bytes(std::span{rows_mark})) +
+               "'::bytea || convert_to(coalesce(string_agg((fly_rows.*)::text, ''), ''), "
+               "pg_client_encoding()), pg_current_xact_id()::text::bigint, " +
+               add(std::to_string(timeline), "bigint") + " FROM fly_rows) SELECT * FROM fly_rows";
+  return result;
+}
+
 caf::expected<std::optional<ledger_entry>>
 read_entry(pqxx::transaction_base& tx, const std::string& key, std::uint64_t system) {
   auto rows = exec(tx, read_statement, key);
@@ -110,7 +158,8 @@ read_entry(pqxx::transaction_base& tx, const std::string& key, std::uint64_t sys
                           "and it has no result",
                       {{"key", key}, {"committed", "yes"}});
   auto where = read_position(system, rows, rows[0][2].c_str());
-  auto result = from_hex(rows[0][7].c_str());
+  auto stored = from_hex(rows[0][7].c_str());
+  auto result = stored ? read_result(rows[0][4].c_str(), std::move(*stored)) : std::nullopt;
   if (!where || !result)
     return make_error(errc::malformed_result, "the ledger's entry of " + key + " cannot be read");
   return std::optional{ledger_entry{
@@ -158,6 +207,10 @@ caf::error claim_error(const caf::error& reason, std::string_view key) {
 bool is_without_tables(const caf::error& reason) {
   auto state = sqlstate_of(reason);
   return state == "42P01" || state == "3F000";
+}
+
+bool is_deadlock(const caf::error& reason) {
+  return sqlstate_of(reason) == "40P01";
 }
 
 bool is_lost_race(const caf::error& reason) {

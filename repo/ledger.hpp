@@ -12,6 +12,7 @@
 #include <caf/expected.hpp>
 
 #include "fly/repo/kept_statement.hpp"
+#include "fly/repo/one_statement.hpp"
 #include "fly/repo/position.hpp"
 #include "fly/repo/pq_link.hpp"
 #include "fly/repo/server_error.hpp"
@@ -74,6 +75,22 @@ bool was_claimed(const server_report& report);
 kept_statement seal_statement(std::string_view key, std::span<const char> result,
                               std::uint32_t timeline);
 
+/// Returns whether `sql`, one of the verbs, gives its rows back: then it can be run by
+/// `with_entry`.
+bool gives_back_rows(std::string_view sql) noexcept;
+
+/// A statement that owns its parts.
+struct owned_statement {
+  std::string sql;
+  std::vector<parameter> parameters;
+};
+
+/// Returns a statement that runs `what`, gives back its rows, and writes down key and rows in the
+/// ledger, all in one. Where the key is there it fails, and nothing remains. `timeline`: as of
+/// `seal_statement`.
+owned_statement with_entry(const one_statement& what, const keyed_write& once,
+                           std::uint32_t timeline);
+
 /// Reads the entry of `key` inside `tx`, on a primary; nothing where there is none. The position is
 /// one of `system`. Errors: errc::malformed_result; errc::function_failed, the function of its
 /// first write ended the transaction itself, and there is no result. Throws what libpqxx throws.
@@ -94,6 +111,9 @@ bool is_without_tables(const caf::error& reason);
 
 /// Whether the database refused a claim only because another came first.
 bool is_lost_race(const caf::error& reason);
+
+/// Whether the database ended it for the sake of another that waited for it.
+bool is_deadlock(const caf::error& reason);
 
 /// Deletes entries older than `lifetime`, at most `rows_max`. Returns how many were deleted.
 /// Errors: as `pq_link::query`.

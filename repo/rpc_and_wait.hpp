@@ -73,7 +73,7 @@ inline constexpr write<result(std::string, std::vector<parameter>)> execute_stat
 /// An INSERT, UPDATE or DELETE of the verbs, which runs in one round trip where it has no key. The
 /// last argument: whether it is one of few texts, see `one_statement`.
 inline constexpr write<result(std::string, std::vector<parameter>, bool)> write_rows_statement{
-    "fly.write_rows"};
+    write_rows_name};
 
 } // namespace fly::repo
 

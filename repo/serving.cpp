@@ -24,6 +24,21 @@ namespace fly::repo {
 
 using clock = std::chrono::steady_clock;
 
+namespace {
+
+/// Returns the write of `name` and `key` that is to happen once; nothing for an empty key.
+caf::expected<std::optional<keyed_write>> once_for(std::string key, const std::string& name,
+                                                   std::uint64_t signature,
+                                                   std::span<const char> arguments) {
+  if (key.empty() || mutant("no_ledger"))
+    return std::optional<keyed_write>{};
+  if (auto wrong = check_key(key))
+    return wrong;
+  return std::optional{keyed_call(std::move(key), name, signature, arguments)};
+}
+
+} // namespace
+
 rpc::raw_handler in_transaction(std::shared_ptr<database_core> core, std::string name,
                                 const rpc::signature& signature, serve_options options,
                                 raw_write_handler handler) {
@@ -34,22 +49,20 @@ rpc::raw_handler in_transaction(std::shared_ptr<database_core> core, std::string
     auto key = take_key(arguments);
     if (!key)
       return std::move(key.error());
-    std::optional<keyed_write> once;
+    auto once = once_for(std::move(*key), name, fingerprint, arguments);
+    if (!once)
+      return std::move(once.error());
     auto keyed = context;
-    if (!key->empty() && !mutant("no_ledger")) {
-      if (auto wrong = check_key(*key))
-        return wrong;
-      once = keyed_call(std::move(*key), name, fingerprint, arguments);
-      keyed.key = once->key;
-    }
+    if (*once)
+      keyed.key = (*once)->key;
     auto run = [&] {
       return core->run_write(
           keyed, name, [&](pqxx::transaction_base& tx) { return handler(tx, keyed, arguments); },
-          options.on_leader, once ? &*once : nullptr);
+          options.on_leader, *once ? &**once : nullptr);
     };
     auto answer = run();
     // The first write of a new database may come before its tables.
-    bool needs_tables = once || name == outcome_of_key.name;
+    bool needs_tables = *once || name == outcome_of_key.name;
     if (!answer && needs_tables && is_without_tables(answer.error()) &&
         core->wait_prepared(context.deadline))
       return run();
@@ -64,24 +77,33 @@ std::chrono::milliseconds bounded(std::int64_t asked) {
   return std::chrono::milliseconds{std::clamp<std::int64_t>(asked, 0, hour)};
 }
 
-/// Runs the statement of a verb; `keyed` does it where that has a key.
+/// Runs the statement of a verb; `in_three` does it where that cannot be in one round trip.
 rpc::raw_handler in_one_trip(std::shared_ptr<database_core> core, std::string name,
-                             rpc::raw_handler keyed) {
-  return [core = std::move(core), name = std::move(name),
-          keyed = std::move(keyed)](const rpc::call_context& context,
-                                    std::span<const char> arguments) -> caf::expected<rpc::bytes> {
+                             const rpc::signature& signature, rpc::raw_handler in_three) {
+  return [core = std::move(core), name = std::move(name), fingerprint = signature.fingerprint,
+          in_three =
+              std::move(in_three)](const rpc::call_context& context,
+                                   std::span<const char> arguments) -> caf::expected<rpc::bytes> {
     auto behind = arguments;
     auto key = take_key(behind);
     if (!key)
       return std::move(key.error());
-    if (!key->empty())
-      return keyed(context, arguments);
+    auto once = once_for(std::move(*key), name, fingerprint, behind);
+    if (!once)
+      return std::move(once.error());
     std::string sql;
     std::vector<parameter> parameters;
     bool repeats = false;
     if (auto reason = rpc::decode(errc::malformed_arguments, behind, sql, parameters, repeats))
       return reason;
-    return core->run_one(context, name, {sql, parameters, repeats});
+    auto outcome =
+        core->run_one(context, name, {sql, parameters, repeats}, *once ? &**once : nullptr);
+    if (outcome)
+      return std::move(*outcome);
+    auto answer = in_three(context, arguments);
+    // By a copy in one round trip, which locks the rows before the key. It has done it, or failed.
+    bool ended_by_copy = !answer && *once && is_deadlock(answer.error());
+    return ended_by_copy ? in_three(context, arguments) : std::move(answer);
   };
 }
 
@@ -104,15 +126,15 @@ public:
          handler_of<R, Args...>(name, std::move(handler)));
   }
 
-  /// The statements of the verbs: in one round trip where they have no key.
+  /// The statements of the verbs.
   void add_verbs() {
-    auto name = builtin_name(write_rows_statement.name, core_->name());
-    auto keyed = handler_of<result, std::string, std::vector<parameter>, bool>(
+    auto name = builtin_name(write_rows_name, core_->name());
+    const auto& signature = write_signature<result, std::string, std::vector<parameter>, bool>();
+    auto in_three = handler_of<result, std::string, std::vector<parameter>, bool>(
         name, [](pqxx::transaction_base& tx, const std::string& sql,
                  const std::vector<parameter>& parameters,
                  bool) { return run_statement(tx, sql, parameters); });
-    take(name, write_signature<result, std::string, std::vector<parameter>, bool>().text,
-         in_one_trip(core_, name, std::move(keyed)));
+    take(name, signature.text, in_one_trip(core_, name, signature, std::move(in_three)));
   }
 
   std::vector<std::string> names() && { return std::move(names_); }

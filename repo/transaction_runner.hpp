@@ -101,14 +101,15 @@ public:
   /// Tells, of the server that was reached, which one a write may be committed on, or why none.
   using wanted_server = std::function<caf::expected<expected_server>(const server_identity&)>;
 
-  /// As `run_write`, of one statement without a key, in one round trip (one_statement.hpp). Nothing
-  /// where it is to be run by `run_write`: in a sandbox, behind a pooler, where commits may be
-  /// held, on a connection that may have broken unnoticed, and where it failed because it was kept.
-  /// Throws as `must_be_texts`. Errors besides: errc::malformed_result, too large, and it is
-  /// committed.
+  /// As `run_write`, of one statement, in one round trip (one_statement.hpp). Nothing where it is
+  /// to be run by `run_write`: in a sandbox, behind a pooler, where commits may be held, on a
+  /// connection that may have broken unnoticed, where it failed because it was kept, and where the
+  /// database refused it and an earlier copy of `once` may be why. Throws as `must_be_texts`.
+  /// Errors besides: errc::malformed_result, too large, and it is committed.
   std::optional<caf::expected<write_outcome>>
   run_one(time_point deadline, const one_statement& what, const wanted_server& wanted,
-          rpc::call_parts* parts = nullptr, const std::string& name = {});
+          rpc::call_parts* parts = nullptr, const keyed_write* once = nullptr,
+          const std::string& name = {});
 
   /// Runs `body` in a read-only transaction; or `one`, which means the same, in one round trip, but
   /// in a sandbox, behind a pooler, where `answer_max` bounds it, and as `run_one` says. Errors: as

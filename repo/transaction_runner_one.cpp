@@ -9,6 +9,7 @@
 #include "fly/repo/begun_transaction.hpp"
 #include "fly/repo/commit_error.hpp"
 #include "fly/repo/commit_hold.hpp"
+#include "fly/repo/ledger.hpp"
 #include "fly/repo/one_statement.hpp"
 #include "fly/repo/sql_error.hpp"
 #include "fly/repo/timed_part.hpp"
@@ -39,6 +40,28 @@ caf::error taken(const one_query& what, const pg_result& rows) {
   }
 }
 
+/// Whether the time was over while the statement waited for the end of a copy.
+bool waited_for_copy(const caf::error& reason) {
+  return reason == errc::sql_failed &&
+         details_of(reason)["context"].find("ledger_pkey") != std::string::npos;
+}
+
+/// Runs it with its entry in the ledger.
+caf::expected<one_outcome> write_keyed(connection& on, const one_statement& what,
+                                       const keyed_write& once, const one_options& options) {
+  auto keyed = with_entry(what, once, on.identity().timeline);
+  auto outcome = write_one(on, {keyed.sql, keyed.parameters, what.repeats}, options);
+  if (!outcome && waited_for_copy(outcome.error()))
+    return claim_error(outcome.error(), once.key);
+  return outcome;
+}
+
+/// Whether what the database refused may be done already by an earlier copy: its key is there, or
+/// what the statement would write.
+bool may_be_a_copy(const caf::error& reason, transaction_runner::time_point deadline) {
+  return reason == errc::sql_failed && std::chrono::steady_clock::now() < deadline;
+}
+
 } // namespace
 
 /// Takes a connection on which nothing is begun yet; null where that should begin by itself.
@@ -59,13 +82,12 @@ transaction_runner::begin_one(const transaction_options& options, rpc::call_part
   return on;
 }
 
-std::optional<caf::expected<write_outcome>> transaction_runner::run_one(time_point deadline,
-                                                                        const one_statement& what,
-                                                                        const wanted_server& wanted,
-                                                                        rpc::call_parts* parts,
-                                                                        const std::string& name) {
+std::optional<caf::expected<write_outcome>>
+transaction_runner::run_one(time_point deadline, const one_statement& what,
+                            const wanted_server& wanted, rpc::call_parts* parts,
+                            const keyed_write* once, const std::string& name) {
   must_be_texts(what.sql, what.parameters);
-  if (asks_hold_ || pool_.keeps_transactions())
+  if (asks_hold_ || pool_.keeps_transactions() || (once != nullptr && !gives_back_rows(what.sql)))
     return std::nullopt;
   auto on = begin_one({.deadline = deadline}, parts);
   if (!on)
@@ -77,8 +99,11 @@ std::optional<caf::expected<write_outcome>> transaction_runner::run_one(time_poi
   auto server = wanted(with.identity());
   if (!server)
     return std::move(server.error());
+  one_options options{.deadline = deadline, .application_name = name, .wanted = *server};
   auto outcome =
-      write_one(with, what, {.deadline = deadline, .application_name = name, .wanted = *server});
+      once == nullptr ? write_one(with, what, options) : write_keyed(with, what, *once, options);
+  if (!outcome && once != nullptr && may_be_a_copy(outcome.error(), deadline))
+    return std::nullopt;
   if (!outcome)
     return failed(**on, std::move(outcome.error()), deadline);
   auto value = rpc::encode(outcome->rows);

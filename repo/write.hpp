@@ -24,4 +24,7 @@ struct write<R(Args...)> {
   std::string_view name;
 };
 
+/// The name of the function that runs the statements of the verbs, at each database.
+inline constexpr auto write_rows_name = "fly.write_rows";
+
 } // namespace fly::repo

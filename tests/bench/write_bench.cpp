@@ -41,9 +41,11 @@ std::vector<target> targets(const table& all, const std::optional<idle_figures>&
     result.push_back(
         {"write/16 " + system + " p50 to libpqxx", 1.25, all.ratio("write/16", system, "libpqxx")});
   }
-  for (const char* name : {"write/1", "write/16", "write/64"})
-    result.push_back(
-        {std::string{name} + " fly+key p50 to fly", 1.25, all.ratio(name, "fly+key", "fly")});
+  for (const std::string system : {"fly", "fly+verb"})
+    for (const std::string name : {"write/1", "write/16", "write/64"}) {
+      auto what = name + " " + system + "+key p50 to " + system;
+      result.push_back({what, 1.25, all.ratio(name, system + "+key", system)});
+    }
   std::optional<double> last;
   for (const auto& it : all.rows())
     if (it.name == "waiters/10000" && it.system == "fly")
@@ -88,15 +90,15 @@ json report(const table& all, const std::optional<idle_figures>& idle) {
 }
 
 void print(const json& report) {
-  std::cout << std::fixed << std::left << std::setw(15) << "case" << std::setw(11) << "system"
+  std::cout << std::fixed << std::left << std::setw(15) << "case" << std::setw(13) << "system"
             << std::right << std::setw(10) << "p50_us" << std::setw(10) << "p99_us" << std::setw(13)
-            << "calls_per_s" << std::setw(8) << "ratio" << std::setw(11) << "p99_ratio" << '\n';
+            << "calls_per_s" << std::setw(8) << "ratio" << std::setw(13) << "p99_ratio" << '\n';
   for (const auto& it : report["rows"])
-    std::cout << std::left << std::setw(15) << it["case"].get<std::string>() << std::setw(11)
+    std::cout << std::left << std::setw(15) << it["case"].get<std::string>() << std::setw(13)
               << it["system"].get<std::string>() << std::right << std::setprecision(0)
               << std::setw(10) << it["p50_us"].get<double>() << std::setw(10)
               << it["p99_us"].get<double>() << std::setw(13) << it["calls_per_s"].get<double>()
-              << std::setprecision(2) << std::setw(8) << it["ratio"].get<double>() << std::setw(11)
+              << std::setprecision(2) << std::setw(8) << it["ratio"].get<double>() << std::setw(13)
               << it["p99_ratio"].get<double>() << '\n';
   for (const auto& it : report["targets"])
     std::cout << (it["reached"].get<bool>() ? "reached  " : "MISSED   ") << std::left

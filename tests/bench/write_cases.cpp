@@ -187,6 +187,9 @@ void write_round(lab& on, int callers, const amount& how, table& into) {
              count(db.with({.await = false}).insert(order{.item = on.item()}));
            }));
   into.add(name, "fly+key", fly(db.once(), place_order));
+  into.add(name, "fly+verb+key", run_callers(callers, calls, [&](int) {
+             count(db.with({.await = false}).once().insert(order{.item = on.item()}));
+           }));
   into.add(name, "fly+leader", fly(db, place_as_leader));
 }
 

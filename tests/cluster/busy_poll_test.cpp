@@ -18,6 +18,7 @@ constexpr auto batch = polling::batch_frames_min;
 /// A loop that this thread drives.
 struct driven_loop {
   driven_loop() { loop.handle_internal_events(); }
+  ~driven_loop() { turn(); } // forgets what a case has ended
 
   /// Takes a turn without sleeping. Returns whether the loop would not have slept.
   bool turn() { return loop.try_run_once(); }

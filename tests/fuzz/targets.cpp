@@ -10,10 +10,10 @@
 #include "fly/cluster/discovery.hpp"
 #include "fly/cluster/frame.hpp"
 #include "fly/cluster/hello.hpp"
-#include "fly/repo/database_url.hpp"
 #include "fly/repo/hex.hpp"
 #include "fly/repo/level.hpp"
 #include "fly/repo/position.hpp"
+#include "fly/repo/row_text.hpp"
 #include "fly/repo/session_cookie.hpp"
 #include "fly/repo/timeline_history.hpp"
 #include "fly/repo/token.hpp"
@@ -24,6 +24,7 @@
 #include "fly/rpc/registry.hpp"
 #include "fly/rpc/signature.hpp"
 #include "tests/fuzz/actor_target.hpp"
+#include "tests/fuzz/database_url_target.hpp"
 #include "tests/fuzz/expect.hpp"
 #include "tests/fuzz/handshake_target.hpp"
 #include "tests/fuzz/tls_target.hpp"
@@ -199,20 +200,9 @@ void history(input in) {
   expect_code(repo::parse_history_file(7, text(in)), errc::database_unavailable);
 }
 
-void database_url(input in) {
-  std::string url{text(in)};
-  auto wrong = repo::check_database_url(url);
-  expect(!wrong || wrong == errc::invalid_argument, "a URL has the documented error");
-  bool is_password = url.find(":hunter2@") != std::string::npos;
-  auto user = url.find("://");
-  auto secret = user == std::string::npos ? user : url.find(':', user + 3);
-  bool is_whole = secret != std::string::npos && url.compare(secret, 9, ":hunter2@") == 0;
-  expect(!is_whole || fly::text_of(wrong).find("hunter2") == std::string::npos,
-         "no password in an error");
-  if (is_password && url.find("hunter2") == url.rfind("hunter2") && url.find('@') == url.rfind('@'))
-    expect(repo::redact_database_url(url).find("hunter2") == std::string::npos,
-           "no password in a log");
-  expect_code(repo::database_url_for(url, "lax", "syd"), errc::invalid_argument);
+void rows(input in) {
+  auto parsed = repo::parse_rows(text(in));
+  expect(!parsed || parsed->empty() == in.empty(), "a row has its parentheses");
 }
 
 void write(input in) {
@@ -281,6 +271,7 @@ const std::vector<target>& targets() {
        database_url,
        {"postgresql://app:hunter2@top1.nearest.of.db.internal:5432/app?sslmode=disable",
         "postgres://app:hunter2@[fdaa::1]:5433/app"}},
+      {"rows", rows, {"(1,pen,)(2,\"a \"\"b\"\" \\\\ (c)\",\"\")"}},
       {"write", write, {reply(), std::string("\x03key", 4), "deadBEEF"}},
       {"letters", letters, letter_seeds()},
       {"parcel", parcel, parcel_seeds()},

@@ -1,5 +1,6 @@
 # Bad input for every parser: a short run from a fixed seed here, libFuzzer in tests/fuzz/run.
-add_library(fly_fuzz_targets STATIC fuzz/actor_target.cpp fuzz/handshake_target.cpp fuzz/targets.cpp fuzz/tls_target.cpp)
+add_library(fly_fuzz_targets STATIC fuzz/actor_target.cpp fuzz/database_url_target.cpp fuzz/handshake_target.cpp
+  fuzz/targets.cpp fuzz/tls_target.cpp)
 target_link_libraries(fly_fuzz_targets PUBLIC fly::repo)
 target_include_directories(fly_fuzz_targets PUBLIC "${PROJECT_SOURCE_DIR}")
 fly_configure_target(fly_fuzz_targets)

@@ -11,6 +11,7 @@ fly_add_test_program(repo
     repo/ending_commits_test.cpp
     repo/explain_write_test.cpp
     repo/failover_test.cpp
+    repo/keyed_verbs_test.cpp
     repo/ledger_test.cpp
     repo/leader_test.cpp
     repo/lease_term_test.cpp

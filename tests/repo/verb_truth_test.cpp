@@ -80,16 +80,16 @@ struct notes : far_shops {
     servers.wait_caught_up();
   }
 
-  void insert_while(const std::function<void()>& faults) {
+  void insert_while(const std::function<void()>& faults, bool once = false) {
     std::atomic<bool> ending{false};
+    repo::call_options how{.timeout = 3s, .await = false};
+    auto db = once ? lax.db->with(how).once() : lax.db->with(how);
     std::vector<std::thread> callers;
     for (int t = 0; t < 4; ++t)
       callers.emplace_back([&, t] {
         for (int i = 0; !ending; ++i) {
           auto text = std::to_string(t) + "/" + std::to_string(i);
-          told.tell(
-              text,
-              lax.db->with({.timeout = 3s, .await = false}).insert(truth::note{.text = text}));
+          told.tell(text, db.insert(truth::note{.text = text}));
         }
       });
     faults();
@@ -141,4 +141,19 @@ TEST_CASE_FIXTURE(notes, "verbs tell the truth while their server restarts and c
   });
   told.compare(rows());
   CHECK(told.count(1) > 100);
+}
+
+TEST_CASE_FIXTURE(notes, "verbs with keys know what became of them while sessions are ended") {
+  insert_while(
+      [&] {
+        for (int i = 0; i < 20; ++i) {
+          std::this_thread::sleep_for(50ms);
+          servers.primary().sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE "
+                                "usename = 'app'");
+        }
+      },
+      true);
+  told.compare(rows());
+  CHECK(told.count(1) > 100);
+  CHECK(told.count(-1) == 0);
 }
