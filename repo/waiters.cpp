@@ -108,13 +108,10 @@ std::optional<waiters::time_point> waiters::next_deadline() const {
 
 std::vector<std::uint64_t> waiters::xids(std::size_t xids_max) const {
   std::vector<std::uint64_t> result;
-  for (const auto& [xid, who] : by_xid_) {
-    if (!result.empty() && result.back() == xid)
-      continue;
-    if (result.size() == xids_max)
-      break;
-    result.push_back(xid);
-  }
+  // From one id to the next: thousands may wait for the same.
+  for (auto it = by_xid_.begin(); it != by_xid_.end() && result.size() < xids_max;
+       it = by_xid_.upper_bound(it->first))
+    result.push_back(it->first);
   return result;
 }
 
