@@ -40,6 +40,10 @@ caf::error node::reload_tls() {
   return core_->reload_tls();
 }
 
+std::optional<std::chrono::system_clock::time_point> node::certificate_end() const {
+  return core_->certificate_end();
+}
+
 void node::leave() {
   core_->leave();
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -66,6 +67,10 @@ public:
   /// those that are up stay as they are. Blocks for the reading. Errors, and then everything stays:
   /// errc::invalid_argument, naming file and reason, also where the node began without TLS.
   caf::error reload_tls();
+
+  /// Returns until when the certificate that new links show is valid, and all that it was signed
+  /// by; nothing without TLS, and before `join`.
+  std::optional<std::chrono::system_clock::time_point> certificate_end() const;
 
   /// Returns the label of this node's region.
   const std::string& my_region() const noexcept;

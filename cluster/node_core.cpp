@@ -184,12 +184,21 @@ node_core::opening node_core::open(const options& settings) {
   return result;
 }
 
+std::optional<std::chrono::system_clock::time_point> node_core::certificate_end() const {
+  auto end = certificate_end_.load();
+  if (end == std::chrono::system_clock::time_point{})
+    return std::nullopt;
+  return end;
+}
+
 /// Reads the files of TLS, which must let the node be who it is; null where it has none.
-caf::expected<std::shared_ptr<const tls_context>> node_core::load_tls() const {
+caf::expected<std::shared_ptr<const tls_context>> node_core::load_tls() {
   auto loaded = settings_.load_tls();
-  if (loaded && *loaded)
-    if (auto refused = (*loaded)->allow(settings_.app, self_))
-      return refused;
+  if (!loaded || !*loaded)
+    return loaded;
+  if (auto refused = (*loaded)->allow(settings_.app, self_))
+    return refused;
+  certificate_end_ = (*loaded)->valid_until();
   return loaded;
 }
 

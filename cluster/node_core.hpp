@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -38,6 +40,9 @@ public:
   /// As `node::reload_tls`.
   caf::error reload_tls();
 
+  /// As `node::certificate_end`.
+  std::optional<std::chrono::system_clock::time_point> certificate_end() const;
+
   caf::actor_system& system() const noexcept { return *system_; }
 
 private:
@@ -53,7 +58,7 @@ private:
   node_core(caf::actor_system* lent, const options& settings, opening begun);
 
   static opening open(const options& settings);
-  caf::expected<std::shared_ptr<const tls_context>> load_tls() const;
+  caf::expected<std::shared_ptr<const tls_context>> load_tls();
   link_broker_setup broker_setup(std::shared_ptr<const tls_context> tls);
   discovery_thread::setup discovery_setup();
   void on_broker_end();
@@ -62,6 +67,7 @@ private:
   caf::actor_system* system_;
   socket_owner listening_; // bound, until the broker has it
   caf::error open_error_;
+  std::atomic<std::chrono::system_clock::time_point> certificate_end_{}; // the epoch: no TLS
   std::mutex join_mutex_;
   bool joined_ = false;                       // guarded by join_mutex_
   bool left_ = false;                         // guarded by join_mutex_

@@ -68,6 +68,10 @@ void add_cluster(std::vector<MetricFamily>& all, const cluster::node& node) {
                        number(node.primary_group().size())));
   all.push_back(single("fly_is_primary", "1 where this node is in the primary group",
                        node.is_primary() ? 1 : 0));
+  if (auto end = node.certificate_end())
+    all.push_back(single("fly_certificate_not_after_seconds",
+                         "When the node's certificate, or its authority's, ends; since 1970",
+                         std::chrono::duration<double>(end->time_since_epoch()).count()));
   auto leader = node.leader();
   all.push_back(single("fly_is_leader", "1 where this node leads",
                        leader && leader->id == node.self().id ? 1 : 0));

@@ -18,7 +18,8 @@ namespace fly::admin {
 
 /// Returns what node, endpoint, database and supervisor are at this moment: members, links, unsent
 /// bytes, calls under way, lag, waiters, connections, restarts. `db` and `tree` may be null: their
-/// metrics are left out. A lag that is not known is left out too. Safe from any thread.
+/// metrics are left out. A lag that is not known is left out too, and the end of a certificate
+/// where there is none. Safe from any thread.
 std::vector<prometheus::MetricFamily>
 state_metrics(const rpc::endpoint& rpc, const repo::database* db, const actors::supervisor* tree);
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <ctime>
 #include <regex>
 #include <sstream>
 #include <stdexcept>
@@ -16,6 +17,7 @@
 #include "fly/actors/supervisor.hpp"
 #include "fly/repo/database.hpp"
 #include "tests/apps/shell.hpp"
+#include "tests/cluster/certified.hpp"
 #include "tests/rpc/shops.hpp"
 #include "tests/support/postgres.hpp"
 
@@ -133,6 +135,29 @@ TEST_CASE("calls are counted by function, side, outcome and region") {
   CHECK(value_of(served, "fly_call_duration_seconds_count" +
                              labels("shop.shout", "server", "ok", "lax")) == 5);
   CHECK(value_of(served, "fly_is_primary") == 1);
+}
+
+TEST_CASE("the end of a certificate can be watched, and that of a new one") {
+  certified authority;
+  auto settings = shop_options("syd");
+  settings.app = "shop";
+  settings.dns_server = "127.0.0.1:1"; // nobody
+  settings.tls = authority.files("syd", {.when = {.lifetime = 24h}});
+  cluster::node node{settings};
+  rpc::endpoint rpc{node};
+  REQUIRE_FALSE(node.certificate_end());
+  REQUIRE_FALSE(node.join());
+  admin::server at{node, rpc, any_port};
+  REQUIRE_FALSE(at.start());
+  auto end = [&] { return value_of(get(at, "/metrics"), "fly_certificate_not_after_seconds"); };
+  auto now = static_cast<double>(std::time(nullptr));
+  CHECK(end() > now + 23 * 3600);
+  CHECK(end() < now + 25 * 3600);
+
+  authority.files("syd", {.when = {.lifetime = 48h}});
+  REQUIRE_FALSE(node.reload_tls());
+  CHECK(end() > now + 47 * 3600);
+  CHECK_FALSE(has(get(watched_node{}.admin, "/metrics"), "fly_certificate"));
 }
 
 TEST_CASE("every line of the metrics is as Prometheus wants it") {

@@ -189,6 +189,43 @@ TEST_CASE("the wrong secret is refused, both ways, with a line on each side") {
   }
 }
 
+TEST_CASE("the secret is changed one node after the other, and all stay linked") {
+  std::vector<std::unique_ptr<node>> nodes;
+  std::vector<std::string> addresses;
+  auto start = [&](std::size_t i, const std::string& secret, const std::string& also) {
+    auto settings = quick_node("syd", addresses);
+    settings.secret = secret;
+    settings.secret_also = also;
+    if (i < addresses.size())
+      settings.port = parse_socket_address(addresses[i], 0)->port;
+    auto made = std::make_unique<node>(settings);
+    REQUIRE_FALSE(made->join());
+    return made;
+  };
+  auto all_linked = [&] {
+    return eventually([&] {
+      return std::all_of(nodes.begin(), nodes.end(), [](const auto& it) { return sees(*it, 3); });
+    });
+  };
+  for (std::size_t i = 0; i < 3; ++i) {
+    nodes.push_back(start(i, "old", ""));
+    addresses.push_back(nodes.back()->self().address);
+  }
+  REQUIRE(all_linked());
+
+  for (auto step : {std::pair{"old", "new"}, {"new", "old"}, {"new", ""}})
+    for (std::size_t i = 0; i < 3; ++i) {
+      nodes[i].reset();
+      nodes[i] = start(i, step.first, step.second);
+      CHECK_MESSAGE(all_linked(), "node ", i, " with ", step.first, " and ", step.second);
+    }
+
+  auto late = start(3, "old", "new"); // one that the last deploy has missed
+  std::this_thread::sleep_for(500ms);
+  CHECK(late->members().size() == 1);
+  CHECK(all_linked());
+}
+
 TEST_CASE("the right secret lets a member in") {
   auto settings_a = quick_node("syd");
   settings_a.secret = "one of many words";
