@@ -1,13 +1,22 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
 #include <pqxx/pqxx>
 
 #include "fly/repo/exec.hpp"
+#include "fly/repo/record.hpp"
 
 namespace fly::chaos {
+
+/// A value of a list, as the verbs write one.
+struct note {
+  std::int64_t id = 0;
+  std::string list;
+  std::string value;
+};
 
 /// Returns the values of a list in the order in which they were appended.
 inline std::vector<std::string> read_list(pqxx::transaction_base& tx, const std::string& list) {
@@ -19,3 +28,5 @@ inline std::vector<std::string> read_list(pqxx::transaction_base& tx, const std:
 }
 
 } // namespace fly::chaos
+
+FLY_RECORD(fly::chaos::note, "notes", key(id), column(list), column(value));
