@@ -47,4 +47,7 @@ caf::error nobody_waits();
 /// the write.
 caf::error too_large(std::size_t bytes, std::size_t bytes_max, std::string_view fate);
 
+/// The same of a write that is committed, and whose answer cannot hold it.
+caf::error too_large_answer(std::size_t bytes, std::size_t bytes_max);
+
 } // namespace fly::repo

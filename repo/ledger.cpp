@@ -15,6 +15,7 @@
 #include "fly/repo/commit_hold.hpp"
 #include "fly/repo/exec.hpp"
 #include "fly/repo/hex.hpp"
+#include "fly/repo/one_statement.hpp"
 #include "fly/repo/position_row.hpp"
 #include "fly/repo/row_text.hpp"
 #include "fly/repo/write.hpp"

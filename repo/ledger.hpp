@@ -12,7 +12,7 @@
 #include <caf/expected.hpp>
 
 #include "fly/repo/kept_statement.hpp"
-#include "fly/repo/one_statement.hpp"
+#include "fly/repo/parameter.hpp"
 #include "fly/repo/position.hpp"
 #include "fly/repo/pq_link.hpp"
 #include "fly/repo/server_error.hpp"
@@ -23,6 +23,8 @@ class transaction_base;
 }
 
 namespace fly::repo {
+
+struct one_statement;
 
 // The ledger is the table fly.ledger: one row for each key, in the transaction of the write that it
 // makes happen once (docs/decisions/010).

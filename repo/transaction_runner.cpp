@@ -17,6 +17,7 @@
 #include "fly/repo/statement.hpp"
 #include "fly/repo/timed_part.hpp"
 #include "fly/repo/transaction_text.hpp"
+#include "fly/repo/write_reply.hpp"
 #include "fly/rpc/current_call.hpp"
 #include "fly/rpc/server.hpp"
 
@@ -32,6 +33,10 @@ caf::error too_large(std::size_t bytes, std::size_t bytes_max, std::string_view 
   return make_error(errc::malformed_result, "the result has " + std::to_string(bytes) +
                                                 " bytes, more than " + std::to_string(bytes_max) +
                                                 "; " + std::string{fate});
+}
+
+caf::error too_large_answer(std::size_t bytes, std::size_t bytes_max) {
+  return but_committed(too_large(bytes, bytes_max, "more than an answer holds"));
 }
 
 /// Lets the end of the current call cancel the statements of `on`.
@@ -178,6 +183,8 @@ transaction_runner::run_write(time_point deadline, const write_body& body, rpc::
     auto first = recall(*(*on)->lease, *(*on)->tx, *once);
     if (!first)
       return std::move(first.error());
+    if (*first && (*first)->value.size() > result_bytes_max_) // of a verb: found after its commit
+      return too_large_answer((*first)->value.size(), result_bytes_max_);
     if (*first) {
       (*first)->took = (*on)->took();
       return std::move(**first);

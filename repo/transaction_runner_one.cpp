@@ -57,9 +57,9 @@ caf::expected<one_outcome> write_keyed(connection& on, const one_statement& what
 }
 
 /// Whether what the database refused may be done already by an earlier copy: its key is there, or
-/// what the statement would write.
-bool may_be_a_copy(const caf::error& reason, transaction_runner::time_point deadline) {
-  return reason == errc::sql_failed && std::chrono::steady_clock::now() < deadline;
+/// what the statement would write. Not where the time was over, or the caller gave up.
+bool may_be_a_copy(const caf::error& reason) {
+  return reason == errc::sql_failed && details_of(reason)["sqlstate"] != "57014";
 }
 
 } // namespace
@@ -102,7 +102,7 @@ transaction_runner::run_one(time_point deadline, const one_statement& what,
   one_options options{.deadline = deadline, .application_name = name, .wanted = *server};
   auto outcome =
       once == nullptr ? write_one(with, what, options) : write_keyed(with, what, *once, options);
-  if (!outcome && once != nullptr && may_be_a_copy(outcome.error(), deadline))
+  if (!outcome && once != nullptr && may_be_a_copy(outcome.error()))
     return std::nullopt;
   if (!outcome)
     return failed(**on, std::move(outcome.error()), deadline);
@@ -110,7 +110,7 @@ transaction_runner::run_one(time_point deadline, const one_statement& what,
   if (!value)
     return but_committed(make_error(errc::malformed_result, text_of(value.error())));
   if (value->size() > result_bytes_max_)
-    return but_committed(too_large(value->size(), result_bytes_max_, "more than an answer holds"));
+    return too_large_answer(value->size(), result_bytes_max_);
   return write_outcome{.where = outcome->where, .took = (*on)->took(), .value = std::move(*value)};
 }
 

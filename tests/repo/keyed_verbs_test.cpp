@@ -37,10 +37,19 @@ struct entry {
   friend bool operator==(const entry&, const entry&) = default;
 };
 
+/// The same table with a column that the database makes longer than it was given.
+struct wide {
+  std::int64_t id = 0;
+  std::string text{};
+  std::string note{};
+};
+
 } // namespace keyed
 
 FLY_RECORD(keyed::entry, "entries", key(id), column(text), column(note), column(words), column(raw),
            column(open), column(price));
+
+FLY_RECORD(keyed::wide, "entries", key(id), column(text), generated(note));
 
 namespace {
 
@@ -252,6 +261,19 @@ TEST_CASE_FIXTURE(keyed_entries,
   CHECK_FALSE((*ams.db->outcome("fenced"))->committed);
   CHECK(code(lax.db->with({.key = "fenced"}).insert(entry{.text = "pen"})) == errc::key_fenced);
   CHECK(count("pen") == "0");
+}
+
+TEST_CASE_FIXTURE(keyed_entries,
+                  "a verb whose row is too large is said to be committed, each time") {
+  servers.primary().sql("ALTER TABLE entries DROP COLUMN note, ADD COLUMN note text GENERATED "
+                        "ALWAYS AS (repeat(text, 9)) STORED");
+  std::string text(60'000, 'x');
+  for (int i = 0; i < 2; ++i) {
+    auto outcome = lax.db->with({.key = "k"}).insert(keyed::wide{.text = text});
+    CHECK(code(outcome) == errc::malformed_result);
+    CHECK(details_of(outcome.error())["committed"] == "yes");
+  }
+  CHECK(count(text) == "1");
 }
 
 TEST_CASE_FIXTURE(keyed_entries, "a copy of a verb that waited in vain says so") {
