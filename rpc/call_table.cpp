@@ -191,6 +191,11 @@ std::size_t call_table::waiting() const {
   }));
 }
 
+/// What is told of an error within another one, which has an effect of its own.
+std::string code_and_text_of(const caf::error& reason) {
+  return to_string(code_of(reason)) + ": " + text_of(reason);
+}
+
 caf::error no_answer(const call& ended, call_table::time_point now, const std::string& regions) {
   auto spent = std::chrono::duration_cast<std::chrono::milliseconds>(now - ended.begun);
   auto within = " within " + std::to_string(spent.count()) + " ms";
@@ -198,7 +203,7 @@ caf::error no_answer(const call& ended, call_table::time_point now, const std::s
     return make_error(errc::timeout,
                       "no answer to " + ended.name + " from " + ended.via_id + within);
   auto last =
-      ended.refusal ? "; the last answer was " + fly::to_string(ended.refusal) : std::string{};
+      ended.refusal ? "; the last answer was " + code_and_text_of(ended.refusal) : std::string{};
   auto seen = within + "; regions seen: " + regions + last;
   switch (ended.whom.kind) {
   case target::kind::region:
@@ -225,7 +230,7 @@ void doubt(call& each, caf::error reason) {
     if (outcome || effect_of(outcome.error()) != effect::nothing_ran)
       return reply(std::move(outcome));
     reply(make_error(code_of(reason),
-                     text_of(reason) + "; asked again: " + fly::to_string(outcome.error()),
+                     text_of(reason) + "; asked again: " + code_and_text_of(outcome.error()),
                      details_of(reason)));
   };
 }

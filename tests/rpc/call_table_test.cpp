@@ -198,7 +198,8 @@ TEST_CASE("the error of an unanswered call says what is known") {
 
   auto refused = call_to(target::primary());
   refused.refusal = make_error(errc::not_primary, "read-only");
-  CHECK(text_of(no_answer(refused, now, "none")).find("read-only") != std::string::npos);
+  CHECK(text_of(no_answer(refused, now, "none"))
+            .ends_with("; the last answer was not_primary: read-only"));
 
   auto sent = call_to(target::primary());
   sent.state = call_state::sent;
