@@ -123,13 +123,16 @@ sql_statement select_any(const record_info& info, std::size_t offset,
     // The empty array_agg gives the values the column's own type and collation.
     auto typed = "coalesce((SELECT array_agg(" + name + ") FROM " + quoted_table(info) +
                  " WHERE false), " + given + ")";
-    auto order = names(info.with(column_role::key));
-    return std::move(to).finish("SELECT " + all_columns(info) + ", fly_place FROM " +
-                                    quoted_table(info) + " JOIN unnest(" + typed +
-                                    ") WITH ORDINALITY AS fly_wanted(fly_value, fly_place) ON " +
-                                    name + " = fly_value WHERE " + name + " = ANY (" + given + ")" +
-                                    (order.empty() ? "" : " ORDER BY " + order),
-                                true);
+    // Its columns may have any names, also those of the values.
+    auto of_row = [](const record_column& it) { return "fly_row." + ident(it.name); };
+    auto order = list(info.with(column_role::key), [&](const auto* it) { return of_row(*it); });
+    return std::move(to).finish(
+        "SELECT " + list(info.columns, of_row) + ", fly_wanted.fly_place FROM " +
+            quoted_table(info) + " AS fly_row JOIN unnest(" + typed +
+            ") WITH ORDINALITY AS fly_wanted(fly_value, fly_place) ON fly_row." + name +
+            " = fly_wanted.fly_value WHERE fly_row." + name + " = ANY (" + given + ")" +
+            (order.empty() ? "" : " ORDER BY " + order),
+        true);
   });
 }
 

@@ -52,6 +52,17 @@ struct owned_parcel {
   std::optional<person> of{};
 };
 
+/// Its columns have names that fly's own statement has.
+struct place {
+  std::int64_t fly_value = 0;
+  std::string fly_place{};
+};
+
+struct guide {
+  std::string name{};
+  std::vector<place> places{};
+};
+
 inline constexpr repo::write<std::int64_t()> pairs{"odd.pairs"};
 inline constexpr repo::write<std::int64_t(std::string)> run{"odd.run"};
 
@@ -90,6 +101,8 @@ FLY_RECORD(odd::event, "events", key(id), column(what));
 FLY_RECORD(odd::visit, "visits", generated(id), generated(made));
 FLY_RECORD(odd::parcel, "parcels", key(id), column(owner), column(shelf));
 FLY_RECORD(odd::owned_parcel, "parcels", key(id), column(owner));
+FLY_RECORD(odd::place, "fly_row", key(fly_value), column(fly_place));
+FLY_RECORD(odd::guide, "people", key(name));
 FLY_RECORD(odd::person, "people", key(name));
 FLY_RECORD(odd::shelf, "shelves", key(number));
 
@@ -110,6 +123,7 @@ struct odd_tables : far_shops {
         "CREATE COLLATION any_case (provider = icu, locale = 'und-u-ks-level2',"
         " deterministic = false);"
         "CREATE TABLE people (name text COLLATE any_case PRIMARY KEY);"
+        "CREATE TABLE fly_row (fly_value bigserial PRIMARY KEY, fly_place text);"
         "CREATE TABLE shelves (number numeric PRIMARY KEY);"
         "CREATE TABLE parcels (id bigserial PRIMARY KEY, owner text COLLATE any_case NOT NULL,"
         " shelf numeric NOT NULL);"
@@ -193,6 +207,15 @@ TEST_CASE_FIXTURE(odd_tables, "preload joins what the database holds for equal")
   REQUIRE(parcels.size() == 3);
   for (const auto& it : parcels)
     CHECK((it.of && it.of->name == "Ann"));
+}
+
+TEST_CASE_FIXTURE(odd_tables, "preload takes columns with names that its statement has") {
+  must(far().insert(odd::guide{.name = "Ann"}));
+  must(far().insert(odd::place{.fly_place = "Ann"}));
+  auto guides = must(far().all<odd::guide>());
+  REQUIRE_FALSE(far().preload(guides, &odd::guide::places, &odd::place::fly_place));
+  REQUIRE(guides.at(0).places.size() == 1);
+  CHECK(guides[0].places[0].fly_place == "Ann");
 }
 
 TEST_CASE_FIXTURE(odd_tables, "a record may have a name that fly has, too") {
