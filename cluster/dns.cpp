@@ -172,8 +172,9 @@ private:
       return std::move(from.value);
     // The time was over, which c-ares and we notice by turns. It drops what it cannot read, or did
     // not ask, without a word: anybody could have sent that.
-    // So c-ares calls servers that were asked in vain, whatever they answered.
-    if (from.status == ARES_ECONNREFUSED && packets_came)
+    // So c-ares 1.18 calls servers that were asked in vain, whatever they answered; 1.34 says more.
+    bool asked_in_vain = from.status == ARES_ECONNREFUSED && packets_came;
+    if (asked_in_vain || from.status == ARES_ESERVFAIL || from.status == ARES_EREFUSED)
       return failed(from.name, "the name server answers that it cannot (SERVFAIL or REFUSED)");
     bool late = from.status == ARES_ETIMEOUT || (from.status == ARES_ECANCELLED && !cancelled_);
     if (!late)

@@ -130,12 +130,16 @@ TEST_CASE("a value that libpq would refuse when it connects is refused by name")
   auto said = [](const std::string& parameters) {
     return fly::text_of(check_database_url("postgres://u:secret@h,i:5/d?" + parameters));
   };
+  auto without_quotes = [](std::string text) { // around names, which libpq 15 has not and 17 has
+    std::erase(text, '"');
+    return text;
+  };
   CHECK(said("sslmode=bogus") == "database URL: invalid sslmode value: \"bogus\"");
   for (const char* key :
        {"target_session_attrs", "channel_binding", "gssencmode", "ssl_min_protocol_version",
         "keepalives", "keepalives_idle", "tcp_user_timeout", "connect_timeout"})
-    CHECK(said(key + std::string{"=bogus"}) ==
-          "database URL: invalid " + std::string{key} + " value: \"bogus\"");
+    CHECK(without_quotes(said(key + std::string{"=bogus"})) ==
+          "database URL: invalid " + std::string{key} + " value: bogus");
   for (const char* value : {"secret", "l://x:secret@y", "a@b"})
     for (const char* key : {"sslmode=", "keepalives="})
       CHECK(said(key + std::string{value}) ==
