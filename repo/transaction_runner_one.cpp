@@ -40,10 +40,22 @@ caf::error taken(const one_query& what, const pg_result& rows) {
   }
 }
 
-/// Whether the time was over while the statement waited for the end of a copy.
-bool waited_for_copy(const caf::error& reason) {
-  return reason == errc::sql_failed &&
-         details_of(reason)["context"].find("ledger_pkey") != std::string::npos;
+/// statement_timeout, or pg_cancel_backend.
+bool is_canceled(const caf::error& reason) {
+  return reason == errc::sql_failed && details_of(reason)["sqlstate"] == "57014";
+}
+
+/// Turns what the database said when the time was over. Nobody knows whether the statement was slow
+/// or waited for a copy, also where that has a row and not yet the key: it may be committed.
+caf::error late_error(const caf::error& reason, const std::string& key) {
+  auto details = details_of(reason);
+  if (details["context"].find("ledger_pkey") != std::string::npos)
+    return claim_error(reason, key);
+  details["key"] = key;
+  return make_error(errc::timeout,
+                    "the statement had not ended at the deadline, perhaps for another copy of " +
+                        key + ": " + text_of(reason),
+                    std::move(details));
 }
 
 /// Runs it with its entry in the ledger.
@@ -51,15 +63,16 @@ caf::expected<one_outcome> write_keyed(connection& on, const one_statement& what
                                        const keyed_write& once, const one_options& options) {
   auto keyed = with_entry(what, once, on.identity().timeline);
   auto outcome = write_one(on, {keyed.sql, keyed.parameters, what.repeats}, options);
-  if (!outcome && waited_for_copy(outcome.error()))
-    return claim_error(outcome.error(), once.key);
+  bool near_end = std::chrono::steady_clock::now() + 50ms >= options.deadline; // ms are cut off
+  if (!outcome && near_end && is_canceled(outcome.error()))
+    return late_error(outcome.error(), once.key);
   return outcome;
 }
 
 /// Whether what the database refused may be done already by an earlier copy: its key is there, or
-/// what the statement would write. Not where the time was over, or the caller gave up.
+/// what the statement would write.
 bool may_be_a_copy(const caf::error& reason) {
-  return reason == errc::sql_failed && details_of(reason)["sqlstate"] != "57014";
+  return reason == errc::sql_failed && !is_canceled(reason);
 }
 
 } // namespace
