@@ -220,10 +220,10 @@ TEST_CASE_FIXTURE(keyed_entries, "a verb that a deadlock with its copy ends is r
 
   SUBCASE("in one round trip") {
     copy other{url};
+    other.claim();
     auto verb = std::async(std::launch::async, [&] {
       return lax.db->with({.key = "k"}).insert_or_update(entry{.text = "first"}, &entry::text);
     });
-    other.claim();
     REQUIRE(eventually(waits)); // has the row, and waits for the key
     other.change();             // once the verb has been ended
     other.tx.exec("ROLLBACK");
