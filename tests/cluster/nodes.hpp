@@ -56,6 +56,17 @@ inline bool sees(const cluster::node& who, std::size_t count) {
   return views.size() == count;
 }
 
+/// Lets a node join at an address that another one had: somebody else's connection may have its
+/// port for a moment. Null where that does not end.
+inline std::unique_ptr<cluster::node> join_again(const cluster::options& settings) {
+  std::unique_ptr<cluster::node> made;
+  bool joined = eventually([&] {
+    made = std::make_unique<cluster::node>(settings);
+    return !made->join();
+  });
+  return joined ? std::move(made) : nullptr;
+}
+
 /// Keeps what it hears.
 class memory_listener : public cluster::listener {
 public:

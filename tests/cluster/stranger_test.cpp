@@ -198,8 +198,8 @@ TEST_CASE("the secret is changed one node after the other, and all stay linked")
     settings.secret_also = also;
     if (i < addresses.size())
       settings.port = parse_socket_address(addresses[i], 0)->port;
-    auto made = std::make_unique<node>(settings);
-    REQUIRE_FALSE(made->join());
+    auto made = join_again(settings);
+    REQUIRE(made);
     return made;
   };
   auto all_linked = [&] {
