@@ -48,7 +48,7 @@ load::call write_and_wait(lab& it) {
 
 slow_calls::slow_calls(lab& it, const std::string& id, std::size_t count, milliseconds takes,
                        milliseconds timeout)
-    : lab_(it) {
+    : lab_(it), id_(id) {
   for (std::size_t i = 0; i < count; ++i)
     answers_.push_back(std::async(std::launch::async, [&it, id, takes, timeout] {
       return error_in(rpc_member(it.caller().rpc.with({.timeout = timeout}), id, slow,
@@ -57,10 +57,10 @@ slow_calls::slow_calls(lab& it, const std::string& id, std::size_t count, millis
 }
 
 bool slow_calls::running() const {
-  bool sent =
-      eventually([this] { return lab_.caller().rpc.counts().in_flight >= answers_.size(); });
-  std::this_thread::sleep_for(50ms); // until the other process has begun them
-  return sent;
+  return eventually([this] {
+    auto count = rpc_member(lab_.caller().rpc.with({.timeout = 1s}), id_, faults::running);
+    return count && static_cast<std::size_t>(*count) >= answers_.size();
+  });
 }
 
 std::vector<caf::error> slow_calls::get() {

@@ -13,6 +13,8 @@ namespace fly::faults {
 inline constexpr rpc::function<std::string(std::string)> where{"fault.where"};
 /// Takes that many milliseconds, then returns the id of the node.
 inline constexpr rpc::function<std::string(std::int32_t)> slow{"fault.slow"};
+/// Returns how many calls of `slow` run on the node, whether or not it has a worker left.
+inline constexpr rpc::function<std::int32_t()> running{"fault.running"};
 /// Returns how many rows the node's local database has.
 inline constexpr rpc::function<std::int64_t()> count{"fault.count"};
 /// Adds a row and returns its number.

@@ -1,6 +1,8 @@
 // fly_fault_node: one node with endpoint and database, as a process of its own, to be killed and
 // frozen. Takes the flags of fly; ends in order at SIGINT or SIGTERM.
+#include <atomic>
 #include <iostream>
+#include <memory>
 #include <thread>
 
 #include <boost/program_options.hpp>
@@ -23,10 +25,14 @@ namespace {
 void serve(fly::rpc::endpoint& rpc, fly::repo::database& db) {
   auto id = rpc.node().self().id;
   rpc.serve(fly::faults::where, [id](const std::string&) { return id; });
-  rpc.serve(fly::faults::slow, [id](std::int32_t time) {
+  auto running = std::make_shared<std::atomic<std::int32_t>>(0);
+  rpc.serve(fly::faults::slow, [id, running](std::int32_t time) {
+    ++*running;
     std::this_thread::sleep_for(std::chrono::milliseconds{time});
+    --*running;
     return id;
   });
+  rpc.serve(fly::faults::running, {.on_io_thread = true}, [running] { return running->load(); });
   rpc.serve(fly::faults::count, [&db] {
     return db.with({.timeout = 1s}).read([](pqxx::transaction_base& tx) {
       return tx.exec("SELECT count(*) FROM rows")[0][0].as<std::int64_t>();

@@ -69,13 +69,14 @@ public:
   slow_calls(lab& it, const std::string& id, std::size_t count, milliseconds takes,
              milliseconds timeout = 30s);
 
-  /// Waits until all of them run.
+  /// Waits until all of them run there.
   bool running() const;
   /// Waits for all. Returns how each ended.
   std::vector<caf::error> get();
 
 private:
   lab& lab_;
+  std::string id_;
   std::vector<std::future<caf::error>> answers_;
 };
 
