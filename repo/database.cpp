@@ -10,6 +10,7 @@
 #include "fly/actors/blocking_guard.hpp"
 #include "fly/actors/error.hpp"
 #include "fly/actors/supervisor.hpp"
+#include "fly/actors/what_of.hpp"
 #include "fly/cluster/node.hpp"
 #include "fly/repo/database_core.hpp"
 #include "fly/repo/ledger.hpp"
@@ -168,6 +169,23 @@ actors::pending<caf::unit_t> database::wait_for(caf::scheduled_actor* self, cons
                                                 std::chrono::milliseconds timeout) const {
   auto deadline = bound_database{*this, {.timeout = timeout}}.deadline();
   return {self, deadline, waiting_for(core_, where, timeout, deadline)};
+}
+
+void database::wait_for(const position& where, std::chrono::milliseconds timeout,
+                        std::function<void(caf::error)> done) const {
+  auto tell = [done = std::move(done),
+               log = rpc_.node().settings().log](const caf::expected<caf::unit_t>& outcome) {
+    actors::no_blocking guard;
+    try {
+      done(outcome ? caf::error{} : outcome.error());
+    } catch (...) {
+      log(cluster::log_level::error,
+          "who was told of a position threw: " + actors::what_of_thrown());
+    }
+  };
+  auto deadline = bound_database{*this, {.timeout = timeout}}.deadline();
+  waiting_for(core_, where, timeout, deadline)(std::move(tell));
+  core_->alarm().set(rpc_.node().system(), deadline);
 }
 
 namespace {

@@ -124,6 +124,13 @@ public:
   actors::pending<caf::unit_t> wait_for(caf::scheduled_actor* self, const position& where,
                                         std::chrono::milliseconds timeout) const;
 
+  /// The same without a thread or an actor that waits: calls `done` exactly once with what the
+  /// blocking form returns, on whatever thread finds it out, also on the caller's before this
+  /// returns. It must not block (blocking calls of fly are refused there); what it throws is
+  /// logged. The form for event loops and coroutines, and the cheapest for thousands of waits.
+  void wait_for(const position& where, std::chrono::milliseconds timeout,
+                std::function<void(caf::error)> done) const;
+
   /// Waits until the databases of all members of a region, or of all members, are as far as
   /// `where`: `db.wait_for(position, in_region("hkg"), 2s)`, `db.wait_for(position, everywhere,
   /// 2s)`. Each of them is asked to wait (wait_at.hpp), which takes a thread of its worker pool

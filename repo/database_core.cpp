@@ -107,6 +107,7 @@ database_core::database_core(cluster::node& node, const options& settings,
                           .waiters_max = settings.waiters_max,
                           .role_interval = settings.role_interval},
           roles_)),
+      alarm_(tracker_),
       pool_({.link = link_,
              .connections_max = std::max<std::size_t>(settings.connections_max, 1),
              .connect_timeout = settings.connect_timeout}),
@@ -274,6 +275,7 @@ void database_core::close() {
   node_.unlisten(leading_.get());
   roles_->close();
   tracker_->close();
+  alarm_.close();
   commits_.end();
   pool_.close();
 }

@@ -22,6 +22,7 @@
 #include "fly/repo/primary_move.hpp"
 #include "fly/repo/role_board.hpp"
 #include "fly/repo/transaction_runner.hpp"
+#include "fly/repo/wait_alarm.hpp"
 #include "fly/repo/write_gate.hpp"
 #include "fly/rpc/call.hpp"
 
@@ -88,6 +89,7 @@ public:
   role_board& roles() noexcept { return *roles_; }
   leadership& leading() noexcept { return *leading_; }
   const std::shared_ptr<lsn_tracker>& tracker() const noexcept { return tracker_; }
+  wait_alarm& alarm() noexcept { return alarm_; }
   const std::shared_ptr<driver_seat>& seat() const noexcept { return seat_; }
 
 private:
@@ -121,6 +123,7 @@ private:
   std::shared_ptr<role_board> roles_;
   std::shared_ptr<leadership> leading_;
   std::shared_ptr<lsn_tracker> tracker_;
+  wait_alarm alarm_;
   std::shared_ptr<driver_seat> seat_ = std::make_shared<driver_seat>();
   connection_pool pool_;
   std::shared_ptr<connection_pool> sandbox_; // shared with the other databases of a test

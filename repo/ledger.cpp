@@ -5,13 +5,15 @@
 #include <cerrno>
 #include <charconv>
 #include <cstdlib>
+#include <memory>
+#include <new>
 #include <system_error>
 #include <utility>
 
+#include <openssl/evp.h>
 #include <sys/random.h>
 
 #include "fly/actors/error.hpp"
-#include "fly/cluster/proof.hpp"
 #include "fly/repo/commit_hold.hpp"
 #include "fly/repo/exec.hpp"
 #include "fly/repo/hex.hpp"
@@ -32,6 +34,27 @@ std::string signed_text(std::uint64_t number) {
 
 std::uint64_t unsigned_number(const pqxx::field& from) {
   return static_cast<std::uint64_t>(std::strtoll(from.c_str(), nullptr, 10));
+}
+
+/// Returns the first eight bytes of the SHA-256 of `bytes`.
+std::uint64_t digest_of(std::span<const char> bytes) {
+  struct deleter {
+    void operator()(EVP_MD* algorithm) const noexcept { EVP_MD_free(algorithm); }
+    void operator()(EVP_MD_CTX* context) const noexcept { EVP_MD_CTX_free(context); }
+  };
+  // Kept, since to look the algorithm up takes longer than the digest of a few arguments.
+  static const std::unique_ptr<EVP_MD, deleter> sha256{EVP_MD_fetch(nullptr, "SHA256", nullptr)};
+  thread_local const std::unique_ptr<EVP_MD_CTX, deleter> context{EVP_MD_CTX_new()};
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  bool done = sha256 && context && EVP_DigestInit_ex2(context.get(), sha256.get(), nullptr) == 1 &&
+              EVP_DigestUpdate(context.get(), bytes.data(), bytes.size()) == 1 &&
+              EVP_DigestFinal_ex(context.get(), digest.data(), nullptr) == 1;
+  if (!done)
+    throw std::bad_alloc{};
+  std::uint64_t result = 0;
+  for (std::size_t i = 0; i < sizeof result; ++i)
+    result = result << 8 | digest[i];
+  return result;
 }
 
 std::string sqlstate_of(const caf::error& reason) {
@@ -92,11 +115,7 @@ std::string random_key() {
 
 keyed_write keyed_call(std::string key, std::string function, std::uint64_t signature,
                        std::span<const char> arguments) {
-  auto digest = cluster::prove("fly ledger", std::as_bytes(arguments));
-  std::uint64_t first = 0;
-  for (std::size_t i = 0; i < sizeof first; ++i)
-    first = first << 8 | std::to_integer<std::uint64_t>(digest[i]);
-  return {std::move(key), std::move(function), signature, first};
+  return {std::move(key), std::move(function), signature, digest_of(arguments)};
 }
 
 kept_statement claim_statement(const keyed_write& what) {
@@ -128,21 +147,30 @@ bool gives_back_rows(std::string_view sql) noexcept {
 
 owned_statement with_entry(const one_statement& what, const keyed_write& once,
                            std::uint32_t timeline) {
+  static const std::string of_rows = "'\\x" + to_hex(std::as_bytes(std::span{rows_mark})) +
+                                     "'::bytea || convert_to(coalesce((SELECT ";
   owned_statement result{{}, what.parameters};
-  auto add = [&](std::string value, std::string_view type) {
+  result.parameters.reserve(what.parameters.size() + 5);
+  auto& text = result.sql;
+  text.reserve(what.sql.size() + 512);
+  auto add = [&](std::string value, std::string_view type_and_more) {
     result.parameters.emplace_back(std::move(value));
-    return "$" + std::to_string(result.parameters.size()) + "::" + std::string{type};
+    text.append("$").append(std::to_string(result.parameters.size())).append(type_and_more);
   };
-  result.sql = "WITH fly_rows AS (\n" + what.sql +
-               "\n), fly_entry AS (INSERT INTO fly.ledger (key, function, signature, arguments, "
-               "result, xid, timeline) SELECT " +
-               add(once.key, "text") + ", " + add(once.function, "text") + ", " +
-               add(signed_text(once.signature), "bigint") + ", " +
-               add(signed_text(once.arguments), "bigint") + ", '\\x" +
-               to_hex(std::as_bytes(std::span{rows_mark})) +
-               "'::bytea || convert_to(coalesce(string_agg((fly_rows.*)::text, ''), ''), "
-               "pg_client_encoding()), pg_current_xact_id()::text::bigint, " +
-               add(std::to_string(timeline), "bigint") + " FROM fly_rows) SELECT * FROM fly_rows";
+  text.append("WITH fly_rows AS (\n").append(what.sql);
+  text += "\n), fly_entry AS (INSERT INTO fly.ledger "
+          "(key, function, signature, arguments, timeline, result, xid) VALUES (";
+  add(once.key, "::text, ");
+  add(once.function, "::text, ");
+  add(signed_text(once.signature), "::bigint, ");
+  add(signed_text(once.arguments), "::bigint, ");
+  add(std::to_string(timeline), "::bigint, ");
+  // The aggregate is a tenth of what the server does for the entry. Where there are more rows than
+  // one all the same, the statement fails.
+  text.append(of_rows).append(what.repeats ? "(fly_rows.*)::text"
+                                           : "string_agg((fly_rows.*)::text, '')");
+  text += " FROM fly_rows), ''), pg_client_encoding()), pg_current_xact_id()::text::bigint)) "
+          "SELECT * FROM fly_rows";
   return result;
 }
 

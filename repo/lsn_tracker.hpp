@@ -77,6 +77,10 @@ public:
   /// Takes what another connection was told, whose question left at `asked`.
   void saw(const server_identity& server, const progress& seen, time_point asked);
 
+  /// Ends the waits that are late at `now`, whatever its actor does meanwhile. Returns the next
+  /// deadline; nothing while nobody waits.
+  std::optional<time_point> end_late(time_point now);
+
   /// Returns how many wait.
   std::size_t waiting() const;
 

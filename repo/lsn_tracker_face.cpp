@@ -49,6 +49,12 @@ void lsn_tracker::saw(const server_identity& server, const progress& seen, time_
     core_->last->add(server, seen, asked);
 }
 
+std::optional<lsn_tracker::time_point> lsn_tracker::end_late(time_point now) {
+  std::unique_lock lock{core_->mutex};
+  core_->expire(lock, now);
+  return core_->waiting.next_deadline();
+}
+
 std::size_t lsn_tracker::waiting() const {
   std::lock_guard guard{core_->mutex};
   return core_->waiting.size();

@@ -26,7 +26,7 @@ struct checked_read;
 struct one_statement {
   const std::string& sql;
   const std::vector<parameter>& parameters;
-  /// Whether it is one of few texts, worth being kept parsed and planned.
+  /// Whether it is one of few texts, worth being kept parsed and planned; such a one is of one row.
   bool repeats = false;
 };
 

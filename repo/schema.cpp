@@ -45,6 +45,12 @@ CREATE INDEX ledger_at ON fly.ledger (at);
                                                              // key costs, and check_key has looked.
                                                              R"(
 ALTER TABLE fly.ledger DROP CONSTRAINT IF EXISTS ledger_key_check;
+)",
+                                                             // The order of a locale is another
+                                                             // under another C library: an index
+                                                             // of it would miss keys that it has.
+                                                             R"(
+ALTER TABLE fly.ledger ALTER COLUMN key TYPE text COLLATE "C";
 )"};
 
 // A schema that one may not use is an error to to_regclass.

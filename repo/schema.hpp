@@ -15,7 +15,7 @@
 namespace fly::repo {
 
 /// The version of fly's own tables that this program knows.
-inline constexpr std::uint32_t schema_version = 4;
+inline constexpr std::uint32_t schema_version = 5;
 
 /// Creates fly's own tables under the schema "fly" of the connection's database, or brings them to
 /// `schema_version`; nothing where they are there, or newer. Several may do so at once. `link` is

@@ -51,6 +51,9 @@ struct lsn_tracker::core {
   /// Completes one wait; false where another has done so already.
   bool end(waiters::ticket who, caf::expected<caf::unit_t> outcome);
 
+  /// Completes those that are late at `now`, with `lock` open meanwhile.
+  void expire(std::unique_lock<std::mutex>& lock, time_point now);
+
   /// Refuses from now on and ends all waits.
   void close();
 
@@ -88,7 +91,6 @@ private:
     bool missed = false; // the driver had something to do meanwhile
   };
 
-  void expire(std::unique_lock<std::mutex>& lock, time_point now);
   void ask(std::unique_lock<std::mutex>& lock, watch& on);
   bool ask_alone(std::unique_lock<std::mutex>& lock, watch& on, time_point until);
   void took(std::unique_lock<std::mutex>& lock, const replay_watcher::look& seen, time_point asked);

@@ -90,27 +90,43 @@ double time_limit(lab& on, pqxx::connection& replica, int waiters) {
   return microseconds{awake.wait() - replayed}.count();
 }
 
-/// As many actors wait by `database::wait_for`.
-double time_fly(lab& on, pqxx::connection& replica, int waiters) {
+/// As many wait by `database::wait_for`, each as `begin` has it.
+template <class Begin>
+double time_waits(lab& on, pqxx::connection& replica, int waiters, Begin begin) {
   paused_write what{on};
   awake_count awake{waiters};
-  auto& system = on.far_node().system();
   for (int i = 0; i < waiters; ++i)
-    system.spawn([&](caf::event_based_actor* self) {
-      on.far()
-          .wait_for(self, what.where, 20s)
-          .then([&awake] { awake.one(); },
-                [&awake](caf::error&) {
-                  ++failures();
-                  awake.one();
-                });
-    });
+    begin(what.where, awake);
   if (!test::eventually(
           [&] { return on.far().counts().waiters == static_cast<std::size_t>(waiters); }))
     throw std::runtime_error{"not all of them wait"};
   what.server.resume_replay();
   auto replayed = watch_replay(replica, what.where.lsn);
   return microseconds{awake.wait() - replayed}.count();
+}
+
+double time_actors(lab& on, pqxx::connection& replica, int waiters) {
+  return time_waits(on, replica, waiters, [&](const repo::position& where, awake_count& awake) {
+    on.far_node().system().spawn([&](caf::event_based_actor* self) {
+      on.far()
+          .wait_for(self, where, 20s)
+          .then([&awake] { awake.one(); },
+                [&awake](caf::error&) {
+                  ++failures();
+                  awake.one();
+                });
+    });
+  });
+}
+
+double time_callbacks(lab& on, pqxx::connection& replica, int waiters) {
+  return time_waits(on, replica, waiters, [&](const repo::position& where, awake_count& awake) {
+    on.far().wait_for(where, 20s, [&awake](const caf::error& late) {
+      if (late)
+        ++failures();
+      awake.one();
+    });
+  });
 }
 
 double seconds_on_cpu(pid_t pid) {
@@ -154,13 +170,16 @@ void waiters_round(lab& on, int waiters, const amount& how, table& into) {
   pqxx::connection replica{on.replica().url()};
   prepare_replay_question(replica);
   std::vector<double> limit;
-  std::vector<double> fly;
+  std::vector<double> actors;
+  std::vector<double> callbacks;
   for (int i = 0; i < how.waits; ++i) {
     limit.push_back(time_limit(on, replica, waiters));
-    fly.push_back(time_fly(on, replica, waiters));
+    actors.push_back(time_actors(on, replica, waiters));
+    callbacks.push_back(time_callbacks(on, replica, waiters));
   }
   into.add(name, "limit", of_times(limit));
-  into.add(name, "fly", of_times(fly));
+  into.add(name, "fly", of_times(actors));
+  into.add(name, "fly+callback", of_times(callbacks));
 }
 
 idle_figures measure_idle(lab& on, std::chrono::seconds longest) {

@@ -44,12 +44,20 @@ struct wide {
   std::string note{};
 };
 
+/// The same table by a column that is not unique.
+struct tagged {
+  std::string note{};
+  bool open = false;
+};
+
 } // namespace keyed
 
 FLY_RECORD(keyed::entry, "entries", key(id), column(text), column(note), column(words), column(raw),
            column(open), column(price));
 
 FLY_RECORD(keyed::wide, "entries", key(id), column(text), generated(note));
+
+FLY_RECORD(keyed::tagged, "entries", key(note), column(open));
 
 namespace {
 
@@ -178,6 +186,20 @@ TEST_CASE_FIXTURE(keyed_entries, "each verb with a key can be asked for again") 
   CHECK(gone() == errc::not_found);
   CHECK(gone() == errc::not_found);
   CHECK(ledger("count(*)") == "7");
+}
+
+TEST_CASE_FIXTURE(keyed_entries, "a verb whose key the table does not keep unique happens once") {
+  servers.primary().sql("INSERT INTO entries (text, note) VALUES ('a', 'n'), ('b', 'n')");
+  auto close = [&] { return lax.db->with({.key = "k"}).update(keyed::tagged{"n", true}); };
+
+  auto first = close();
+  REQUIRE_MESSAGE(first, fly::to_string(first.error()));
+  servers.primary().sql("UPDATE entries SET open = false");
+  auto second = close();
+
+  REQUIRE_MESSAGE(second, fly::to_string(second.error()));
+  CHECK(second->repeated());
+  CHECK(servers.primary().sql("SELECT count(*) FROM entries WHERE open") == "0");
 }
 
 TEST_CASE_FIXTURE(keyed_entries, "copies of a verb at once happen once, and all get its row") {

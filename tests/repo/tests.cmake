@@ -49,6 +49,7 @@ fly_add_test_program(repo
     repo/verb_truth_test.cpp
     repo/verbs_test.cpp
     repo/wait_at_test.cpp
+    repo/wait_callback_test.cpp
     repo/wait_help_test.cpp
     repo/waiters_test.cpp
     repo/write_call_test.cpp
