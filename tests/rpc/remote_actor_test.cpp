@@ -254,7 +254,7 @@ TEST_CASE("an actor finds a remote actor without blocking, and is told who speak
     return {[me, rpc, where](caf::join_atom) {
       auto promise = me->make_response_promise<bool>();
       rpc->actor(me, where, "watcher")
-          .then([me, promise](
+          .then([promise](
                     caf::actor& found) mutable { promise.delegate(found, caf::join_atom::value); },
                 [promise](caf::error& reason) mutable { promise.deliver(reason); });
       return promise;
