@@ -1,9 +1,12 @@
 // The part of database_core.hpp that drives it: what is done again and again, and the actors.
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <memory>
 
 #include <caf/actor.hpp>
+#include <caf/actor_addr.hpp>
+#include <caf/actor_cast.hpp>
 #include <caf/event_based_actor.hpp>
 #include <caf/send.hpp>
 
@@ -43,26 +46,60 @@ caf::behavior leader(caf::event_based_actor* self, const std::shared_ptr<databas
   };
 }
 
+/// Looks at the database when that is due, five times a second at most.
+struct keeping {
+  static constexpr std::chrono::milliseconds least_interval{200};
+  static constexpr std::chrono::milliseconds longest_interval{1000};
+
+  caf::event_based_actor* self;
+  std::shared_ptr<database_core> core;
+  std::uint64_t me;
+  clock::time_point looked{};
+  std::uint64_t last = 0; // number of the message for the next look; the ones before are outdated
+
+  void look() {
+    if (!core->seat()->is(me))
+      return self->quit();
+    core->keep();
+    looked = clock::now();
+    plan();
+  }
+
+  void plan() {
+    auto due = std::clamp(core->keep_due(), looked + least_interval, looked + longest_interval);
+    self->delayed_send(self, std::max(due - clock::now(), clock::duration{0}),
+                       caf::tick_atom::value, ++last);
+  }
+};
+
 caf::behavior keeper(caf::event_based_actor* self, const std::shared_ptr<database_core>& core,
                      std::uint64_t me) {
-  constexpr std::chrono::milliseconds look_interval{200};
   auto leads = self->spawn<caf::detached>(leader, core, me);
   self->attach_functor([core, me, leads] {
     core->seat()->leave(me);
     caf::anon_send_exit(leads, caf::exit_reason::kill);
   });
-  self->send(self, caf::tick_atom::value);
+  // Not a handle that keeps it alive: it owns what owns the board.
+  core->roles().wake_by([who = caf::actor_cast<caf::actor_addr>(self)] {
+    if (auto it = caf::actor_cast<caf::actor>(who))
+      caf::anon_send(it, caf::wait_for_atom::value);
+  });
+  auto state = std::make_shared<keeping>(keeping{self, core, me});
+  self->send(self, caf::tick_atom::value, state->last);
   return {
-      [self, core, me, look_interval](caf::tick_atom) {
-        if (!core->seat()->is(me))
-          return self->quit();
-        core->keep();
-        self->delayed_send(self, look_interval, caf::tick_atom::value);
+      [state](caf::tick_atom, std::uint64_t number) {
+        if (number == state->last)
+          state->look();
       },
+      [state](caf::wait_for_atom) { state->plan(); },
   };
 }
 
 } // namespace
+
+clock::time_point database_core::keep_due() {
+  return gate_.held() ? clock::time_point{} : roles_->fresh_due();
+}
 
 void database_core::keep() {
   if (unusable_)

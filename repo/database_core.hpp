@@ -71,6 +71,10 @@ public:
   /// Does what is due: a fresh look at the role. Blocks.
   void keep();
 
+  /// Returns when there is something to do for `keep`: in the past where it should look often. The
+  /// board wakes who waits for that (`role_board::wake_by`).
+  std::chrono::steady_clock::time_point keep_due();
+
   /// Hands the lease over, ends all waits, closes the pool, announces nothing any more. Idempotent.
   void close();
 

@@ -7,35 +7,38 @@ namespace fly::repo {
 role_board::role_board(std::chrono::milliseconds fresh_interval, listener tell)
     : roles_(fresh_interval), tell_(std::move(tell)) {}
 
-void role_board::saw_fresh(const server_identity& server) {
+/// Changes what is known, tells of it, and wakes who is to look earlier than he knows.
+template <class Change>
+void role_board::update(Change change) {
   std::lock_guard guard{mutex_};
-  fresh_at_ = clock::now();
-  roles_.saw_fresh(server, fresh_at_);
+  auto due = roles_.fresh_due();
+  change();
   tell();
+  if (wake_ && roles_.fresh_due() < due)
+    wake_();
+}
+
+void role_board::saw_fresh(const server_identity& server) {
+  update([&] {
+    fresh_at_ = clock::now();
+    roles_.saw_fresh(server, fresh_at_);
+  });
 }
 
 void role_board::saw(const server_identity& server) {
-  std::lock_guard guard{mutex_};
-  roles_.saw(server);
-  tell();
+  update([&] { roles_.saw(server); });
 }
 
 void role_board::failed(std::string reason) {
-  std::lock_guard guard{mutex_};
-  roles_.failed(std::move(reason), clock::now());
-  tell();
+  update([&] { roles_.failed(std::move(reason), clock::now()); });
 }
 
 void role_board::had_no_room(std::string reason) {
-  std::lock_guard guard{mutex_};
-  roles_.had_no_room(std::move(reason), clock::now());
-  tell();
+  update([&] { roles_.had_no_room(std::move(reason), clock::now()); });
 }
 
 void role_board::refused() {
-  std::lock_guard guard{mutex_};
-  roles_.refused();
-  tell();
+  update([&] { roles_.refused(); });
 }
 
 void role_board::tell_again() {
@@ -46,6 +49,11 @@ void role_board::tell_again() {
 role_board::clock::time_point role_board::fresh_due() const {
   std::lock_guard guard{mutex_};
   return roles_.fresh_due();
+}
+
+void role_board::wake_by(std::function<void()> wake) {
+  std::lock_guard guard{mutex_};
+  wake_ = std::move(wake);
 }
 
 role_board::clock::time_point role_board::fresh_at() const {
@@ -61,6 +69,7 @@ role_report role_board::report() const {
 void role_board::close() {
   std::lock_guard guard{mutex_};
   tell_ = nullptr;
+  wake_ = nullptr;
 }
 
 void role_board::tell(bool in_any_case) {

@@ -32,6 +32,10 @@ public:
 
   clock::time_point fresh_due() const;
 
+  /// Has `wake` called when `fresh_due` becomes earlier, in the place of the one before; it must
+  /// not block and not call the board.
+  void wake_by(std::function<void()> wake);
+
   /// Returns when it was last seen by a fresh connection.
   clock::time_point fresh_at() const;
 
@@ -41,11 +45,14 @@ public:
   void close();
 
 private:
+  template <class Change>
+  void update(Change change);
   void tell(bool in_any_case = false); // with the mutex held
 
   mutable std::mutex mutex_;
   role_watcher roles_;           // guarded by mutex_
   listener tell_;                // guarded by mutex_
+  std::function<void()> wake_;   // guarded by mutex_
   clock::time_point fresh_at_{}; // guarded by mutex_
   role_report told_;             // guarded by mutex_
   clock::time_point told_at_{};  // guarded by mutex_
