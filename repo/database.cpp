@@ -184,8 +184,10 @@ void database::wait_for(const position& where, std::chrono::milliseconds timeout
     }
   };
   auto deadline = bound_database{*this, {.timeout = timeout}}.deadline();
-  waiting_for(core_, where, timeout, deadline)(std::move(tell));
-  core_->alarm().set(rpc_.node().system(), deadline);
+  auto core = core_; // `done` may end this object
+  auto& system = rpc_.node().system();
+  waiting_for(core, where, timeout, deadline)(std::move(tell));
+  core->alarm().set(system, deadline);
 }
 
 namespace {

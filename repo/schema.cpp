@@ -49,8 +49,14 @@ ALTER TABLE fly.ledger DROP CONSTRAINT IF EXISTS ledger_key_check;
                                                              // The order of a locale is another
                                                              // under another C library: an index
                                                              // of it would miss keys that it has.
+                                                             // To make a large one anew, under a
+                                                             // lock, is the user's to decide.
                                                              R"(
-ALTER TABLE fly.ledger ALTER COLUMN key TYPE text COLLATE "C";
+DO $$ BEGIN
+  IF pg_relation_size('fly.ledger') < 268435456 THEN
+    ALTER TABLE fly.ledger ALTER COLUMN key TYPE text COLLATE "C";
+  END IF;
+END $$;
 )"};
 
 // A schema that one may not use is an error to to_regclass.
