@@ -154,7 +154,7 @@ connection_pool::lease::~lease() {
   if (!held_)
     return;
   bool keep = !spoiled_ && pool_->usable(*held_);
-  if (keep)
+  if (keep && used_)
     held_->worked();
   if (spoiled_)
     pool_->canceller.forget(held_->canceller());

@@ -63,6 +63,9 @@ public:
     /// Says that nobody should use it again.
     void spoil() noexcept { spoiled_ = true; }
 
+    /// Says that nothing was sent on it: nobody knows whether the server still answers.
+    void unused() noexcept { used_ = false; }
+
     /// Cancels its running statement, and those that follow, until it goes back; it must be spoiled
     /// before that. Safe from any thread while the lease exists, once; never blocks. Nothing where
     /// connections keep their transactions.
@@ -78,6 +81,7 @@ public:
     std::unique_ptr<connection> held_; // null after a move
     bool reused_;
     time_point until_; // after that its session is cut
+    bool used_ = true;
     bool spoiled_ = false;
   };
 

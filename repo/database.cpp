@@ -171,10 +171,13 @@ actors::pending<caf::unit_t> database::wait_for(caf::scheduled_actor* self, cons
   return {self, deadline, waiting_for(core_, where, timeout, deadline)};
 }
 
-void database::wait_for(const position& where, std::chrono::milliseconds timeout,
-                        std::function<void(caf::error)> done) const {
-  auto tell = [done = std::move(done),
-               log = rpc_.node().settings().log](const caf::expected<caf::unit_t>& outcome) {
+namespace {
+
+/// Calls `done`, which must not block, and logs what it throws.
+actors::completion<caf::unit_t> telling(const rpc::endpoint& rpc,
+                                        std::function<void(caf::error)> done) {
+  auto log = rpc.node().settings().log;
+  return [done = std::move(done), log](const caf::expected<caf::unit_t>& outcome) {
     actors::no_blocking guard;
     try {
       done(outcome ? caf::error{} : outcome.error());
@@ -183,14 +186,7 @@ void database::wait_for(const position& where, std::chrono::milliseconds timeout
           "who was told of a position threw: " + actors::what_of_thrown());
     }
   };
-  auto deadline = bound_database{*this, {.timeout = timeout}}.deadline();
-  auto core = core_; // `done` may end this object
-  auto& system = rpc_.node().system();
-  waiting_for(core, where, timeout, deadline)(std::move(tell));
-  core->alarm().set(system, deadline);
 }
-
-namespace {
 
 actors::starter<caf::unit_t> waiting_at(const rpc::endpoint& rpc,
                                         const std::shared_ptr<database_core>& core, const place& at,
@@ -218,6 +214,27 @@ actors::pending<caf::unit_t> database::wait_for(caf::scheduled_actor* self, cons
                                                 std::chrono::milliseconds timeout) const {
   auto deadline = bound_database{*this, {.timeout = timeout}}.deadline();
   return {self, deadline, waiting_at(rpc_, core_, at, where, timeout, deadline)};
+}
+
+void database::wait_for(const position& where, std::chrono::milliseconds timeout,
+                        std::function<void(caf::error)> done) const {
+  auto deadline = bound_database{*this, {.timeout = timeout}}.deadline();
+  let_wait(waiting_for(core_, where, timeout, deadline), deadline, std::move(done));
+}
+
+void database::wait_for(const position& where, const place& at, std::chrono::milliseconds timeout,
+                        std::function<void(caf::error)> done) const {
+  auto deadline = bound_database{*this, {.timeout = timeout}}.deadline();
+  let_wait(waiting_at(rpc_, core_, at, where, timeout, deadline), deadline, std::move(done));
+}
+
+/// Starts a wait that nobody sits out.
+void database::let_wait(const actors::starter<caf::unit_t>& start, clock::time_point deadline,
+                        std::function<void(caf::error)> done) const {
+  auto core = core_; // `done` may end this object
+  auto& system = rpc_.node().system();
+  start(telling(rpc_, std::move(done)));
+  core->alarm().set(system, deadline);
 }
 
 std::string database::builtin(std::string_view f) const {

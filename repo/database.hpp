@@ -133,13 +133,15 @@ public:
 
   /// Waits until the databases of all members of a region, or of all members, are as far as
   /// `where`: `db.wait_for(position, in_region("hkg"), 2s)`, `db.wait_for(position, everywhere,
-  /// 2s)`. Each of them is asked to wait (wait_at.hpp), which takes a thread of its worker pool
-  /// meanwhile. Blocks. Errors as above, naming the member; errc::no_node_in_region,
+  /// 2s)`. Each of them is asked to wait (wait_at.hpp), which takes no thread there. Blocks, or
+  /// calls `done`, as above. Errors as above, naming the member; errc::no_node_in_region,
   /// errc::member_lost and the others of a call.
   caf::error wait_for(const position& where, const place& at,
                       std::chrono::milliseconds timeout) const;
   actors::pending<caf::unit_t> wait_for(caf::scheduled_actor* self, const position& where,
                                         const place& at, std::chrono::milliseconds timeout) const;
+  void wait_for(const position& where, const place& at, std::chrono::milliseconds timeout,
+                std::function<void(caf::error)> done) const;
 
   /// Returns `where` as text that may travel through a browser: only the cluster's secret makes one
   /// (without a secret anybody can), and every node of the cluster reads it.
@@ -169,6 +171,9 @@ private:
 
   caf::error serve_raw(std::string name, const rpc::signature& signature, serve_options options,
                        raw_write_handler handler);
+  void let_wait(const actors::starter<caf::unit_t>& start,
+                std::chrono::steady_clock::time_point deadline,
+                std::function<void(caf::error)> done) const;
 
   rpc::endpoint& rpc_;
   token_signer tokens_;

@@ -60,9 +60,19 @@ struct keeping {
   void look() {
     if (!core->seat()->is(me))
       return self->quit();
+    listen(); // each time: one that has lost the seat may have done so last
     core->keep();
     looked = clock::now();
     plan();
+  }
+
+  /// Has the board wake this one.
+  void listen() {
+    // Not a handle that keeps it alive: it owns what owns the board.
+    core->roles().wake_by([who = caf::actor_cast<caf::actor_addr>(self)] {
+      if (auto it = caf::actor_cast<caf::actor>(who))
+        caf::anon_send(it, caf::wait_for_atom::value);
+    });
   }
 
   void plan() {
@@ -78,11 +88,6 @@ caf::behavior keeper(caf::event_based_actor* self, const std::shared_ptr<databas
   self->attach_functor([core, me, leads] {
     core->seat()->leave(me);
     caf::anon_send_exit(leads, caf::exit_reason::kill);
-  });
-  // Not a handle that keeps it alive: it owns what owns the board.
-  core->roles().wake_by([who = caf::actor_cast<caf::actor_addr>(self)] {
-    if (auto it = caf::actor_cast<caf::actor>(who))
-      caf::anon_send(it, caf::wait_for_atom::value);
   });
   auto state = std::make_shared<keeping>(keeping{self, core, me});
   self->send(self, caf::tick_atom::value, state->last);

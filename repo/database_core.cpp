@@ -262,6 +262,7 @@ hold_report database_core::hold(std::chrono::milliseconds longest, std::uint32_t
       .held = commits.held, .waits = commits.waits, .kept = commits.kept, .reason = commits.reason};
   if (commits.held)
     result.position = to_string(commits.where);
+  roles_->wake(); // to end it in time
   return result;
 }
 

@@ -27,6 +27,9 @@ namespace fly::repo {
 
 namespace {
 
+/// Those that `with_entry` adds.
+constexpr std::size_t entry_parameters = 5;
+
 /// The table has signed numbers.
 std::string signed_text(std::uint64_t number) {
   return std::to_string(static_cast<std::int64_t>(number));
@@ -141,8 +144,9 @@ kept_statement seal_statement(std::string_view key, std::span<const char> result
       {R"(E'\\x)" + to_hex(std::as_bytes(result)) + "'", literal(key), std::to_string(timeline)}};
 }
 
-bool gives_back_rows(std::string_view sql) noexcept {
-  return sql.find(" RETURNING ") != std::string_view::npos;
+bool takes_entry(const one_statement& what) noexcept {
+  return what.sql.find(" RETURNING ") != std::string_view::npos &&
+         what.parameters.size() + entry_parameters <= parameters_max;
 }
 
 owned_statement with_entry(const one_statement& what, const keyed_write& once,
@@ -150,7 +154,7 @@ owned_statement with_entry(const one_statement& what, const keyed_write& once,
   static const std::string of_rows = "'\\x" + to_hex(std::as_bytes(std::span{rows_mark})) +
                                      "'::bytea || convert_to(coalesce((SELECT ";
   owned_statement result{{}, what.parameters};
-  result.parameters.reserve(what.parameters.size() + 5);
+  result.parameters.reserve(what.parameters.size() + entry_parameters);
   auto& text = result.sql;
   text.reserve(what.sql.size() + 512);
   auto add = [&](std::string value, std::string_view type_and_more) {

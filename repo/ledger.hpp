@@ -77,9 +77,9 @@ bool was_claimed(const server_report& report);
 kept_statement seal_statement(std::string_view key, std::span<const char> result,
                               std::uint32_t timeline);
 
-/// Returns whether `sql`, one of the verbs, gives its rows back: then it can be run by
-/// `with_entry`.
-bool gives_back_rows(std::string_view sql) noexcept;
+/// Returns whether `what`, one of the verbs, can be run by `with_entry`: it gives its rows back,
+/// and there is room for the parameters of the entry.
+bool takes_entry(const one_statement& what) noexcept;
 
 /// A statement that owns its parts.
 struct owned_statement {

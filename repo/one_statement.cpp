@@ -28,11 +28,12 @@ constexpr auto rollback_max = 2s;
 /// How it failed after `succeeded` of its statements.
 caf::error error_of(const server_report& report, std::size_t succeeded) {
   // What a server says as it ends the session comes after all that it has done, so that the COMMIT
-  // was not begun.
+  // was not begun. A proxy says that whenever it likes: the server goes on, and may commit.
   bool before_commit = report.last && succeeded <= place_of_guard && !has_tag(report, "COMMIT");
-  if (before_commit && report.last->severity != "ERROR")
+  bool goes_on = report.last && report.last->severity == "ERROR";
+  if (before_commit && !goes_on && !report.last->routine.empty())
     return not_started(to_error(*report.last));
-  if (before_commit && succeeded <= place_of_one)
+  if (before_commit && goes_on && succeeded <= place_of_one)
     return to_write_error(*report.last);
   return error_of_commit(report, succeeded == place_of_guard);
 }

@@ -56,6 +56,12 @@ void role_board::wake_by(std::function<void()> wake) {
   wake_ = std::move(wake);
 }
 
+void role_board::wake() {
+  std::lock_guard guard{mutex_};
+  if (wake_)
+    wake_();
+}
+
 role_board::clock::time_point role_board::fresh_at() const {
   std::lock_guard guard{mutex_};
   return fresh_at_;

@@ -36,6 +36,9 @@ public:
   /// not block and not call the board.
   void wake_by(std::function<void()> wake);
 
+  /// Calls it.
+  void wake();
+
   /// Returns when it was last seen by a fresh connection.
   clock::time_point fresh_at() const;
 

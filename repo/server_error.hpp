@@ -22,6 +22,7 @@ struct server_error {
   std::string data_type{};
   std::string constraint{};
   std::string context{};
+  std::string routine{}; ///< Where in the server's source it was reported; empty from a proxy.
 };
 
 /// The name of a column whose value is kept although libpqxx drops all results but the last.

@@ -30,7 +30,8 @@ server_error read_error(const PGresult* result) {
           .column = field(PG_DIAG_COLUMN_NAME),
           .data_type = field(PG_DIAG_DATATYPE_NAME),
           .constraint = field(PG_DIAG_CONSTRAINT_NAME),
-          .context = field(PG_DIAG_CONTEXT)};
+          .context = field(PG_DIAG_CONTEXT),
+          .routine = field(PG_DIAG_SOURCE_FUNCTION)};
 }
 
 bool begins_with_column(const PGresult* result, const char* name) {

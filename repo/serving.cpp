@@ -143,6 +143,12 @@ public:
     take(name, signature.text, in_one_trip(core_, name, signature, std::move(in_three)));
   }
 
+  template <class R, class... Args>
+  void add(const rpc::function<R(Args...)>& f, rpc::raw_starter later) {
+    take(builtin_name(f.name, core_->name()), rpc::signature_of<R(Args...)>().text,
+         std::move(later));
+  }
+
   std::vector<std::string> names() && { return std::move(names_); }
 
 private:
@@ -152,7 +158,8 @@ private:
                           make_write_handler<R, Args...>(std::move(handler)));
   }
 
-  void take(std::string name, std::string signature, rpc::raw_handler handler) {
+  template <class Handler>
+  void take(std::string name, std::string signature, Handler handler) {
     if (!rpc_.serve_builtin(name, std::move(signature), std::move(handler)))
       names_.push_back(std::move(name));
   }
@@ -162,19 +169,27 @@ private:
   std::vector<std::string> names_;
 };
 
-caf::expected<bool> wait_until_there(const database_core& core, const std::string& text,
-                                     std::chrono::milliseconds longest) {
-  auto where = parse_position(text);
-  if (!where)
-    return std::move(where.error());
-  auto deadline = clock::now() + longest;
-  auto outcome =
-      rpc::ask_cancellable<caf::unit_t>(deadline, [&](actors::completion<caf::unit_t> done) {
-        return core.tracker()->wait_for(*where, deadline, std::move(done));
-      });
-  if (!outcome)
-    return outcome.error();
-  return true;
+/// Waits until the local database has a position, for as long as the caller does.
+rpc::raw_starter wait_until_there(caf::actor_system& system, std::shared_ptr<database_core> core) {
+  return [&system, core = std::move(core)](const rpc::call_context& context,
+                                           std::span<const char> arguments,
+                                           rpc::raw_reply reply) -> actors::expire {
+    std::string text;
+    std::int64_t longest = 0;
+    auto reason = rpc::decode(errc::malformed_arguments, arguments, text, longest);
+    auto where = reason ? caf::expected<position>{std::move(reason)} : parse_position(text);
+    if (!where) {
+      reply(std::move(where.error()));
+      return [] {};
+    }
+    auto deadline = std::min(context.deadline, clock::now() + bounded(longest));
+    auto end = core->tracker()->wait_for(
+        *where, deadline, [reply = std::move(reply)](const caf::expected<caf::unit_t>& outcome) {
+          reply(outcome ? rpc::encode(true) : outcome.error());
+        });
+    core->alarm().set(system, deadline);
+    return end;
+  };
 }
 
 caf::expected<std::vector<timeline_row>> read_history(database_core& core) {
@@ -214,9 +229,7 @@ std::vector<std::string> serve_builtins(rpc::endpoint& rpc,
   });
   all.add(primary_position,
           [core](const rpc::call_context& context) { return answer_position(*core, context); });
-  all.add(reach, [core](const std::string& position, std::int64_t longest) {
-    return wait_until_there(*core, position, bounded(longest));
-  });
+  all.add(reach, wait_until_there(rpc.node().system(), core));
   if (!core->name().empty())
     return std::move(all).names();
   all.add(explain_write,

@@ -143,6 +143,8 @@ std::optional<lsn_tracker::time_point> lsn_tracker::core::wake_at() {
 
 void lsn_tracker::core::driven_by(caf::actor driver, std::uint64_t me) {
   std::unique_lock lock{mutex};
+  if (me < driven_by_) // one that sat down later was faster
+    return;
   auto before = std::exchange(driver_, std::move(driver));
   watch_ = std::make_shared<watch>(watch{replay_watcher{options.watcher}});
   driven_by_ = me;

@@ -87,8 +87,10 @@ transaction_runner::begin_one(const transaction_options& options, rpc::call_part
   if (!lease)
     return std::move(lease.error());
   auto on = std::make_unique<begun>(std::move(*lease));
-  if (!may_be_one(*on->lease))
+  if (!may_be_one(*on->lease)) {
+    on->lease.unused();
     return std::unique_ptr<begun>{};
+  }
   watch(*on);
   if (on->cancelled)
     return nobody_waits();
@@ -100,7 +102,7 @@ transaction_runner::run_one(time_point deadline, const one_statement& what,
                             const wanted_server& wanted, rpc::call_parts* parts,
                             const keyed_write* once, const std::string& name) {
   must_be_texts(what.sql, what.parameters);
-  if (asks_hold_ || pool_.keeps_transactions() || (once != nullptr && !gives_back_rows(what.sql)))
+  if (asks_hold_ || pool_.keeps_transactions() || (once != nullptr && !takes_entry(what)))
     return std::nullopt;
   auto on = begin_one({.deadline = deadline}, parts);
   if (!on)
@@ -110,8 +112,10 @@ transaction_runner::run_one(time_point deadline, const one_statement& what,
     return std::nullopt;
   auto& with = *(*on)->lease;
   auto server = wanted(with.identity());
-  if (!server)
+  if (!server) {
+    (*on)->lease.unused();
     return std::move(server.error());
+  }
   one_options options{.deadline = deadline, .application_name = name, .wanted = *server};
   auto outcome =
       once == nullptr ? write_one(with, what, options) : write_keyed(with, what, *once, options);
@@ -144,7 +148,7 @@ std::optional<caf::error> transaction_runner::read_one(time_point deadline, cons
     auto& with = *(*on)->lease;
     rows = repo::read_one(with, what, deadline, check);
     // The question behind the end failed, as it does where the server was promoted meanwhile.
-    if (!rows && has_tag(with.report(), "COMMIT"))
+    if (!rows && with.report().last && has_tag(with.report(), "COMMIT"))
       return std::nullopt;
   } // others have the connection while the rows are looked at
   if (rows)

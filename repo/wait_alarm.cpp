@@ -1,8 +1,9 @@
 #include "fly/repo/wait_alarm.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <mutex>
-#include <optional>
+#include <set>
 #include <utility>
 
 #include <caf/actor_system.hpp>
@@ -18,47 +19,42 @@ struct wait_alarm::clockwork {
 
   const std::shared_ptr<lsn_tracker> of;
   std::mutex mutex;
-  std::optional<clock::time_point> next; // guarded by mutex; a message for it is on its way
-  caf::actor actor;                      // guarded by mutex; null before the first one
-  bool closed = false;                   // guarded by mutex
+  std::set<clock::time_point> sent; // guarded by mutex; what messages are on their way for
+  caf::actor actor;                 // guarded by mutex; null before the first one
+  bool closed = false;              // guarded by mutex
+  std::size_t rung = 0;             // guarded by mutex
 
-  /// Returns whether there is to be a message for `deadline`.
-  bool is_next(clock::time_point deadline) {
-    if (closed || (next && *next <= deadline))
-      return false;
-    next = deadline;
-    return true;
+  /// Sends a message for `deadline` where none comes by then, with the mutex held. One that is on
+  /// its way cannot be taken back, so that each is known: one that rang for another would send a
+  /// second one for the same moment, and those would send more.
+  void ring_by(clock::time_point deadline) {
+    if (closed || (!sent.empty() && *sent.begin() <= deadline))
+      return;
+    sent.insert(deadline);
+    caf::delayed_anon_send(actor, std::max(deadline - clock::now(), clock::duration{0}),
+                           caf::timeout_atom::value,
+                           std::int64_t{deadline.time_since_epoch().count()});
   }
 
-  /// Ends what is late. Returns when to do so again.
-  std::optional<clock::time_point> ring() {
+  /// Ends what is late.
+  void ring(clock::time_point when) {
     {
       std::lock_guard guard{mutex};
-      next.reset(); // who begins to wait from now on says so
+      ++rung;
+      sent.erase(when); // who begins to wait from now on says so
     }
     auto after = of->end_late(clock::now());
     std::lock_guard guard{mutex};
-    return after && is_next(*after) ? after : std::nullopt;
+    if (after)
+      ring_by(*after);
   }
 
-  static caf::behavior behave(caf::event_based_actor* self,
-                              const std::shared_ptr<clockwork>& state) {
+  static caf::behavior behave(caf::event_based_actor*, const std::shared_ptr<clockwork>& state) {
     return {
-        [self, state](caf::wait_for_atom) {
-          std::lock_guard guard{state->mutex};
-          if (state->next)
-            ring_at(self, *state->next);
-        },
-        [self, state](caf::timeout_atom) {
-          if (auto after = state->ring())
-            ring_at(self, *after);
+        [state](caf::timeout_atom, std::int64_t when) {
+          state->ring(clock::time_point{clock::duration{when}});
         },
     };
-  }
-
-  static void ring_at(caf::event_based_actor* self, clock::time_point when) {
-    self->delayed_send(self, std::max(when - clock::now(), clock::duration{0}),
-                       caf::timeout_atom::value);
   }
 };
 
@@ -71,11 +67,16 @@ wait_alarm::~wait_alarm() {
 
 void wait_alarm::set(caf::actor_system& system, clock::time_point deadline) {
   std::lock_guard guard{all_->mutex};
-  if (!all_->is_next(deadline))
+  if (all_->closed)
     return;
   if (!all_->actor)
     all_->actor = system.spawn<caf::hidden>(clockwork::behave, all_);
-  caf::anon_send(all_->actor, caf::wait_for_atom::value);
+  all_->ring_by(deadline);
+}
+
+std::size_t wait_alarm::rung() const {
+  std::lock_guard guard{all_->mutex};
+  return all_->rung;
 }
 
 void wait_alarm::close() {

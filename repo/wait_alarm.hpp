@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <memory>
 
 #include <caf/fwd.hpp>
@@ -27,6 +28,9 @@ public:
 
   /// Sees to nothing any more.
   void close();
+
+  /// Returns how often it has rung.
+  std::size_t rung() const;
 
 private:
   struct clockwork;

@@ -64,6 +64,11 @@ public:
                     details_of(reason)));
   }
 
+  bool over() {
+    std::lock_guard guard{mutex_};
+    return !done_;
+  }
+
   void expire() {
     std::vector<actors::expire> ends;
     {
@@ -112,6 +117,8 @@ actors::expire wait_at(const rpc::endpoint& rpc, const std::shared_ptr<database_
   auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - clock::now()).count();
   auto arguments = rpc::encode(to_string(where), std::max<std::int64_t>(left, 0));
   for (const auto& it : members) {
+    if (all->over()) // and `rpc` perhaps as well
+      break;
     auto who = it.who;
     if (it.state == cluster::presence::self)
       all->began(core->tracker()->wait_for(

@@ -136,4 +136,12 @@ using result_sink = std::function<void(std::span<const char>)>;
 using raw_handler = std::function<caf::expected<bytes>(const call_context& context,
                                                        std::span<const char> arguments)>;
 
+/// Begins a function that answers later, without a thread that waits for the answer. Called on the
+/// I/O thread, and for calls of the own process on the caller's: must not block, nor throw.
+/// `context` and `arguments` are valid during the call only. `reply` is called exactly once, on any
+/// thread, also before this returns; what is returned makes that happen soon, because nobody waits
+/// for the answer any more, and may be called on any thread and after the reply.
+using raw_starter = std::function<actors::expire(const call_context& context,
+                                                 std::span<const char> arguments, raw_reply reply)>;
+
 } // namespace fly::rpc

@@ -73,6 +73,13 @@ caf::error endpoint::serve_builtin(std::string name, std::string signature, raw_
                       {rpc::signature{std::move(signature)}, {}, std::move(handler)});
 }
 
+caf::error endpoint::serve_builtin(std::string name, std::string signature, raw_starter later) {
+  return core_->serve(std::move(name), {.signature = rpc::signature{std::move(signature)},
+                                        .options = {},
+                                        .handler = nullptr,
+                                        .later = std::move(later)});
+}
+
 void endpoint::unserve_builtin(std::string_view name) {
   core_->unserve(name);
 }

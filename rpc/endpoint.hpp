@@ -125,6 +125,7 @@ public:
 
   /// The same for the floors of fly itself, whose names begin with "fly.".
   caf::error serve_builtin(std::string name, std::string signature, raw_handler handler);
+  caf::error serve_builtin(std::string name, std::string signature, raw_starter later);
   void unserve_builtin(std::string_view name);
 
   /// Stops serving `name`, in all its signatures; calls that have begun go on. Does nothing for an

@@ -111,6 +111,7 @@ void endpoint_core::close() {
   imports_->close();
   exports_->close();
   workers_.stop();
+  server_.end_later();
   // Calls that were on their way are told that nothing ran, so that they go elsewhere.
   std::this_thread::sleep_until(heard);
   server_.flush(std::chrono::steady_clock::now());
@@ -135,7 +136,8 @@ void endpoint_core::on_leaving(std::chrono::steady_clock::time_point until) {
   for (;;) {
     auto now = std::chrono::steady_clock::now();
     server_.flush(now);
-    bool at_rest = now >= heard && server_.serving() == 0 && server_.late_bytes() == 0;
+    bool at_rest =
+        now >= heard && server_.serving() == 0 && server_.later() == 0 && server_.late_bytes() == 0;
     if (at_rest || now >= until)
       return;
     std::this_thread::sleep_for(5ms);

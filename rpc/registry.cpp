@@ -18,7 +18,7 @@ constexpr std::uint8_t announcement_version = 1;
 caf::error registry::add(std::string name, served_function function) {
   if (auto refused = check_name(name))
     return refused;
-  if (!function.handler || function.signature.text.empty())
+  if ((!function.handler && !function.later) || function.signature.text.empty())
     return make_error(errc::invalid_argument, name + " needs a handler and a signature");
   auto found = functions_.find(name);
   if (found == functions_.end() && functions_.size() >= names_max)

@@ -27,9 +27,11 @@ class function_gate;
 struct served_function {
   rpc::signature signature;
   serve_options options;
-  raw_handler handler;
+  raw_handler handler; ///< Null where `later` is not.
   /// Bounds its calls; null where only the endpoint does.
   std::shared_ptr<function_gate> gate{};
+  /// What begins it in the place of `handler`: it takes no worker, and has no `options`.
+  raw_starter later{};
 };
 
 /// What a member serves: name to fingerprints, in the order in which they were served.

@@ -68,8 +68,8 @@ std::uint64_t endpoint_core::turn() const {
 }
 
 bool endpoint_core::is_busy() const {
-  return client_->calls() != 0 || server_.serving() != 0 || server_.late_bytes() != 0 ||
-         exports_->has_late();
+  return client_->calls() != 0 || server_.serving() != 0 || server_.later() != 0 ||
+         server_.late_bytes() != 0 || exports_->has_late();
 }
 
 std::chrono::milliseconds endpoint_core::next_drive(std::chrono::steady_clock::time_point now) {

@@ -8,6 +8,7 @@
 #include "fly/cluster/channel.hpp"
 #include "fly/rpc/guarded_call.hpp"
 #include "fly/rpc/message.hpp"
+#include "fly/rpc/server_job.hpp"
 
 namespace fly::rpc {
 
@@ -26,28 +27,15 @@ caf::expected<bytes> call_timed(const request& wanted, const served_function& fu
   return outcome;
 }
 
-caf::error too_late(const std::string& name) {
-  return make_error(errc::expired, "the deadline passed before " + name + " was started");
-}
-
 caf::error closing() {
   return make_error(errc::shutting_down, "the member that was asked is closing");
 }
 
 } // namespace
 
-/// A call on its way through the queue.
-struct server::job {
-  explicit job(request&& from) : wanted(std::move(from)) { wanted.context.permit = &permit; }
-
-  std::span<const char> arguments() const noexcept { return given ? *given : copied; }
-
-  request wanted;
-  function_ptr function;              // null where there is none
-  std::shared_ptr<const bytes> given; // of this process
-  bytes copied;                       // of another one
-  ticket permit;
-};
+caf::error too_late(const std::string& name) {
+  return make_error(errc::expired, "the deadline passed before " + name + " was started");
+}
 
 server::server(actors::worker_pool& workers, std::function<bool()> is_primary)
     : workers_(workers), is_primary_(std::move(is_primary)) {}
@@ -105,6 +93,8 @@ std::shared_ptr<ticket> server::run(request wanted, std::shared_ptr<const bytes>
 
 void server::queue(const std::shared_ptr<job>& todo, function_ptr function) {
   todo->function = std::move(function);
+  if (todo->function->later)
+    return begin_later(todo);
   ++serving_;
   auto work = [this, todo] {
     if (closed_ && todo->permit.cancel())

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -85,6 +86,9 @@ public:
   /// answered so too.
   void close();
 
+  /// Ends the calls that are answered later, and returns once they are; no new ones come.
+  void end_later();
+
   /// Forgets the functions, and with them what their handlers hold.
   void clear();
 
@@ -97,6 +101,9 @@ public:
   /// Returns how many calls run or wait for a worker.
   std::size_t serving() const noexcept { return serving_; }
 
+  /// Returns how many have begun that are answered later.
+  std::size_t later() const;
+
 private:
   using call_key = std::pair<const cluster::channel*, std::uint64_t>;
   using function_ptr = std::shared_ptr<const served_function>;
@@ -107,6 +114,7 @@ private:
   void run_at_once(const std::shared_ptr<cluster::channel>& from, const call_message& message,
                    const served_function& function);
   void queue(const std::shared_ptr<job>& todo, function_ptr function);
+  void begin_later(const std::shared_ptr<job>& todo);
   void execute(const request& wanted, const served_function& function,
                std::span<const char> arguments) const;
   void queue_remote(request&& wanted, function_ptr function, const call_message& message,
@@ -122,7 +130,9 @@ private:
   std::atomic<std::size_t> serving_{0};
   std::atomic<bool> closed_{false};
   mutable std::mutex mutex_;
-  registry registry_;                                  // guarded by mutex_
+  std::condition_variable answered_;
+  std::size_t later_ = 0; // guarded by mutex_; calls that are answered later
+  registry registry_;     // guarded by mutex_
   std::map<call_key, std::shared_ptr<ticket>> remote_; // guarded by mutex_; queued or running
 };
 

@@ -30,7 +30,7 @@ struct target {
 std::vector<target> targets(const table& all, const std::optional<idle_figures>& idle) {
   std::vector<target> result;
   auto p99 = &sample::p99_us;
-  for (const std::string system : {"fly", "fly+verb"}) {
+  for (const std::string system : {"fly", "fly+function"}) {
     for (const std::string name : {"visible/1", "visible/16", "visible/64"}) {
       auto what = name + " " + system;
       result.push_back({what + " p50 to limit", 1.15, all.ratio(name, system, "limit")});
@@ -41,7 +41,7 @@ std::vector<target> targets(const table& all, const std::optional<idle_figures>&
     result.push_back(
         {"write/16 " + system + " p50 to libpqxx", 1.25, all.ratio("write/16", system, "libpqxx")});
   }
-  for (const std::string system : {"fly", "fly+verb"})
+  for (const std::string system : {"fly", "fly+function"})
     for (const std::string name : {"write/1", "write/16", "write/64"}) {
       auto what = name + " " + system + "+key p50 to " + system;
       result.push_back({what, 1.25, all.ratio(name, system + "+key", system)});
@@ -88,11 +88,11 @@ json report(const table& all, const std::optional<idle_figures>& idle) {
 }
 
 void print(const json& report) {
-  std::cout << std::fixed << std::left << std::setw(15) << "case" << std::setw(13) << "system"
+  std::cout << std::fixed << std::left << std::setw(15) << "case" << std::setw(18) << "system"
             << std::right << std::setw(10) << "p50_us" << std::setw(10) << "p99_us" << std::setw(13)
             << "calls_per_s" << std::setw(8) << "ratio" << std::setw(13) << "p99_ratio" << '\n';
   for (const auto& it : report["rows"])
-    std::cout << std::left << std::setw(15) << it["case"].get<std::string>() << std::setw(13)
+    std::cout << std::left << std::setw(15) << it["case"].get<std::string>() << std::setw(18)
               << it["system"].get<std::string>() << std::right << std::setprecision(0)
               << std::setw(10) << it["p50_us"].get<double>() << std::setw(10)
               << it["p99_us"].get<double>() << std::setw(13) << it["calls_per_s"].get<double>()
@@ -100,7 +100,7 @@ void print(const json& report) {
               << it["p99_ratio"].get<double>() << '\n';
   for (const auto& it : report["targets"])
     std::cout << (it["reached"].get<bool>() ? "reached  " : "MISSED   ") << std::left
-              << std::setw(36) << it["what"].get<std::string>() << std::right
+              << std::setw(46) << it["what"].get<std::string>() << std::right
               << std::setprecision(3) << it["measured"].get<double>() << " (at most "
               << it["at_most"].get<double>() << ")\n";
   for (const auto& [name, parts] : report["parts"].items())

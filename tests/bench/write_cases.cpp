@@ -178,19 +178,19 @@ void write_round(lab& on, int callers, const amount& how, table& into) {
   auto name = "write/" + std::to_string(callers);
   auto calls = for_each(how.calls, callers);
   auto& db = on.far();
-  auto fly = [&](const repo::bound_database& with, const auto& what) {
+  auto function = [&](const repo::bound_database& with, const auto& what) {
     return run_callers(callers, calls, [&](int) { count(rpc_primary(with, what, on.item())); });
   };
   into.add(name, "libpqxx", run_direct(on, callers, calls));
-  into.add(name, "fly", fly(db, place_order));
-  into.add(name, "fly+verb", run_callers(callers, calls, [&](int) {
+  into.add(name, "fly", run_callers(callers, calls, [&](int) {
              count(db.with({.await = false}).insert(order{.item = on.item()}));
            }));
-  into.add(name, "fly+key", fly(db.once(), place_order));
-  into.add(name, "fly+verb+key", run_callers(callers, calls, [&](int) {
+  into.add(name, "fly+key", run_callers(callers, calls, [&](int) {
              count(db.with({.await = false}).once().insert(order{.item = on.item()}));
            }));
-  into.add(name, "fly+leader", fly(db, place_as_leader));
+  into.add(name, "fly+function", function(db, place_order));
+  into.add(name, "fly+function+key", function(db.once(), place_order));
+  into.add(name, "fly+leader", function(db, place_as_leader));
 }
 
 /// One row by its key, on the replica.
@@ -232,8 +232,8 @@ void visible_round(lab& on, int callers, const amount& how, table& into) {
                  into.add_parts(name + " " + system, placed->timing());
              }));
   };
-  visible("fly", [&] { return rpc_and_wait(on.far(), place_order, on.item()); });
-  visible("fly+verb", [&] { return on.far().insert(order{.item = on.item()}); });
+  visible("fly", [&] { return on.far().insert(order{.item = on.item()}); });
+  visible("fly+function", [&] { return rpc_and_wait(on.far(), place_order, on.item()); });
   on.primary().sql(watch_function);
   into.add(name, "poll50", run_poll50(on, callers, for_each(how.slow_calls, callers)));
 }

@@ -178,8 +178,8 @@ void waiters_round(lab& on, int waiters, const amount& how, table& into) {
     callbacks.push_back(time_callbacks(on, replica, waiters));
   }
   into.add(name, "limit", of_times(limit));
-  into.add(name, "fly", of_times(actors));
-  into.add(name, "fly+callback", of_times(callbacks));
+  into.add(name, "fly", of_times(callbacks));
+  into.add(name, "fly+actor", of_times(actors));
 }
 
 idle_figures measure_idle(lab& on, std::chrono::seconds longest) {

@@ -80,6 +80,25 @@ TEST_CASE_FIXTURE(one_pool, "a connection that comes back is lent again") {
   CHECK(pool.counts().open == 1);
 }
 
+TEST_CASE_FIXTURE(one_pool, "a connection that was not used has not worked") {
+  std::chrono::steady_clock::time_point worked;
+  {
+    auto lease = pool.take(in(5s));
+    REQUIRE(lease);
+    worked = (*lease)->worked_at();
+    std::this_thread::sleep_for(5ms);
+    lease->unused();
+  }
+  {
+    auto again = pool.take(in(5s));
+    REQUIRE(again);
+    CHECK((*again)->worked_at() == worked);
+  }
+  auto used = pool.take(in(5s));
+  REQUIRE(used);
+  CHECK((*used)->worked_at() > worked);
+}
+
 TEST_CASE_FIXTURE(one_pool,
                   "at the bound a caller waits its time, and one more is refused at once") {
   auto first = pool.take(in(5s));

@@ -96,6 +96,16 @@ struct far_shop {
 
   std::string address() const { return node.self().address; }
 
+  /// What its node knows of each member, for who wonders.
+  std::string seen() const {
+    std::string result = node.self().region + " sees:";
+    for (const auto& it : node.views())
+      result += "\n" + it.who.region + " " + std::string{to_string(it.state)} + " " +
+                std::string{to_string(it.database.role)} + " " +
+                std::to_string(it.services.size()) + " bytes of services; " + it.database.reason;
+    return result;
+  }
+
   /// Reads how many orders of `item` the local database has.
   std::int32_t count(const std::string& item) const {
     auto found = db->read([&](pqxx::transaction_base& tx) {
@@ -126,7 +136,7 @@ struct far_shops {
     for (auto* it : {&syd, &lax, &ams})
       REQUIRE_FALSE(it->node.join());
     for (auto* it : {&syd, &lax, &ams})
-      REQUIRE(knows_primary(*it, "syd"));
+      REQUIRE_MESSAGE(knows_primary(*it, "syd"), it->seen());
   }
 
   /// Waits until `who` sees all three, and one member with a primary, in `region`.

@@ -175,9 +175,10 @@ TEST_CASE_FIXTURE(keyed_entries, "each verb with a key can be asked for again") 
   a.note = {};
   CHECK_FALSE(
       again("upsert", [&](const auto& db) { return db.insert_or_update(a, &entry::text); }).note);
-  CHECK(again("all to x", [](const auto& db) {
-          return db.template update_all<entry>("note = $1", "id > 0", "x");
-        }) == 3);
+  auto all_to_x = [](const auto& db) {
+    return db.template update_all<entry>("note = $1", "id > 0", "x");
+  };
+  CHECK(again("all to x", all_to_x) == 3);
   again("delete", [&](const auto& db) { return db.delete_(a); });
   CHECK(again("rest", [](const auto& db) { return db.template delete_all<entry>("true"); }) == 2);
 
@@ -223,6 +224,20 @@ TEST_CASE_FIXTURE(keyed_entries, "copies of a verb at once happen once, and all 
 }
 
 // One round trip locks the rows and then the key, three do so the other way round.
+TEST_CASE_FIXTURE(keyed_entries, "rows that leave no room for the entry take a key all the same") {
+  // Seven parameters each: 65,534 of the 65,535 that a statement may have.
+  std::vector<entry> many(9362);
+  constexpr std::string_view digits = "0123456789abcdefghijklmnopqrstuvwxyz"; // of short texts
+  for (std::size_t i = 0; i < many.size(); ++i)
+    many[i].text = {digits[i / 1296], digits[i / 36 % 36], digits[i % 36]};
+  auto first = syd.db->with({.timeout = 20s, .key = "many"}).insert_all(many);
+  REQUIRE_MESSAGE(first, fly::to_string(first.error()));
+  auto again = syd.db->with({.timeout = 20s, .key = "many"}).insert_all(many);
+  REQUIRE_MESSAGE(again, fly::to_string(again.error()));
+  CHECK(again->repeated());
+  CHECK(servers.primary().sql("SELECT count(*) FROM entries WHERE text <> 'first'") == "9362");
+}
+
 TEST_CASE_FIXTURE(keyed_entries, "a verb that a deadlock with its copy ends is run behind it") {
   struct copy {
     explicit copy(const std::string& url) : session(url), tx(session) {

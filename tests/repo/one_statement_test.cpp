@@ -14,6 +14,7 @@
 #include "fly/rpc/server.hpp"
 #include "tests/repo/one_server.hpp"
 #include "tests/support/eventually.hpp"
+#include "tests/support/pgbouncer.hpp"
 
 using namespace fly;
 using namespace fly::repo;
@@ -163,6 +164,18 @@ TEST_CASE_FIXTURE(one_write, "a connection that breaks meanwhile leaves it unkno
   breaks.join();
   CHECK(reason == errc::outcome_unknown);
   CHECK_FALSE(link->reusable());
+}
+
+TEST_CASE_FIXTURE(one_write, "a proxy that ends the session leaves it unknown") {
+  pgbouncer proxy{servers.primary(), "pool_mode = session\nquery_timeout = 1\n"};
+  auto opened = connection::open({.url = proxy.url()}, std::chrono::steady_clock::now() + 10s);
+  REQUIRE_MESSAGE(opened, fly::to_string(opened.error()));
+  link = std::move(*opened);
+  auto reason = failed("INSERT INTO t SELECT 1 FROM pg_sleep(2)");
+  CHECK_MESSAGE(reason == errc::outcome_unknown, fly::to_string(reason));
+  CHECK_FALSE(details_of(reason).contains(rpc::not_started_detail));
+  CHECK_FALSE(link->reusable());
+  CHECK(eventually([&] { return count() == "1"; })); // the server went on
 }
 
 TEST_CASE_FIXTURE(one_write, "what a trigger does to the session is undone") {

@@ -2,10 +2,15 @@
 // position, and says who has not.
 #include "fly/repo/wait_at.hpp"
 
+#include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <future>
+#include <memory>
 #include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include <doctest/doctest.h>
 
@@ -26,6 +31,8 @@ repo::position place(const far_shop& on) {
   REQUIRE(placed);
   return placed->position();
 }
+
+constexpr rpc::function<std::string(std::string)> shout{"shop.shout"};
 
 bool names(const caf::error& reason, const std::string& part) {
   return text_of(reason).find(part) != std::string::npos;
@@ -70,6 +77,76 @@ TEST_CASE_FIXTURE(far_shops, "an actor waits for another region without blocking
         .then([&] { late.set_value({}); }, [&](caf::error& reason) { late.set_value(reason); });
   });
   CHECK(late.get_future().get() == errc::not_visible);
+  servers.replica(1).resume_replay();
+}
+
+TEST_CASE_FIXTURE(far_shops, "waits of others take no thread of the member that is asked") {
+  constexpr int waits = 100;
+  REQUIRE_FALSE(ams.rpc.serve(shout, [](const std::string& what) { return what + "!"; }));
+  servers.replica(1).pause_replay();
+  auto where = place(lax);
+  std::promise<void> all;
+  std::atomic<int> told{0};
+  std::atomic<int> visible{0};
+  for (int i = 0; i < waits; ++i)
+    lax.db->wait_for(where, in_region("ams"), 20s, [&](const caf::error& late) {
+      visible += !late;
+      if (++told == waits)
+        all.set_value();
+    });
+  CHECK(eventually([&] { return ams.db->counts().waiters == waits; }));
+
+  auto begun = std::chrono::steady_clock::now();
+  auto answer = rpc_region(lax.rpc.with({.timeout = 2s}), "ams", shout, std::string{"pen"});
+  CHECK_MESSAGE(answer, (answer ? "" : fly::to_string(answer.error())));
+  CHECK(std::chrono::steady_clock::now() - begun < 1s);
+  servers.replica(1).resume_replay();
+  CHECK(all.get_future().wait_for(10s) == std::future_status::ready);
+  CHECK(visible == waits);
+}
+
+TEST_CASE_FIXTURE(far_shops, "a function is told of another region's delay, and of its own end") {
+  servers.replica(1).pause_replay();
+  auto where = place(lax);
+  auto wait = [&](std::chrono::milliseconds timeout) {
+    auto heard = std::make_shared<std::promise<caf::error>>();
+    lax.db->wait_for(where, everywhere, timeout,
+                     [heard](caf::error late) { heard->set_value(std::move(late)); });
+    return heard->get_future();
+  };
+  auto late = wait(300ms).get();
+  CHECK_MESSAGE(late == errc::not_visible, fly::to_string(late));
+  CHECK(names(late, "in ams"));
+  CHECK(eventually([&] { return ams.db->counts().waiters == 0; }));
+
+  auto cut = wait(20s);
+  CHECK(eventually([&] { return ams.db->counts().waiters == 1; }));
+  ams.db.reset();
+  auto gone = cut.get();
+  CHECK_MESSAGE(names(gone, "in ams"), fly::to_string(gone));
+  servers.replica(1).resume_replay();
+}
+
+TEST_CASE_FIXTURE(far_shops, "the end of who waits ends the wait at the member that is asked") {
+  servers.replica(1).pause_replay();
+  auto where = place(lax);
+  std::promise<caf::error> heard;
+  {
+    auto ends = std::make_unique<far_shop>("hkg", servers.primary().url(),
+                                           std::vector<std::string>{ams.address()});
+    REQUIRE_FALSE(ends->node.join());
+    REQUIRE(eventually([&] {
+      auto all = ends->node.views();
+      return std::any_of(all.begin(), all.end(), [](const cluster::member_view& it) {
+        return it.who.region == "ams" && it.database.role == cluster::claim::role::replica;
+      });
+    }));
+    ends->db->wait_for(where, in_region("ams"), 60s,
+                       [&](caf::error late) { heard.set_value(std::move(late)); });
+    REQUIRE(eventually([&] { return ams.db->counts().waiters == 1; }));
+  }
+  CHECK(heard.get_future().get());
+  CHECK(eventually([&] { return ams.db->counts().waiters == 0; }));
   servers.replica(1).resume_replay();
 }
 

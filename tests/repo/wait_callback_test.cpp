@@ -12,6 +12,9 @@
 
 #include "fly/actors/error.hpp"
 #include "fly/repo/database.hpp"
+#include "fly/repo/lsn_tracker.hpp"
+#include "fly/repo/role_board.hpp"
+#include "fly/repo/wait_alarm.hpp"
 #include "tests/repo/far_shops.hpp"
 
 using namespace fly;
@@ -123,6 +126,27 @@ TEST_CASE_FIXTURE(paused_shops,
 
   REQUIRE(told.endings().size() == 3);
   CHECK(told.endings()[2].reason == errc::shutting_down);
+}
+
+TEST_CASE_FIXTURE(paused_shops, "an alarm rings as often as there are deadlines") {
+  repo::lsn_tracker tracker{{}, std::make_shared<repo::role_board>(1s, nullptr)};
+  std::shared_ptr<repo::lsn_tracker> borrowed{&tracker, [](auto*) {}};
+  repo::wait_alarm alarm{borrowed};
+  constexpr std::size_t short_waits = 40;
+  auto wait = [&](std::chrono::milliseconds time) {
+    auto deadline = clock_type::now() + time;
+    tracker.wait_for(where, deadline, [](const auto&) {});
+    alarm.set(lax.node.system(), deadline);
+  };
+  wait(2s);
+  for (std::size_t i = 0; i < short_waits; ++i) {
+    wait(10ms);
+    std::this_thread::sleep_for(15ms);
+  }
+  wait(3s); // what rings for the first long one goes on
+  CHECK(eventually([&] { return tracker.waiting() == 0; }));
+  CHECK(alarm.rung() <= short_waits + 2);
+  alarm.close();
 }
 
 TEST_CASE_FIXTURE(paused_shops, "a callback that throws or would block harms nobody else") {

@@ -4,7 +4,10 @@
 
 #include <atomic>
 #include <future>
+#include <memory>
 #include <stdexcept>
+#include <utility>
+#include <vector>
 
 #include <caf/sec.hpp>
 #include <doctest/doctest.h>
@@ -70,6 +73,20 @@ struct bench {
     REQUIRE_FALSE(server.add(name, {signature{"()->void"}, options, handler}));
   }
 
+  /// Serves "later", whose answers are in the tests' hands: `replies`. One that is ended answers.
+  void serve_later() {
+    auto starter = [this](const call_context&, std::span<const char>, raw_reply reply) {
+      ++runs;
+      auto mine = std::make_shared<raw_reply>(std::move(reply));
+      replies.push_back(mine);
+      return [mine] {
+        if (auto reply = std::exchange(*mine, nullptr))
+          reply(make_error(errc::timeout, "ended"));
+      };
+    };
+    REQUIRE_FALSE(server.add("later", {signature{"()->void"}, {}, nullptr, nullptr, starter}));
+  }
+
   void call(std::uint64_t id, std::string_view name, std::chrono::microseconds budget = 5s,
             bool primary_only = false, std::uint64_t fingerprint = 0) {
     auto payload = head_of(call_message{id, fingerprint, budget, primary_only, name, {}});
@@ -95,6 +112,7 @@ struct bench {
   }
 
   bool done = false;
+  std::vector<std::shared_ptr<raw_reply>> replies; // of "later"; null where it was ended
 };
 
 } // namespace
@@ -243,6 +261,43 @@ TEST_CASE("a call that runs already is answered though it was cancelled") {
   it.let_go();
 
   CHECK_FALSE(it.answer(1).first);
+}
+
+TEST_CASE("calls that are answered later take no worker") {
+  bench it;
+  it.serve_later();
+  it.call(1, "block"); // the only worker
+  for (std::uint64_t id = 2; id < 100; ++id)
+    it.call(id, "later");
+  CHECK(it.replies.size() == 98);
+  CHECK(it.server.later() == 98);
+  CHECK(it.server.serving() == 1);
+
+  std::exchange(*it.replies[5], nullptr)(bytes{'o', 'k'});
+
+  CHECK(it.answer(7).second == "ok");
+  CHECK(it.server.later() == 97);
+  it.call(100, "later", 0us);
+  CHECK(it.answer(100).first == errc::expired);
+  it.let_go();
+  CHECK_FALSE(it.answer(1).first);
+  it.server.end_later();
+  CHECK(it.server.later() == 0);
+}
+
+TEST_CASE("a call that is answered later ends with its caller") {
+  bench it;
+  it.serve_later();
+  it.call(1, "later");
+  it.call(2, "later");
+  CHECK_FALSE(it.server.on_cancel(it.caller.link, bytes_of(head_of(cancel_message{1}))));
+  CHECK_FALSE(*it.replies[0]);
+  CHECK(*it.replies[1]);
+
+  it.server.on_link_down(it.caller.link);
+
+  CHECK_FALSE(*it.replies[1]);
+  CHECK(it.server.later() == 0);
 }
 
 TEST_CASE("a result above the bound of a frame says that it ran") {

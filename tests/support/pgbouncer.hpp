@@ -6,6 +6,7 @@
 #include <fstream>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include <sys/types.h>
 #include <unistd.h>
@@ -17,12 +18,14 @@
 
 namespace fly::test {
 
-/// A pgbouncer in transaction mode before one server, for the ordinary role "app", with few
-/// sessions, so that connections share them. Runs until the object ends; where the program dies
-/// first, a guardian ends it. Throws where it cannot be started.
+/// A pgbouncer before one server, in transaction mode or with settings of its own, for the ordinary
+/// role "app", with few sessions, so that connections share them. Runs until the object ends; where
+/// the program dies first, a guardian ends it. Throws where it cannot be started.
 class pgbouncer {
 public:
-  explicit pgbouncer(const postgres_server& server) {
+  explicit pgbouncer(const postgres_server& server,
+                     std::string settings_of_mode = "pool_mode = transaction\n")
+      : mode_(std::move(settings_of_mode)) {
     std::filesystem::create_directory(folder_ / "bouncer");
     std::ofstream{folder_ / "bouncer" / "users"} << "\"app\" \"\"\n";
     write_settings(server);
@@ -62,14 +65,14 @@ private:
   std::filesystem::path settings() const { return folder_ / "bouncer" / "ini"; }
 
   void write_settings(const postgres_server& server) const {
-    std::ofstream{settings()}
-        << "[databases]\n* = host=127.0.0.1 port=" << server.port()
-        << "\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = " << port_
-        << "\nunix_socket_dir =\nauth_type = trust\nauth_file = "
-        << (folder_ / "bouncer" / "users").string()
-        << "\npool_mode = transaction\ndefault_pool_size = 4\nserver_login_retry = 0.1\n";
+    std::ofstream{settings()} << "[databases]\n* = host=127.0.0.1 port=" << server.port()
+                              << "\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = " << port_
+                              << "\nunix_socket_dir =\nauth_type = trust\nauth_file = "
+                              << (folder_ / "bouncer" / "users").string() << '\n'
+                              << mode_ << "default_pool_size = 4\nserver_login_retry = 0.1\n";
   }
 
+  const std::string mode_;
   std::filesystem::path folder_ = make_postgres_folder();
   std::uint16_t port_ = free_port();
   pid_t pid_ = 0;
