@@ -215,7 +215,7 @@ bool supervisor::wait_started(std::chrono::milliseconds timeout) const {
     return true;
   };
   core_->changed.wait_for(lock, timeout, [&] { return core_->ended || all_run(); });
-  return !core_->ended && all_run();
+  return !core_->ended && !core_->bad_spec && all_run();
 }
 
 caf::error supervisor::start_child(child_spec spec) {

@@ -52,7 +52,7 @@ public:
   void stop();
 
   /// Waits until every child runs. Returns false after `timeout`, or where the supervisor has
-  /// ended. Blocks.
+  /// ended, or one of the children that it was made with cannot be one (`reason`). Blocks.
   bool wait_started(std::chrono::milliseconds timeout) const;
 
   /// Adds a child behind the others and starts it. Errors: errc::invalid_argument where the id is
@@ -80,7 +80,9 @@ public:
   /// Returns whether the supervisor still runs; false after `stop` and after it gave up.
   bool running() const;
 
-  /// Returns why it ended: errc::restarts_exceeded where it gave up; empty while it runs.
+  /// Returns why it ended: errc::restarts_exceeded where it gave up. While it runs empty, or
+  /// errc::invalid_argument: a child that it was made with was left out, because its id is taken or
+  /// it has no id or start.
   caf::error reason() const;
 
   /// Returns the supervisor's own actor, to be monitored.

@@ -4,7 +4,6 @@
 #include <cctype>
 #include <charconv>
 #include <cstdlib>
-#include <fstream>
 
 #include "fly/actors/error.hpp"
 #include "fly/cluster/address.hpp"
@@ -62,6 +61,13 @@ bool is_number(const std::string& text, T& into) {
     return false;
   into = value;
   return true;
+}
+
+/// What the variable of an unusable "NAME=value" takes.
+std::string allowed(std::string_view given) {
+  if (given.starts_with("FLY_INSECURE="))
+    return "0 or 1";
+  return given.starts_with("FLY_KILL_TIMEOUT=") ? "500ms, 10s, 1m" : "a number";
 }
 
 std::vector<std::string> split(const std::string& text) {
@@ -157,7 +163,7 @@ options options::from_env(const environment& lookup) {
 
 caf::error options::validate() const {
   if (!unusable.empty())
-    return bad(unusable.front(), "cannot be used");
+    return bad(unusable.front(), "cannot be used (" + allowed(unusable.front()) + ")");
   if (auto problem = check_label("region", region, false))
     return problem;
   if (auto problem = check_label("primary-region", primary_region, false))
@@ -230,39 +236,6 @@ caf::error options::check_times() const {
   if (auto problem = check_time("dial-first", dial_first, 1ms, dial_max))
     return problem;
   return check_time("dial-max", dial_max, 1ms, 3600s);
-}
-
-namespace {
-
-/// Returns `given`, else what `file` holds.
-caf::expected<std::string> secret_of(const std::string& given, const char* option,
-                                     const std::string& path) {
-  if (!given.empty() || path.empty())
-    return given;
-  constexpr std::size_t bytes_max = 64 * 1024; // a device has no end
-  std::ifstream file{path, std::ios::binary};
-  std::string content(bytes_max + 1, '\0');
-  file.read(content.data(), static_cast<std::streamsize>(content.size())); // a directory is bad
-  if (!file.is_open() || file.bad())
-    return bad(option, "'" + path + "' cannot be read");
-  content.resize(static_cast<std::size_t>(file.gcount()));
-  if (content.size() > bytes_max)
-    return bad(option, "'" + path + "' has more than 65536 bytes");
-  while (content.ends_with('\n') || content.ends_with('\r'))
-    content.pop_back();
-  if (content.empty())
-    return bad(option, "'" + path + "' is empty");
-  return content;
-}
-
-} // namespace
-
-caf::expected<std::string> options::load_secret() const {
-  return secret_of(secret, "secret-file", secret_file);
-}
-
-caf::expected<std::string> options::load_secret_also() const {
-  return secret_of(secret_also, "secret-also-file", secret_also_file);
 }
 
 caf::expected<std::shared_ptr<const tls_context>> options::load_tls() const {

@@ -43,6 +43,15 @@ po::typed_value<std::string>* text(std::string& field, const char* name) {
   return field.empty() ? value : value->default_value(field);
 }
 
+/// The file of a secret, which comes before a secret of the environment.
+po::typed_value<std::string>* secret_path(std::string& file, std::string& secret) {
+  return po::value<std::string>()->value_name("FILE")->notifier(
+      [&file, &secret](const std::string& given) {
+        file = given;
+        secret.clear();
+      });
+}
+
 /// A flag that is kept as it is.
 template <class T>
 auto* number(T& field, const char* name) {
@@ -72,9 +81,9 @@ void options::describe(po::options_description& flags) {
       ("dns-server", text(dns_server, "HOST:PORT"),
        "name server instead of the system's (FLY_DNS_SERVER)")                                    //
       ("discovery-interval", milliseconds(discovery_interval), "time between two looks into DNS") //
-      ("secret-file", text(secret_file, "FILE"),
+      ("secret-file", secret_path(secret_file, secret),
        "file with the cluster's secret (FLY_SECRET_FILE; or FLY_SECRET itself)") //
-      ("secret-also-file", text(secret_also_file, "FILE"),
+      ("secret-also-file", secret_path(secret_also_file, secret_also),
        "file with a second secret to take while it is changed (FLY_SECRET_ALSO_FILE; or "
        "FLY_SECRET_ALSO itself)") //
       ("tls-cert", text(tls.certificate, "FILE"),

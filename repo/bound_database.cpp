@@ -9,6 +9,7 @@
 #include "fly/repo/database_core.hpp"
 #include "fly/repo/ledger.hpp"
 #include "fly/repo/level_reader.hpp"
+#include "fly/repo/serving.hpp"
 #include "fly/repo/wait_help.hpp"
 #include "fly/rpc/answer_reader.hpp"
 #include "fly/rpc/current_call.hpp"
@@ -55,12 +56,16 @@ namespace {
 
 /// The starter refers to what it was made from: it is run within the same expression.
 actors::starter<raw_committed> writing(write_call how, std::string_view name,
-                                       const rpc::signature& wanted,
+                                       const std::string& database, const rpc::signature& wanted,
                                        caf::expected<rpc::bytes> arguments) {
-  return [how = std::move(how), name, &wanted, arguments = std::move(arguments)](
+  bool is_builtin = !database.empty() && name.starts_with("fly.");
+  return [how = std::move(how), name,
+          builtin = is_builtin ? builtin_name(name, database) : std::string{}, &wanted,
+          arguments = std::move(arguments)](
              actors::completion<raw_committed> done) mutable -> actors::expire {
     if (arguments)
-      return start_write(how, name, wanted, std::move(*arguments), std::move(done));
+      return start_write(how, builtin.empty() ? name : builtin, wanted, std::move(*arguments),
+                         std::move(done));
     done(arguments.error());
     return [] {};
   };
@@ -126,7 +131,7 @@ bound_database::starter(bool waits, std::string_view name, const rpc::signature&
   auto sent = checked(core.unusable(), options_.timeout, options_.key || !key.empty(), key,
                       std::move(arguments));
   return noting(options_.session, core.tracker(),
-                writing(std::move(how), name, wanted, std::move(sent)));
+                writing(std::move(how), name, core.name(), wanted, std::move(sent)));
 }
 
 caf::expected<raw_committed> bound_database::ask_raw(bool waits, std::string_view name,

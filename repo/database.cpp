@@ -256,13 +256,16 @@ database_counts database::counts() const {
 // -- children -------------------------------------------------------------------------------------
 
 actors::child_spec child(database& db) {
-  return {.id = "repo", .start = [core = db.core_](caf::event_based_actor* parent) {
+  return {.id = builtin_name("repo", db.core_->name()),
+          .start = [core = db.core_](caf::event_based_actor* parent) {
             return start_keeper(parent, core);
           }};
 }
 
 actors::child_spec tracker_child(database& db) {
-  return db.core_->tracker()->child();
+  auto result = db.core_->tracker()->child();
+  result.id = builtin_name(result.id, db.core_->name());
+  return result;
 }
 
 } // namespace fly::repo

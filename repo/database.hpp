@@ -237,6 +237,10 @@ public:
   /// Returns this database with a key of its own for each write.
   bound_database once() const;
 
+  /// Returns the same database with other options, in the place of all of these:
+  /// `auto how = db.options(); how.await = false; db.with(how).insert(row)`.
+  bound_database with(call_options options) const { return {*db_, std::move(options)}; }
+
   const database& db() const noexcept { return *db_; }
   const call_options& options() const noexcept { return options_; }
 
@@ -278,11 +282,11 @@ private:
 };
 
 /// Returns the actor that watches the role of the local database as a child of the user's own
-/// supervisor, id "repo". The database outlives it.
+/// supervisor, id "repo", or "repo@NAME" of a database with a name. The database outlives it.
 actors::child_spec child(database& db);
 
-/// Returns the actor that answers who waits for the local database, id "tracker". Killing it loses
-/// no caller. The database outlives it.
+/// Returns the actor that answers who waits for the local database, id "tracker" or "tracker@NAME".
+/// Killing it loses no caller. The database outlives it.
 actors::child_spec tracker_child(database& db);
 
 template <class F>

@@ -1,6 +1,8 @@
 #include "fly/repo/local_database.hpp"
 
+#include "fly/actors/error.hpp"
 #include "fly/repo/connection_pool.hpp"
+#include "fly/repo/database_url.hpp"
 #include "fly/repo/role_board.hpp"
 #include "fly/repo/transaction.hpp"
 #include "fly/repo/transaction_runner.hpp"
@@ -12,12 +14,18 @@ using clock = std::chrono::steady_clock;
 
 struct local_database::parts {
   parts(std::string url, std::chrono::milliseconds given)
-      : unusable(rpc::check_timeout(given)),
-        timeout(unusable ? std::chrono::milliseconds{1} : given),
+      : unusable(check(url, given)), timeout(unusable ? std::chrono::milliseconds{1} : given),
         pool({.link = {.url = std::move(url), .application_name = "fly local"},
               .connect_timeout = timeout}),
         runner(pool, std::make_shared<role_board>(timeout, [](const role_report&) {}),
                result_bytes_max, [](const server_identity&) { return true; }) {}
+
+  static caf::error check(const std::string& url, std::chrono::milliseconds given) {
+    if (auto wrong = rpc::check_timeout(given))
+      return wrong;
+    return url.empty() ? make_error(errc::invalid_argument, "no database: the URL is empty")
+                       : check_database_url(url);
+  }
 
   static constexpr std::size_t result_bytes_max = 1; // results stay in this process
 

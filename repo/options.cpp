@@ -48,7 +48,7 @@ options options::from_env(const cluster::options& where, const cluster::environm
       return;
     auto [end, code] = std::from_chars(text->data(), text->data() + text->size(), value);
     if (code != std::errc{} || end != text->data() + text->size())
-      result.unusable_.push_back(std::string{name} + "=" + *text);
+      result.unusable_.push_back(std::string{name} + "=" + *text + " (a number)");
   };
   read("FLY_CONNECTIONS_MAX", result.connections_max);
   auto key_lifetime = static_cast<std::int32_t>(result.key_lifetime.count());
@@ -65,7 +65,7 @@ options options::from_env(const cluster::options& where, const cluster::environm
       return;
     value = *text == "on" || (value && *text != "off");
     if (*text != "off" && *text != "on")
-      result.unusable_.push_back(std::string{name} + "=" + *text);
+      result.unusable_.push_back(std::string{name} + "=" + *text + " (on or off)");
   };
   read_switch("FLY_SCHEMA", result.manage_schema);
   read_switch("FLY_READ_ONLY", result.read_only);
@@ -75,7 +75,7 @@ options options::from_env(const cluster::options& where, const cluster::environm
 void options::take_pooler(const std::string& text, const std::string& said) {
   pooler = text == "transaction" ? pooler_mode::transaction : pooler_mode::none;
   if (text != "transaction" && text != "none")
-    unusable_.push_back(said);
+    unusable_.push_back(said + " (none or transaction)");
 }
 
 void options::describe(po::options_description& flags) {

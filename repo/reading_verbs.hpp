@@ -1,6 +1,8 @@
 #pragma once
 
+#include <algorithm>
 #include <concepts>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -45,10 +47,21 @@ public:
 
   /// Returns the only row, or nothing where there is none.
   /// Errors besides: errc::invalid_argument where there are several.
+  template <mapped T, std::convertible_to<std::string> Where, class... Ts>
+  caf::expected<std::optional<T>> one(const Where& where, const Ts&... values) const {
+    return one<T>(selection{.where = where}, values...);
+  }
+
+  template <mapped T>
+  caf::expected<std::optional<T>> one() const {
+    return one<T>(selection{});
+  }
+
+  /// The same of some rows in an order: `db.one<order>({.order_by = "id DESC", .limit = 1})`.
   template <mapped T, class... Ts>
-  caf::expected<std::optional<T>> one(const std::string& where = {}, const Ts&... values) const {
-    return only<T>(select_rows(record_of<T>(), {.where = where, .limit = 2}, //
-                               detail::gather(values...)));
+  caf::expected<std::optional<T>> one(selection which, const Ts&... values) const {
+    which.limit = std::min(which.limit.value_or(2), std::int64_t{2});
+    return only<T>(select_rows(record_of<T>(), which, detail::gather(values...)));
   }
 
   /// Returns the row with this key, whose columns are in the order of FLY_RECORD; or nothing.
@@ -76,17 +89,27 @@ public:
   }
 
   /// Returns whether there is a row.
-  template <mapped T, class... Ts>
-  caf::expected<bool> exists(const std::string& where = {}, const Ts&... values) const {
+  template <mapped T, std::convertible_to<std::string> Where, class... Ts>
+  caf::expected<bool> exists(const Where& where, const Ts&... values) const {
     return scalar<bool>(select_exists(record_of<T>(), where, detail::gather(values...)));
   }
 
+  template <mapped T>
+  caf::expected<bool> exists() const {
+    return exists<T>("");
+  }
+
   /// Returns an aggregate (aggregate.hpp): `db.aggregate(sum(&order::count), "item = $1", "pen")`.
-  template <class T, class R, class... Ts>
-  caf::expected<R> aggregate(const aggregate_of<T, R>& what, const std::string& where = {},
+  template <class T, class R, std::convertible_to<std::string> Where, class... Ts>
+  caf::expected<R> aggregate(const aggregate_of<T, R>& what, const Where& where,
                              const Ts&... values) const {
     return scalar<R>(select_aggregate(record_of<T>(), what.function, what.offset, where,
                                       detail::gather(values...)));
+  }
+
+  template <class T, class R>
+  caf::expected<R> aggregate(const aggregate_of<T, R>& what) const {
+    return aggregate(what, "");
   }
 
   /// Returns the row with the key of `row` as it is now. Errors besides: errc::not_found.

@@ -134,9 +134,8 @@ inline auto bound_database::outcome(std::string key) const {
   auto options = options_;
   options.key.reset();
   options.once = false;
-  auto name = db_->builtin(outcome_of_key.name);
-  return fly::rpc_and_wait(bound_database{*db_, std::move(options)},
-                           decltype(outcome_of_key){name.c_str()}, std::move(key));
+  return fly::rpc_and_wait(bound_database{*db_, std::move(options)}, outcome_of_key,
+                           std::move(key));
 }
 
 inline auto database::outcome(std::string key) const {

@@ -121,9 +121,9 @@ caf::error error_of_exception(std::exception_ptr what, const server_report& repo
   try {
     std::rethrow_exception(std::move(what));
   } catch (const failure& thrown) {
-    return rpc::as_returned(thrown.reason());
+    return rpc::as_rolled_back(thrown.reason());
   } catch (const caf::error& thrown) { // as if it had been returned
-    return thrown ? rpc::as_returned(thrown)
+    return thrown ? rpc::as_rolled_back(thrown)
                   : make_error(errc::function_failed, "the function threw an empty error");
   } catch (const std::exception& thrown) {
     return of_pqxx(thrown, report, may_write);

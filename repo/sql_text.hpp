@@ -1,9 +1,11 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <ratio>
 #include <span>
 #include <string>
 #include <string_view>
@@ -30,9 +32,38 @@ std::string read_uuid(std::string_view text, uuid& value);
 using microseconds = std::chrono::sys_time<std::chrono::microseconds>;
 std::string write_time(microseconds value);
 std::string read_time(std::string_view text, microseconds& value);
+std::string write_local_time(microseconds value);
+std::string read_local_time(std::string_view text, microseconds& value);
 std::string write_date(std::chrono::year_month_day value);
 std::string read_date(std::string_view text, std::chrono::year_month_day& value);
 std::string out_of_range(std::string_view text);
+
+/// The microsecond that `value` is in; of a type with a longer range the last one that there is.
+template <class Duration>
+microseconds to_microseconds(std::chrono::sys_time<Duration> value) {
+  if constexpr (std::ratio_greater_v<typename Duration::period, std::micro>)
+    value = std::clamp(value, std::chrono::ceil<Duration>(microseconds::min()),
+                       std::chrono::floor<Duration>(microseconds::max()));
+  return std::chrono::floor<std::chrono::microseconds>(value);
+}
+
+/// The reverse, of what was read from `text`.
+template <class Duration>
+std::string from_microseconds(microseconds exact, std::string_view text,
+                              std::chrono::sys_time<Duration>& value) {
+  using whole = std::chrono::sys_time<Duration>;
+  if constexpr (std::ratio_less_v<typename Duration::period, std::micro>) {
+    if (exact == std::chrono::floor<std::chrono::microseconds>(whole::min())) {
+      value = whole::min(); // what `to_microseconds` makes of it
+      return {};
+    }
+    if (exact < std::chrono::ceil<std::chrono::microseconds>(whole::min()) ||
+        exact > std::chrono::floor<std::chrono::microseconds>(whole::max()))
+      return out_of_range(text);
+  }
+  value = std::chrono::floor<Duration>(exact);
+  return {};
+}
 
 /// Writes elements as an array of PostgreSQL, "{a,NULL,\"b c\"}", and reads them.
 using element = std::optional<std::string>;

@@ -1,5 +1,6 @@
 #include "fly/repo/sql_text.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <stdexcept>
@@ -103,6 +104,12 @@ const char* era_of(civil at) {
   return at.year > 0 ? "" : " BC";
 }
 
+/// UTC, which stands before the era.
+std::string with_offset(std::string text) {
+  auto era = text.find(" BC");
+  return text.insert(std::min(era, text.size()), "+00");
+}
+
 std::string not_a(std::string_view what, std::string_view text) {
   return "is '" + std::string{text.substr(0, 60)} + "', not " + std::string{what} +
          " (DateStyle = ISO)";
@@ -126,19 +133,26 @@ bool read_offset(reader& from, seconds& value) {
 
 } // namespace
 
-std::string write_time(microseconds value) {
+std::string write_local_time(microseconds value) {
   auto midnight = floor<days>(value);
   hh_mm_ss<std::chrono::microseconds> clock{value - midnight};
   auto at = civil_of(midnight.time_since_epoch().count());
   char text[48];
-  std::snprintf(text, sizeof(text), " %02d:%02d:%02d.%06d+00",
-                static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
+  std::snprintf(text, sizeof(text), " %02d:%02d:%02d.%06d", static_cast<int>(clock.hours().count()),
+                static_cast<int>(clock.minutes().count()),
                 static_cast<int>(clock.seconds().count()),
                 static_cast<int>(clock.subseconds().count()));
   return text_of(at) + text + era_of(at);
 }
 
-std::string read_time(std::string_view text, microseconds& value) {
+std::string write_time(microseconds value) {
+  return with_offset(write_local_time(value));
+}
+
+namespace {
+
+/// Reads a time, with an offset or without.
+std::string read_any_time(std::string_view text, bool has_offset, microseconds& value) {
   if (text == "infinity" || text == "-infinity")
     return out_of_range(text);
   reader from{text};
@@ -150,10 +164,10 @@ std::string read_time(std::string_view text, microseconds& value) {
   seconds offset{0};
   bool good = read_civil(from, at) && from.take(' ') && from.number(2, 2, hour) && from.take(':') &&
               from.number(2, 2, minute) && from.take(':') && from.number(2, 2, second) &&
-              (!from.take('.') || from.fraction(fraction)) && read_offset(from, offset) &&
-              read_era(from, at);
+              (!from.take('.') || from.fraction(fraction)) &&
+              (!has_offset || read_offset(from, offset)) && read_era(from, at);
   if (!good)
-    return not_a("a timestamp with time zone", text);
+    return not_a(has_offset ? "a timestamp with time zone" : "a timestamp without time zone", text);
   auto whole =
       hours{24} * days_since_epoch(at) + hours{hour} + minutes{minute} + seconds{second} - offset;
   // Whole seconds first: the product may be more than 64 bits hold.
@@ -162,6 +176,16 @@ std::string read_time(std::string_view text, microseconds& value) {
     return out_of_range(text);
   value = microseconds{whole + std::chrono::microseconds{fraction}};
   return {};
+}
+
+} // namespace
+
+std::string read_time(std::string_view text, microseconds& value) {
+  return read_any_time(text, true, value);
+}
+
+std::string read_local_time(std::string_view text, microseconds& value) {
+  return read_any_time(text, false, value);
 }
 
 std::string write_date(year_month_day value) {

@@ -27,8 +27,9 @@ namespace fly::repo {
 ///
 /// Specialize it for a type of your own, such as a name around a string. There are ones for bool,
 /// signed integers of 16, 32 and 64 bits, float, double, std::string, std::vector<std::byte>,
-/// std::chrono::sys_time (timestamptz), std::chrono::year_month_day (date), uuid, numeric, json,
-/// enumerations, and std::vector of all these (arrays). NULL is std::optional.
+/// std::chrono::sys_time (timestamptz), std::chrono::local_time (timestamp),
+/// std::chrono::year_month_day (date), uuid, numeric, json, enumerations, and std::vector of all
+/// these (arrays). NULL is std::optional.
 template <class T>
 struct sql_value;
 
@@ -113,28 +114,36 @@ struct sql_value<std::vector<std::byte>> {
   }
 };
 
-/// The database keeps microseconds: what is finer is cut off, towards the past. "infinity" and what
-/// the type cannot hold (system_clock::time_point: before 1677 and after 2262) cannot be read.
+/// The database keeps microseconds: what is finer, there or in the type, is cut off, to the past.
+/// "infinity" and what the type cannot hold (time_point: 1677 to 2262) cannot be read.
 template <class Duration>
 struct sql_value<std::chrono::sys_time<Duration>> {
-  using value_type = std::chrono::sys_time<Duration>;
   static constexpr std::string_view types = "timestamptz";
-  static std::string write(value_type value) {
-    return sql::write_time(std::chrono::floor<std::chrono::microseconds>(value));
+  static std::string write(std::chrono::sys_time<Duration> value) {
+    return sql::write_time(sql::to_microseconds(value));
   }
-  static std::string read(std::string_view text, value_type& value) {
+  static std::string read(std::string_view text, std::chrono::sys_time<Duration>& value) {
     sql::microseconds exact;
-    if (auto wrong = sql::read_time(text, exact); !wrong.empty())
-      return wrong;
-    if (exact == std::chrono::floor<std::chrono::microseconds>(value_type::min())) {
-      value = value_type::min(); // what `write` makes of it
-      return {};
-    }
-    if (exact < std::chrono::ceil<std::chrono::microseconds>(value_type::min()) ||
-        exact > std::chrono::floor<std::chrono::microseconds>(value_type::max()))
-      return sql::out_of_range(text);
-    value = std::chrono::floor<Duration>(exact);
-    return {};
+    auto wrong = sql::read_time(text, exact);
+    return wrong.empty() ? sql::from_microseconds(exact, text, value) : wrong;
+  }
+};
+
+/// The same of a timestamp without time zone: what a clock on some wall shows.
+template <class Duration>
+struct sql_value<std::chrono::local_time<Duration>> {
+  static constexpr std::string_view types = "timestamp";
+  static std::string write(std::chrono::local_time<Duration> value) {
+    return sql::write_local_time(
+        sql::to_microseconds(std::chrono::sys_time<Duration>{value.time_since_epoch()}));
+  }
+  static std::string read(std::string_view text, std::chrono::local_time<Duration>& value) {
+    sql::microseconds exact;
+    std::chrono::sys_time<Duration> read{};
+    auto wrong = sql::read_local_time(text, exact);
+    wrong = wrong.empty() ? sql::from_microseconds(exact, text, read) : wrong;
+    value = std::chrono::local_time<Duration>{read.time_since_epoch()};
+    return wrong;
   }
 };
 

@@ -101,9 +101,7 @@ caf::expected<result> read_result(const within& tx, const sql_statement& what) {
 caf::expected<committed<result>> write_rows(const bound_database& db, const sql_statement& what) {
   if (what.wrong)
     return what.wrong;
-  auto name = db.db().builtin(write_rows_statement.name);
-  return fly::rpc_and_wait(db, decltype(write_rows_statement){name.c_str()}, what.text,
-                           what.parameters, what.repeats);
+  return fly::rpc_and_wait(db, write_rows_statement, what.text, what.parameters, what.repeats);
 }
 
 caf::expected<result> write_rows(const within& tx, const sql_statement& what) {
@@ -115,7 +113,7 @@ actors::pending<raw_committed> write_rows(caf::scheduled_actor* self, const boun
   auto key = db.next_key();
   auto arguments = what.wrong ? caf::expected<rpc::bytes>{what.wrong}
                               : rpc::encode(key, what.text, what.parameters, what.repeats);
-  return db.ask_raw(self, true, db.db().builtin(write_rows_statement.name),
+  return db.ask_raw(self, true, write_rows_statement.name,
                     write_signature<result, std::string, std::vector<parameter>, bool>(), key,
                     std::move(arguments));
 }
@@ -124,8 +122,7 @@ caf::expected<committed<result>> execute(const bound_database& db, std::string s
                                          given_parameters given) {
   if (!given)
     return std::move(given.error());
-  auto name = db.db().builtin(execute_statement.name);
-  return fly::rpc_and_wait(db, decltype(execute_statement){name.c_str()}, sql, *given);
+  return fly::rpc_and_wait(db, execute_statement, sql, *given);
 }
 
 caf::expected<committed<result>> decode_rows(raw_committed raw) {

@@ -99,8 +99,10 @@ void on_error(const std::shared_ptr<under_way>& call, caf::error reason) {
   if (key.empty() || is_settled(reason) || (!unknown && !call->doubt))
     return call->done(std::move(reason));
   // A function that ends its transaction itself does so each time, past its key.
-  bool lost = reason == errc::member_lost ||
-              (reason == errc::outcome_unknown && !details_of(reason).contains("ended_by"));
+  // What a function was told of a call of its own, and returned, is the end of that function.
+  auto said = details_of(reason);
+  bool lost = (reason == errc::member_lost || reason == errc::outcome_unknown) &&
+              !said.contains("ended_by") && !said.contains(returned_detail);
   if (lost && call->attempts < attempts_max && clock::now() < call->how.deadline) {
     if (!call->doubt)
       call->doubt = std::move(reason);

@@ -97,12 +97,12 @@ raw_write_handler make_write_handler(F handler) {
       if constexpr (std::is_void_v<decltype(std::apply(run, values))>)
         std::apply(run, values);
       else if (auto reason = detail::error_in(std::apply(run, values)))
-        return rpc::as_returned(reason);
+        return rpc::as_rolled_back(reason);
       return rpc::bytes{};
     } else {
       caf::expected<R> outcome = std::apply(run, values);
       if (!outcome)
-        return rpc::as_returned(outcome.error());
+        return rpc::as_rolled_back(outcome.error());
       auto encoded = rpc::encode(*outcome);
       if (!encoded)
         return make_error(errc::malformed_result, text_of(encoded.error()));

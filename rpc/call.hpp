@@ -70,7 +70,7 @@ struct serve_options {
   /// Calls of it that run at a time; 0: as many as there are workers. Not for the I/O thread.
   std::size_t running_max = 0;
   /// Calls of it that wait while `running_max` run; one more is refused at once: errc::overloaded
-  /// with a hint (admission.hpp).
+  /// with a hint (admission.hpp). Without `running_max` it means nothing.
   std::size_t queue_max = 1024;
   /// Whom it is served for: one rule is enough; empty for everybody. Calls of the own process run
   /// always. Others are refused with errc::not_allowed.

@@ -37,7 +37,8 @@ bool withdraw(const call& ended) {
 }
 
 caf::error with_both_signatures(const call& ended, const caf::error& reason) {
-  if (reason != errc::signature_mismatch || ended.wanted.text.empty())
+  if (reason != errc::signature_mismatch || ended.wanted.text.empty() ||
+      details_of(reason).contains(returned_detail))
     return reason;
   return make_error(errc::signature_mismatch,
                     text_of(reason) + " by " + ended.via_id + " and called as " + ended.wanted.text,

@@ -16,6 +16,7 @@
 #include "apps/flycluster/commands.hpp"
 #include "apps/flycluster/doctor.hpp"
 #include "apps/flycluster/local.hpp"
+#include "apps/flycluster/misplaced.hpp"
 #include "apps/flycluster/primary.hpp"
 #include "apps/flycluster/schema.hpp"
 #include "apps/flycluster/words.hpp"
@@ -220,7 +221,7 @@ int run(request& asked) {
 }
 
 /// Returns what is wrong with a command that was given; "" where nothing is.
-std::string mistake_in(const request& asked) {
+std::string mistake_in(const request& asked, const fly::apps::words_read& all) {
   const auto& words = asked.words;
   bool calls = words[0] == "call" || words[0] == "explain";
   if (calls && words.size() < 2)
@@ -231,14 +232,13 @@ std::string mistake_in(const request& asked) {
       words[0] != "schema")
     return "'" + words[0] +
            "' is not one of status, call, explain, primary, doctor, schema, local, cert, check";
-  bool alone = words[0] == "status" || words[0] == "doctor" || words[0] == "schema";
-  if (alone && words.size() > 1)
+  if (!calls && words[0] != "primary" && words.size() > 1)
     return words[0] + " takes no '" + words[1] + "'";
   if (!(asked.timeout >= 0.001 && asked.timeout <= 86'400)) // nor "nan"
     return "--timeout must be 0.001 to 86400 seconds";
   if (!(asked.hold >= 0.001 && asked.hold <= 3600))
     return "--hold must be 0.001 to 3600 seconds";
-  return {};
+  return misplaced(words, all);
 }
 
 /// Reads the command line. Returns an exit code, or nothing where there is a command to run.
@@ -270,10 +270,10 @@ std::optional<int> parse(int argc, char** argv, request& asked) {
     std::cout << usage << flags;
     return exit_done;
   }
-  asked.words = std::move(all.words);
+  asked.words = all.words;
   if (asked.words.empty())
     return std::cerr << usage << flags, exit_usage;
-  if (auto wrong = mistake_in(asked); !wrong.empty()) {
+  if (auto wrong = mistake_in(asked, all); !wrong.empty()) {
     std::cerr << "flycluster: " << wrong << "; --help tells more\n";
     return exit_usage;
   }

@@ -259,3 +259,11 @@ TEST_CASE_FIXTURE(fixture, "a specification without an id or a start is refused 
   CHECK(tree.start_child({.id = "", .start = recorded(log, "a").start}) == errc::invalid_argument);
   CHECK(tree.start_child({.id = "a", .start = {}}) == errc::invalid_argument);
 }
+
+TEST_CASE_FIXTURE(fixture, "a child that was left out is told") {
+  supervisor tree{system, {}, {recorded(log, "a"), recorded(log, "a")}};
+  CHECK_FALSE(tree.wait_started(1s));
+  CHECK(tree.running());
+  CHECK(tree.reason() == errc::invalid_argument);
+  CHECK(fly::text_of(tree.reason()).find("'a'") != std::string::npos);
+}

@@ -170,6 +170,11 @@ TEST_CASE("a mistake in the command ends with exit code 2 and shows how it is wr
            {"--port -1 status", "('-1') for option '--port'"},
            {"--kill-timeout 5x status", "('5x') for option '--kill-timeout'"},
            {"status syd", "status takes no 'syd'"},
+           {"status --key a", "status takes no --key"},
+           {"explain shop.place --key a", "explain takes no --key"},
+           {"call shop.place --from syd", "call takes no --from"},
+           {"primary --command true", "primary takes no --command"},
+           {"call shop.place --in syd --on a", "--in and --on"},
            {"call shop.place --key ''", "--key must not be empty"},
            {"call shop.place --in ''", "--in must not be empty"},
            {"check /dev/null", "no event in these files"}}) {

@@ -124,7 +124,7 @@ TEST_CASE("the time to poll is in microseconds, and 0 is none") {
   CHECK(from({{"FLY_BUSY_POLL_US", "1000"}}).busy_poll == 1ms);
   for (const char* wrong : {"-1", "50us", "1.5", "99999999999999999999"})
     CHECK(problem_of(from({{"FLY_BUSY_POLL_US", wrong}})) ==
-          "FLY_BUSY_POLL_US=" + std::string{wrong} + ": cannot be used");
+          "FLY_BUSY_POLL_US=" + std::string{wrong} + ": cannot be used (a number)");
   for (const char* wrong : {"1001", "4294967295"})
     CHECK(problem_of(from({{"FLY_BUSY_POLL_US", wrong}})).find("busy-poll-us: ") == 0);
   auto settings = from({{"FLY_BUSY_POLL_US", "30"}});
@@ -331,6 +331,13 @@ TEST_CASE("the secret comes from a file, without its final line break") {
   CHECK_FALSE(settings.load_secret());
   std::filesystem::remove(path);
   CHECK_FALSE(settings.load_secret());
+}
+
+TEST_CASE("a file of a flag comes before a secret of the environment") {
+  auto settings = from({{"FLY_SECRET", "of the environment"}, {"FLY_SECRET_FILE", "/nowhere"}});
+  CHECK(*settings.load_secret() == "of the environment");
+  parse(settings, {"--secret-file", "/not/there"});
+  CHECK(problem_of(settings).find("'/not/there' cannot be read") != std::string::npos);
 }
 
 TEST_CASE("a second secret comes in the same ways, and goes with a first one") {

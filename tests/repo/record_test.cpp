@@ -131,6 +131,33 @@ TEST_CASE("times keep microseconds, over all years that PostgreSQL has with 64 b
     CHECK_THROWS_AS(read<time>(bad), std::runtime_error);
 }
 
+TEST_CASE("times of any unit come back") {
+  constexpr auto day = sys_days{2026y / 1 / 2};
+  CHECK(text_of(sys_seconds{day + 3s}) == "2026-01-02 00:00:03.000000+00");
+  CHECK(returns(sys_seconds{day + 3s}));
+  CHECK(returns(sys_time<milliseconds>{day - 3ms}));
+  CHECK(returns(day));
+  CHECK(read<sys_seconds>("2026-01-02 00:00:03.999999+00") == day + 3s);
+  CHECK(read<sys_seconds>("1969-12-31 23:59:59.5+00") == sys_seconds{-1s});
+  CHECK(text_of(sys_seconds::max()).starts_with("294247-01-10 ")); // the last that is written
+  CHECK(text_of(sys_days::min()).ends_with(" BC"));
+  CHECK_THROWS_WITH(read<sys_seconds>("infinity"), "is 'infinity', which its type cannot hold");
+}
+
+TEST_CASE("times without a time zone have no offset") {
+  using time = local_time<microseconds>;
+  constexpr auto day = local_days{2026y / 1 / 2};
+  CHECK(text_of(time{day + 1h + 2us}) == "2026-01-02 01:00:00.000002");
+  CHECK(returns(time{day + 1h + 2us}));
+  CHECK(returns(local_seconds{day + 3s}));
+  CHECK(returns(time{local_days{-4000y / 2 / 29}}));
+  CHECK(read<local_seconds>("2026-01-02 00:00:03") == local_seconds{day + 3s});
+  CHECK_THROWS_WITH(read<time>("2026-01-02 00:00:03+00"),
+                    "is '2026-01-02 00:00:03+00', not a timestamp without time zone (DateStyle = "
+                    "ISO)");
+  CHECK_THROWS_WITH(read<time>("-infinity"), "is '-infinity', which its type cannot hold");
+}
+
 TEST_CASE("dates come back, and one that does not exist is not written") {
   CHECK(returns(year_month_day{2024y / 2 / 29}));
   CHECK(returns(year_month_day{-43y / 3 / 15}));

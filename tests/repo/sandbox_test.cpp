@@ -213,4 +213,10 @@ TEST_CASE_FIXTURE(yard_server, "a script runs in transactions without a cluster"
         errc::sql_failed);
   repo::local_database nobody{"postgresql://app@127.0.0.1:1/app", 500ms};
   CHECK(nobody.read([](pqxx::transaction_base&) {}).error() == errc::database_unavailable);
+  for (const char* wrong : {"", "mysql://u:secret@h/db", "postgresql://h/db?foo=1"}) {
+    repo::local_database unusable{wrong, 500ms};
+    auto told = unusable.read([](pqxx::transaction_base&) {}).error();
+    CHECK_MESSAGE(told == errc::invalid_argument, fly::to_string(told));
+    CHECK(text_of(told).find("secret") == std::string::npos);
+  }
 }

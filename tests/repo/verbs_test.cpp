@@ -221,6 +221,9 @@ TEST_CASE_FIXTURE(far_shelves, "every verb from a far region is readable there w
   CHECK(more->size() == 2);
   CHECK(more->at(0).id == 2);
   CHECK(must(db.all<order>({.order_by = "id DESC", .limit = 2})).front().id == 90);
+  CHECK(must(db.one<order>({.order_by = "id DESC", .limit = 1})).id == 90);
+  CHECK(must(db.one<order>({.where = "id = $1", .order_by = "id"}, 90)).id == 90);
+  CHECK(db.one<order>({.order_by = "id"}).error() == errc::invalid_argument); // several
 
   pen->count = 7;
   pen->item = "not sent";
@@ -463,6 +466,9 @@ TEST_CASE_FIXTURE(far_shelves, "several databases of one endpoint get their own 
   CHECK(made.visible());
   CHECK(must(here.get<order>(made->id)).item == "visit");
   CHECK(must(here.outcome("k"))->committed);
+  CHECK(must(rpc_and_wait(here, repo::outcome_of_key, "k"))->committed);
+  CHECK(child(here).id == "repo@stats");
+  CHECK(tracker_child(here).id == "tracker@stats");
   CHECK_FALSE(must(far().exists<order>("item = 'visit'")));
   CHECK(lax.node.primary_group().size() == 1);
 

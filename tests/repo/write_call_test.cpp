@@ -13,6 +13,7 @@
 #include "fly/repo/write_reply.hpp"
 #include "fly/rpc/codec.hpp"
 #include "fly/rpc/endpoint.hpp"
+#include "fly/rpc/returned.hpp"
 
 using namespace fly;
 using namespace std::chrono_literals;
@@ -64,6 +65,16 @@ TEST_CASE("what the ledger says of a key is certain, whatever was lost before") 
   for (auto last : {errc::key_fenced, errc::key_reused})
     CHECK(told_after({make_error(errc::outcome_unknown, "?"), make_error(last, "no")}, "order-1") ==
           last);
+}
+
+TEST_CASE("what a function was told of a call of its own is no loss of the write") {
+  for (auto code : {errc::member_lost, errc::outcome_unknown}) {
+    auto told = told_after({rpc::as_rolled_back(make_error(code, "of a call within"))}, "order-1");
+
+    CHECK(told == code);
+    CHECK(effect_of(told) == effect::unknown);
+    CHECK(details_of(told)["key"] == "order-1");
+  }
 }
 
 TEST_CASE("without a lost copy the error is that of the write") {

@@ -10,6 +10,7 @@
 #include <doctest/doctest.h>
 
 #include "fly/actors/error.hpp"
+#include "fly/rpc/registry.hpp"
 #include "shops.hpp"
 
 using namespace fly;
@@ -150,6 +151,24 @@ TEST_CASE("fault 19: a remote error arrives as itself, with type and text") {
     CHECK(text_of(returned) == "duplicate key");
     CHECK(details_of(returned).at("sqlstate") == "23505");
   }
+}
+
+TEST_CASE("what a function returns never says that it did not run") {
+  two_shops shops;
+  shops.syd.rpc->serve(shop::shout, [](const std::string& text) -> caf::expected<std::string> {
+    auto code = static_cast<errc>(std::stoi(text));
+    return make_error(code, "told", {{rpc::not_served_detail, "1"}});
+  });
+  for (auto* from : {&shops.lax, &shops.syd})
+    for (auto code : {errc::invalid_argument, errc::no_node_in_region, errc::signature_mismatch,
+                      errc::shutting_down, errc::not_found, errc::member_lost}) {
+      auto told = rpc_region(*from->rpc, "syd", shop::shout, std::to_string(static_cast<int>(code)))
+                      .error();
+      CHECK(told == code);
+      CHECK(text_of(told) == "told");
+      CHECK(effect_of(told) == effect::unknown);
+      CHECK(details_of(told) == error_details{{returned_detail, "1"}});
+    }
 }
 
 TEST_CASE("a call waits for a member that joins later") {
