@@ -14,18 +14,41 @@
 #include "fly/repo/session.hpp"
 #include "fly/repo/within.hpp"
 #include "tests/bench/write_lab.hpp"
+#include "tests/support/eventually.hpp"
 
 namespace fly::bench {
 
 namespace {
 
-/// One connection for each caller, up before the clock runs.
-std::vector<std::unique_ptr<pqxx::connection>> connect(const std::string& url, int callers) {
-  std::vector<std::unique_ptr<pqxx::connection>> result;
-  for (int i = 0; i < callers; ++i)
-    result.push_back(std::make_unique<pqxx::connection>(url));
-  return result;
-}
+/// One connection for each caller, up before the clock runs. The server is done with all of them
+/// when this ends: what that takes is not to be a part of the system that has the next turn.
+class sessions_of_callers {
+public:
+  sessions_of_callers(const test::postgres_server& server, int callers) : server_(server) {
+    for (int i = 0; i < callers; ++i)
+      all_.push_back(std::make_unique<pqxx::connection>(server.url()));
+  }
+
+  ~sessions_of_callers() {
+    std::string pids = "0";
+    for (const auto& it : all_)
+      pids += "," + std::to_string(it->backendpid());
+    all_.clear();
+    test::eventually([&] {
+      return server_.sql("SELECT count(*) FROM pg_stat_activity WHERE pid IN (" + pids + ")") ==
+             "0";
+    });
+  }
+
+  sessions_of_callers(const sessions_of_callers&) = delete;
+  sessions_of_callers& operator=(const sessions_of_callers&) = delete;
+
+  pqxx::connection& operator[](int caller) { return *all_[static_cast<std::size_t>(caller)]; }
+
+private:
+  const test::postgres_server& server_;
+  std::vector<std::unique_ptr<pqxx::connection>> all_;
+};
 
 template <class Outcome>
 void count(const Outcome& outcome) {
@@ -105,13 +128,13 @@ private:
 /// As early as the servers allow: the commit tells its position in its own round trip, and one
 /// poller asks the replica without a pause.
 sample run_limit(lab& on, int callers, int calls) {
-  auto sessions = connect(on.primary().url(), callers);
-  pqxx::connection replica{on.replica().url()};
-  prepare_replay_question(replica);
-  pqxx::nontransaction asking{replica};
+  sessions_of_callers sessions{on.primary(), callers};
+  sessions_of_callers watcher{on.replica(), 1};
+  prepare_replay_question(watcher[0]);
+  pqxx::nontransaction asking{watcher[0]};
   shared_poller poller{[&] { return lsn_of(ask_replay(asking)); }};
   return run_callers(callers, calls, [&](int caller) {
-    pqxx::nontransaction tx{*sessions[static_cast<std::size_t>(caller)]};
+    pqxx::nontransaction tx{sessions[caller]};
     tx.exec("BEGIN");
     repo::exec(tx, insert_order, on.item());
     poller.wait_for(lsn_of(tx.exec("COMMIT; SELECT pg_current_wal_flush_lsn()")));
@@ -137,9 +160,9 @@ BEGIN
 END $$ LANGUAGE plpgsql)";
 
 sample run_poll50(lab& on, int callers, int calls) {
-  auto sessions = connect(on.primary().url(), callers);
-  pqxx::connection replica{on.replica().url()};
-  pqxx::nontransaction asking{replica};
+  sessions_of_callers sessions{on.primary(), callers};
+  sessions_of_callers watcher{on.replica(), 1};
+  pqxx::nontransaction asking{watcher[0]};
   repo::lsn known;
   shared_poller poller{[&] {
                          known = lsn_of(repo::exec(
@@ -148,7 +171,7 @@ sample run_poll50(lab& on, int callers, int calls) {
                        },
                        true};
   return run_callers(callers, calls, [&](int caller) {
-    auto& session = *sessions[static_cast<std::size_t>(caller)];
+    auto& session = sessions[caller];
     {
       pqxx::work tx{session};
       repo::exec(tx, insert_order, on.item());
@@ -160,9 +183,9 @@ sample run_poll50(lab& on, int callers, int calls) {
 }
 
 sample run_direct(lab& on, int callers, int calls) {
-  auto sessions = connect(on.primary().url(), callers);
+  sessions_of_callers sessions{on.primary(), callers};
   return run_callers(callers, calls, [&](int caller) {
-    pqxx::work tx{*sessions[static_cast<std::size_t>(caller)]};
+    pqxx::work tx{sessions[caller]};
     repo::exec(tx, insert_order, on.item());
     tx.commit();
   });
@@ -203,9 +226,9 @@ void read_round(lab& on, int callers, const amount& how, table& into) {
     return;
   }
   auto id = (*placed)->id;
-  auto sessions = connect(on.replica().url(), callers);
+  sessions_of_callers sessions{on.replica(), callers};
   into.add(name, "libpqxx", run_callers(callers, calls, [&](int caller) {
-             pqxx::nontransaction tx{*sessions[static_cast<std::size_t>(caller)]};
+             pqxx::nontransaction tx{sessions[caller]};
              repo::exec(tx, "SELECT id, item FROM orders WHERE id = $1", id);
            }));
   auto fly = [&](const std::string& system, const repo::bound_database& db) {
