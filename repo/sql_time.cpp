@@ -134,6 +134,7 @@ bool read_offset(reader& from, seconds& value) {
 } // namespace
 
 std::string write_local_time(microseconds value) {
+  value = std::max(value, microseconds::min() + days{1}); // whose midnight can be told
   auto midnight = floor<days>(value);
   hh_mm_ss<std::chrono::microseconds> clock{value - midnight};
   auto at = civil_of(midnight.time_since_epoch().count());

@@ -141,6 +141,8 @@ TEST_CASE("times of any unit come back") {
   CHECK(read<sys_seconds>("1969-12-31 23:59:59.5+00") == sys_seconds{-1s});
   CHECK(text_of(sys_seconds::max()).starts_with("294247-01-10 ")); // the last that is written
   CHECK(text_of(sys_days::min()).ends_with(" BC"));
+  CHECK(text_of(sys_seconds::min()).ends_with(" BC"));
+  CHECK(text_of(sys_time<microseconds>::min()).ends_with(" BC"));
   CHECK_THROWS_WITH(read<sys_seconds>("infinity"), "is 'infinity', which its type cannot hold");
 }
 
