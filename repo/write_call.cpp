@@ -1,8 +1,13 @@
 #include "fly/repo/write_call.hpp"
 
+#include <algorithm>
+#include <limits>
 #include <mutex>
+#include <optional>
+#include <random>
 #include <utility>
 
+#include "fly/actors/backoff.hpp"
 #include "fly/actors/error.hpp"
 #include "fly/repo/write_reply.hpp"
 #include "fly/rpc/endpoint.hpp"
@@ -11,6 +16,7 @@ namespace fly::repo {
 
 namespace {
 
+using namespace std::chrono_literals;
 using clock = std::chrono::steady_clock;
 
 std::chrono::microseconds between(clock::time_point a, clock::time_point b) {
@@ -52,9 +58,11 @@ private:
   bool over_ = false;     // guarded by mutex_
 };
 
-/// How often a write with a key is tried. Each but the first comes after a loss that took time.
-constexpr std::size_t attempts_max = 8;
-constexpr std::size_t wait_stage = attempts_max + 1;
+/// The wait comes after all attempts.
+constexpr std::size_t wait_stage = std::numeric_limits<std::size_t>::max();
+
+/// Pauses of a write with a key before it is tried again, but for the first time.
+constexpr actors::backoff_options pauses{10ms, 500ms, 2.0};
 
 struct under_way {
   write_call how;
@@ -62,6 +70,7 @@ struct under_way {
   rpc::signature wanted;
   rpc::bytes arguments; // kept where it may be tried again
   std::size_t attempts = 0;
+  std::optional<actors::backoff> pause{}; // set with the second try
   caf::error doubt; // of the first copy of which nobody knows what became of it; empty for none
   clock::time_point begun = clock::now();
   actors::completion<raw_committed> done;
@@ -84,11 +93,32 @@ void wait_until_visible(const std::shared_ptr<under_way>& call, raw_committed an
 }
 
 void attempt(const std::shared_ptr<under_way>& call, rpc::bytes arguments,
-             rpc::answer_reader* own = nullptr);
+             clock::time_point not_before, rpc::answer_reader* own = nullptr);
 
 /// Whether the ledger has answered: no copy of this write is committed, or will be.
 bool is_settled(const caf::error& reason) {
   return reason == errc::key_fenced || reason == errc::key_reused;
+}
+
+/// Returns whether a write of which a copy may be committed is worth another try: its server or its
+/// member is away, or full, for a moment. Not where it would end like this each time: what a
+/// function was told of a call of its own, and returned, is the end of that function, and one that
+/// ends its transaction itself does so past its key.
+bool may_pass(const caf::error& reason) {
+  auto said = details_of(reason);
+  if (said.contains("ended_by") || said.contains(returned_detail))
+    return false;
+  return reason == errc::member_lost || reason == errc::outcome_unknown ||
+         reason == errc::database_unavailable || reason == errc::overloaded;
+}
+
+/// Returns when a lost write is tried again: at once the first time, then after growing pauses.
+clock::time_point next_try(under_way& call) {
+  if (call.attempts == 1)
+    return {};
+  if (!call.pause)
+    call.pause.emplace(pauses, std::random_device{}());
+  return clock::now() + call.pause->next();
 }
 
 /// Only the ledger knows whether the copy that was lost is committed; asking it is trying again.
@@ -98,15 +128,12 @@ void on_error(const std::shared_ptr<under_way>& call, caf::error reason) {
   bool unknown = effect_of(reason) == effect::unknown;
   if (key.empty() || is_settled(reason) || (!unknown && !call->doubt))
     return call->done(std::move(reason));
-  // A function that ends its transaction itself does so each time, past its key.
-  // What a function was told of a call of its own, and returned, is the end of that function.
-  auto said = details_of(reason);
-  bool lost = (reason == errc::member_lost || reason == errc::outcome_unknown) &&
-              !said.contains("ended_by") && !said.contains(returned_detail);
-  if (lost && call->attempts < attempts_max && clock::now() < call->how.deadline) {
-    if (!call->doubt)
-      call->doubt = std::move(reason);
-    return attempt(call, call->arguments);
+  if (may_pass(reason)) {
+    if (auto then = next_try(*call); std::max(then, clock::now()) < call->how.deadline) {
+      if (!call->doubt)
+        call->doubt = std::move(reason);
+      return attempt(call, call->arguments, then);
+    }
   }
   if (!unknown)
     reason =
@@ -138,13 +165,13 @@ void on_answer(const std::shared_ptr<under_way>& call, caf::expected<rpc::bytes>
 }
 
 void attempt(const std::shared_ptr<under_way>& call, rpc::bytes arguments,
-             rpc::answer_reader* own) {
+             clock::time_point not_before, rpc::answer_reader* own) {
   auto stage = ++call->attempts;
   const auto& how = call->how;
   auto end = how.rpc->start(
       how.whom, call->name, call->wanted, std::move(arguments), how.deadline,
       [call](caf::expected<rpc::bytes> answer) { on_answer(call, std::move(answer)); }, how.trace,
-      {}, own);
+      {.not_before = not_before}, own);
   call->now.began(stage, std::move(end));
 }
 
@@ -161,7 +188,7 @@ actors::expire start_write(const write_call& how, std::string_view name,
   call->done = std::move(done);
   if (!how.key.empty())
     call->arguments = arguments;
-  attempt(call, std::move(arguments), how.own);
+  attempt(call, std::move(arguments), {}, how.own);
   return [call] { call->now.expire(); };
 }
 

@@ -47,6 +47,8 @@ struct call_traits {
   std::chrono::milliseconds attempt_max{0};
   /// Nobody waits for an answer: the call is over once a member has it.
   bool cast = false;
+  /// No member is asked earlier, but where the cluster changes.
+  std::chrono::steady_clock::time_point not_before{};
   std::string trace{};
   /// What the calling thread holds meanwhile (`holding_scope`); for runs of the own process.
   const void* held = nullptr;

@@ -56,8 +56,13 @@ std::uint64_t client::start(call&& begun, answer_reader* own) {
     std::lock_guard guard{mutex_};
     id = closed_ ? no_more_calls() : table_.add(begun);
     budget_.called();
-    if (id)
-      what = choose(*id, table_.find(*id)->begun, over);
+    if (id) {
+      auto* each = table_.find(*id);
+      if (each->traits.not_before > each->begun)
+        each->due = each->traits.not_before;
+      else
+        what = choose(*id, each->begun, over);
+    }
   }
   if (!id) {
     begun.reply(id.error());

@@ -207,7 +207,9 @@ public:
 
   /// Returns what the options say of a call.
   call_traits traits() const {
-    return {options_.idempotent, options_.attempt_max, false, options_.trace};
+    return {.idempotent = options_.idempotent,
+            .attempt_max = options_.attempt_max,
+            .trace = options_.trace};
   }
 
   /// Returns the actor that the member with the id `member` has published as `name`, as a handle

@@ -85,6 +85,8 @@ int run(const settings& chosen) {
   fly::cluster::node node{system, chosen.cluster};
   fly::rpc::endpoint rpc{node};
   fly::repo::database db{rpc, chosen.repo};
+  if (auto reason = db.usable())
+    return fail(reason);
   guestbook::serve(rpc, db);
   fly::actors::supervisor tree{
       system,

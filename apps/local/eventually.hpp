@@ -8,7 +8,7 @@ namespace fly::local {
 /// Waits until `claim()` holds, asking every few milliseconds. Returns false after `timeout`.
 template <class Claim>
 bool eventually(Claim claim,
-                std::chrono::milliseconds timeout = std::chrono::milliseconds{10'000}) {
+                std::chrono::milliseconds timeout = std::chrono::milliseconds{30'000}) {
   auto deadline = std::chrono::steady_clock::now() + timeout;
   while (!claim()) {
     if (std::chrono::steady_clock::now() > deadline)

@@ -40,8 +40,12 @@ int main() {
     std::cerr << fly::to_string(reason) << '\n';
     return 1;
   }
-  if (!db.execute("CREATE TABLE IF NOT EXISTS visits (id bigserial PRIMARY KEY, who text)"))
+  if (auto made = db.execute("CREATE TABLE IF NOT EXISTS visits (id bigserial PRIMARY KEY, who "
+                             "text)");
+      !made) {
+    std::cerr << fly::to_string(made.error()) << '\n';
     return 1;
+  }
 
   int status = 1;
   caf::scoped_actor self{system};

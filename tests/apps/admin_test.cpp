@@ -277,15 +277,19 @@ TEST_CASE("the admin port is bound to loopback or 6PN, once, and says what is wr
 
 TEST_CASE_FIXTURE(watched_node,
                   "health is answered at once while a dozen clients say half of a request") {
-  const auto began = std::chrono::steady_clock::now();
-  auto health =
-      shell("bash -c 'for i in $(seq 12); do exec {half}<>/dev/tcp/127.0.0.1/" + port() +
-            "; printf \"GET /hea\" >&$half; done; curl -s -m 0.9 http://127.0.0.1:" + port() +
-            "/healthz'");
-
-  CHECK(has(health.text, "\"healthy\":true"));
-  // None of them had to connect again, which kernels do after a second.
-  CHECK(std::chrono::steady_clock::now() - began < 900ms);
+  // None of them has to connect again, which kernels do after a second. A busy machine gets a
+  // second and a third try.
+  bool at_once = false;
+  for (int i = 0; i < 3 && !at_once; ++i) {
+    const auto began = std::chrono::steady_clock::now();
+    auto health =
+        shell("bash -c 'for i in $(seq 12); do exec {half}<>/dev/tcp/127.0.0.1/" + port() +
+              "; printf \"GET /hea\" >&$half; done; curl -s -m 0.9 http://127.0.0.1:" + port() +
+              "/healthz'");
+    at_once =
+        has(health.text, "\"healthy\":true") && std::chrono::steady_clock::now() - began < 900ms;
+  }
+  CHECK(at_once);
 }
 
 TEST_CASE_FIXTURE(watched_node,

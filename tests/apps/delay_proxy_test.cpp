@@ -206,7 +206,7 @@ TEST_CASE("a round trip takes at least twice the delay, and not much more") {
 
     CHECK(there >= 60ms);
     CHECK(both >= 120ms);
-    CHECK(both < 400ms);
+    CHECK(both < 1s);
   }
 }
 
@@ -314,15 +314,15 @@ TEST_CASE("each client has rules of its own, and all others share theirs") {
   auto other_served = server.accept();
 
   proxy.rules(0, {.cut = {true, false}});
-  proxy.rules(1, {.delay = 100ms});
+  proxy.rules(1, {.delay = 700ms});
   auto began = now();
   for (const auto* it : {&cut_off, &late, &other})
     it->send("x");
 
   CHECK(other_served.read(1) == "x");
-  CHECK(now() - began < 100ms);
+  CHECK(now() - began < 700ms);
   CHECK(late_served.read(1) == "x");
-  CHECK(now() - began >= 100ms);
+  CHECK(now() - began >= 700ms);
   CHECK_FALSE(cut_off_served.readable(100ms));
   proxy.rules(2, {.cut = {true, false}});
   other.send("y");
@@ -391,7 +391,7 @@ TEST_CASE("the end of a proxy resets its connections and frees its port") {
   auto began = now();
   proxy.reset();
 
-  CHECK(now() - began < 1s);
+  CHECK(now() - began < 5s); // of the 10 s that it holds back
   CHECK(client.end_of_read() == ECONNRESET);
   CHECK_NOTHROW(delay_proxy{{.listen = address, .target = server.address()}});
 }

@@ -128,3 +128,19 @@ TEST_CASE_FIXTURE(pages, "who says a request byte by byte does not keep a thread
 
   CHECK(has(answer.text, "<html"));
 }
+
+TEST_CASE("a guestbook whose options cannot be used ends with the reason") {
+  auto started = [](const std::string& environment) {
+    return shell(environment + " timeout 20 " + GUESTBOOK + " --http 127.0.0.1:0");
+  };
+
+  auto read_only = started("DATABASE_URL=postgresql:///app FLY_READ_ONLY=1");
+  CHECK(read_only.code == 1);
+  CHECK(has(read_only.text, "FLY_READ_ONLY"));
+  auto nowhere = started("DATABASE_URL=mysql://host/app");
+  CHECK(nowhere.code == 1);
+  CHECK(has(nowhere.text, "DATABASE_URL"));
+  auto unset = started("DATABASE_URL=");
+  CHECK(unset.code == 1);
+  CHECK(has(unset.text, "DATABASE_URL"));
+}

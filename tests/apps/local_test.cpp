@@ -1,8 +1,6 @@
 // Proves that `flycluster local` runs a program in three regions on this machine, far from one
 // another where that is asked for, and that nothing is left of it, however it ends.
-#include <array>
 #include <csignal>
-#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <set>
@@ -11,12 +9,12 @@
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
 
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "apps/local/loopback_block.hpp"
 #include "apps/local/playground_state.hpp"
 #include "apps/local/process.hpp"
+#include "tests/apps/shell.hpp"
 #include "tests/support/eventually.hpp"
 
 using namespace std::chrono_literals;
@@ -25,31 +23,15 @@ using fly::local::is_running;
 using fly::local::playground_state;
 using fly::local::process;
 using fly::test::eventually;
+using fly::test::shell;
+using fly::test::shell_answer;
 using nlohmann::json;
 namespace fs = std::filesystem;
 
 namespace {
 
-struct answer {
-  int code = -1;
-  std::string text{}; // both outputs
-};
-
-/// Runs a line of a shell.
-answer run(const std::string& line) {
-  answer result;
-  auto* pipe = ::popen((line + " 2>&1").c_str(), "r");
-  REQUIRE(pipe != nullptr);
-  std::array<char, 4096> buffer{};
-  while (auto count = std::fread(buffer.data(), 1, buffer.size(), pipe))
-    result.text.append(buffer.data(), count);
-  auto status = ::pclose(pipe);
-  result.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  return result;
-}
-
-answer local(const std::string& words) {
-  return run(std::string{FLYCLUSTER} + " local " + words);
+shell_answer local(const std::string& words) {
+  return shell(std::string{FLYCLUSTER} + " local " + words);
 }
 
 /// A name for a folder that is not there yet, removed at the end should a test leave it.
@@ -87,16 +69,16 @@ std::string host_of(const json& state, const std::string& region) {
 
 /// Writes an entry through the node of a region; returns its answer.
 json write_in(const json& state, const std::string& region, const std::string& text) {
-  auto answer = run("curl -s -H 'Content-Type: application/json' -d '" +
-                    json{{"author", "test"}, {"text", text}}.dump() + "' http://" +
-                    host_of(state, region) + ":8080/entries");
+  auto answer = shell("curl -s -H 'Content-Type: application/json' -d '" +
+                      json{{"author", "test"}, {"text", text}}.dump() + "' http://" +
+                      host_of(state, region) + ":8080/entries");
   auto result = json::parse(answer.text, nullptr, false);
   REQUIRE_MESSAGE(result.is_object(), answer.text);
   return result;
 }
 
 std::string read_in(const json& state, const std::string& region) {
-  return run("curl -s http://" + host_of(state, region) + ":8080/entries").text;
+  return shell("curl -s http://" + host_of(state, region) + ":8080/entries").text;
 }
 
 /// Waits until a write in a region is visible there: the nodes have met, the table is there.
@@ -121,7 +103,7 @@ void check_nothing_left(const json& state) {
     CHECK_FALSE(fs::exists(it.get<std::string>()));
 }
 
-json parsed(const answer& from) {
+json parsed(const shell_answer& from) {
   REQUIRE_MESSAGE(from.code == 0, from.text);
   return json::parse(from.text);
 }
@@ -141,9 +123,9 @@ TEST_CASE("three regions come up, a write in lax is read in lax, and down leaves
   CHECK(local("status" + folder.flag()).code == 0);
 
   auto environment = ". " + (folder.path() / "lax.env").string();
-  auto members = run(environment + " && " + FLYCLUSTER + " --json status");
+  auto members = shell(environment + " && " + FLYCLUSTER + " --json status");
   CHECK(json::parse(members.text)["members"].size() == 3); // the visitor did not pass for lax
-  CHECK(run(environment + " && psql -X -A -t \"$DATABASE_URL\" -c 'SELECT pg_is_in_recovery()'")
+  CHECK(shell(environment + " && psql -X -A -t \"$DATABASE_URL\" -c 'SELECT pg_is_in_recovery()'")
             .text == "t\n");
 
   auto again = local("up" + folder.flag() + guestbook);

@@ -110,7 +110,7 @@ TEST_CASE("a far write does not wait for a log switch or another session's open 
   SUBCASE("after pg_switch_wal() on a quiet primary") {
     for (int i = 0; i < 5; ++i) {
       cluster.servers().primary().sql("SELECT pg_switch_wal()");
-      CHECK(timed("switch " + std::to_string(i)) < 1s); // the insert LSN would wait for minutes
+      CHECK(timed("switch " + std::to_string(i)) < 4s); // the insert LSN would wait for minutes
     }
   }
   SUBCASE("while another session's row is uncommitted") {
@@ -118,7 +118,7 @@ TEST_CASE("a far write does not wait for a log switch or another session's open 
     pqxx::work open{other};
     open.exec("INSERT INTO once (item) VALUES ('uncommitted')");
     for (int i = 0; i < 5; ++i)
-      CHECK(timed("open " + std::to_string(i)) < 1s);
+      CHECK(timed("open " + std::to_string(i)) < 4s);
   }
 }
 
@@ -221,7 +221,7 @@ TEST_CASE("a late replica is a value, not an error") {
   three_regions cluster;
   cluster.lax_database().pause_replay();
 
-  auto placed = fly::rpc_and_wait(cluster.lax().db.with({.timeout = 500ms}), place_order, "late");
+  auto placed = fly::rpc_and_wait(cluster.lax().db.with({.timeout = 1500ms}), place_order, "late");
 
   REQUIRE(placed);
   CHECK_FALSE(placed->visible());

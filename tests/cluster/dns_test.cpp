@@ -159,7 +159,7 @@ TEST_CASE("a dead or silent name server is an error within the time") {
     auto answer = dns.ask("shop.internal", "vms.shop.internal");
     CHECK_FALSE(answer.addresses);
     CHECK_FALSE(answer.text);
-    CHECK(std::chrono::steady_clock::now() - began < 1000ms);
+    CHECK(std::chrono::steady_clock::now() - began < 3s);
     return fly::text_of(answer.addresses.error());
   };
 

@@ -148,8 +148,8 @@ TEST_CASE("a node that leaves is gone at once") {
   leaves.leave();
   leaves.leave();
 
-  CHECK(std::chrono::steady_clock::now() - began < 1s);
-  CHECK(eventually([&] { return stays.members().size() == 1; }, 300ms));
+  CHECK(std::chrono::steady_clock::now() - began < 3s);
+  CHECK(eventually([&] { return stays.members().size() == 1; }, 1s)); // before it is suspect
   CHECK(leaves.members() == std::vector{leaves.self()});
   CHECK(eventually([&] { return heard->downs().size() == 1; }));
   CHECK(heard->downs().front() == channel_to);

@@ -127,7 +127,7 @@ TEST_CASE("a silent stranger is closed after the handshake timeout") {
 
   auto took = std::chrono::steady_clock::now() - began;
   CHECK(took > 400ms);
-  CHECK(took < 2s);
+  CHECK(took < 4s);
 }
 
 TEST_CASE("a stranger who says hello slowly is closed too") {

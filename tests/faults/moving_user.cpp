@@ -66,6 +66,7 @@ private:
     repo::options database;
     database.database_url = server.url();
     database.connections_max = 16;
+    database.connect_timeout = 15s; // 48 are opened at once, on a machine that may be busy
     auto& node = nodes[static_cast<std::size_t>(index)];
     node = std::make_unique<caller_node>(std::move(where), std::move(database));
     if (auto reason = node->node.join())

@@ -133,7 +133,7 @@ TEST_CASE_FIXTURE(far_shops,
                   "fault 14: a commit that is late here is a value that is not visible, in time") {
   servers.replica(0).pause_replay();
   auto before = std::chrono::steady_clock::now();
-  auto placed = rpc_and_wait(lax.db->with({.timeout = 400ms}), shop::place, "pen", 1);
+  auto placed = rpc_and_wait(lax.db->with({.timeout = 1500ms}), shop::place, "pen", 1);
   auto took = std::chrono::steady_clock::now() - before;
   servers.replica(0).resume_replay();
 
@@ -141,8 +141,8 @@ TEST_CASE_FIXTURE(far_shops,
   CHECK_FALSE(placed->visible());
   CHECK(placed->late() == errc::not_visible);
   CHECK((*placed)->item == "pen");
-  CHECK(took >= 350ms);
-  CHECK(took < 700ms);
+  CHECK(took >= 1400ms);
+  CHECK(took < 4s);
   CHECK_FALSE(lax.db->wait_for(placed->position(), 5s));
 }
 
@@ -156,7 +156,7 @@ TEST_CASE_FIXTURE(far_shops, "fault 11: a write that is not waited for keeps its
   auto took = std::chrono::steady_clock::now() - before;
 
   CHECK_FALSE(placed);
-  CHECK(took < 800ms);
+  CHECK(took < 2s);
   holds.abort();
   CHECK(rpc_primary(*lax.db, shop::place, "ink", 1));
 }
@@ -252,7 +252,7 @@ TEST_CASE_FIXTURE(far_shops, "a read is on the local database and cannot write")
   });
   CHECK(refused.error() == errc::invalid_argument);
   CHECK(lax.db->read([](pqxx::transaction_base&) {}));
-  CHECK(lax.db->with({.timeout = 50ms})
+  CHECK(lax.db->with({.timeout = 500ms})
             .read([](pqxx::transaction_base& tx) { tx.exec("SELECT pg_sleep(5)"); })
             .error() == errc::sql_failed);
 }
@@ -275,7 +275,7 @@ TEST_CASE_FIXTURE(far_shops, "a write and a function of one name are not taken f
 
   CHECK(rpc_primary(lax.rpc, plain, "pen", 1).error() == errc::signature_mismatch);
   CHECK(rpc_and_wait(*lax.db, other, "pen").error() == errc::signature_mismatch);
-  CHECK(code_of(rpc_and_wait(lax.db->with({.timeout = 300ms}), nobodys).error()) ==
+  CHECK(code_of(rpc_and_wait(lax.db->with({.timeout = 1000ms}), nobodys).error()) ==
         errc::unknown_function);
   CHECK(syd.count("pen") == 0);
 }
@@ -291,10 +291,10 @@ TEST_CASE_FIXTURE(far_shops,
   };
   time();
   servers.primary().sql("SELECT pg_switch_wal()");
-  CHECK(time() < 2s); // the originals hang for 5 s
+  CHECK(time() < 4s); // the originals hang for 5 s
   pqxx::connection other{servers.primary().url()};
   pqxx::work open{other};
   open.exec("INSERT INTO orders (item, count) VALUES ('open', 1)");
   for (int i = 0; i < 20; ++i)
-    CHECK(time() < 2s); // the originals hang for 5 s
+    CHECK(time() < 4s); // the originals hang for 5 s
 }

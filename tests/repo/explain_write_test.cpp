@@ -87,12 +87,12 @@ TEST_CASE_FIXTURE(far_shops, "time spent on a statement is the function's, and o
                              "the commit's") {
   rpc::explain_request slow =
       request_of(repo::execute_statement,
-                 "INSERT INTO orders (item, count) SELECT 'ink', 1 FROM pg_sleep(0.05)",
+                 "INSERT INTO orders (item, count) SELECT 'ink', 1 FROM pg_sleep(0.5)",
                  std::vector<repo::parameter>{});
   auto told = explain(lax, ams, slow);
   CHECK(told.code == 0);
-  CHECK(part(told, rpc::function_part) >= 50ms);
-  CHECK(part(told, repo::commit_part) < 50ms);
+  CHECK(part(told, rpc::function_part) >= 500ms);
+  CHECK(part(told, repo::commit_part) < 500ms);
 
   servers.primary().sql(
       "CREATE FUNCTION rest() RETURNS trigger LANGUAGE plpgsql AS "
@@ -130,7 +130,7 @@ TEST_CASE_FIXTURE(far_shops,
                   "says that it stopped in the replication") {
   servers.replica(0).sql("SELECT pg_wal_replay_pause()");
   auto asked = request_of(shop::place, "pen", 2);
-  asked.timeout = 300ms;
+  asked.timeout = 1500ms;
 
   auto told = explain(lax, ams, asked);
 
@@ -138,7 +138,9 @@ TEST_CASE_FIXTURE(far_shops,
   CHECK_FALSE(told.visible);
   CHECK(told.late.find("not_visible") != std::string::npos);
   CHECK(told.stopped_in == repo::replication_part);
-  CHECK(part(told, repo::replication_part) >= 200ms);
+  CHECK(part(told, repo::replication_part) > 0ms);
+  CHECK(told.total >= 1400ms);
+  CHECK(sum(told) == told.total);
   CHECK(syd.count("pen") == 1);
   servers.replica(0).sql("SELECT pg_wal_replay_resume()");
 }

@@ -50,7 +50,7 @@ TEST_CASE_FIXTURE(far_shops, "fault 9: a region whose database is down stays a m
     return false;
   }));
   // A write still runs on the primary; it is not visible here.
-  auto placed = rpc_and_wait(lax.db->with({.timeout = 500ms}), shop::place, "pen", 1);
+  auto placed = rpc_and_wait(lax.db->with({.timeout = 1500ms}), shop::place, "pen", 1);
   REQUIRE(placed);
   CHECK_FALSE(placed->visible());
 
@@ -71,7 +71,7 @@ TEST_CASE_FIXTURE(far_shops, "a read from a frozen database ends in time, and he
     });
     auto took = std::chrono::steady_clock::now() - before;
     CHECK(read.error() == errc::database_unavailable);
-    CHECK(took < 600ms);
+    CHECK(took < 2s); // of the 3 s that opening may take
   }
 
   servers.replica(0).thaw();
@@ -240,7 +240,7 @@ TEST_CASE_FIXTURE(far_shops,
   while (std::chrono::steady_clock::now() < until) {
     auto placed = rpc_primary(lax.db->with({.timeout = 2s}), shop::place, "pen", 1);
     CHECK_MESSAGE(placed, fly::to_string(placed ? caf::error{} : placed.error()));
-    auto late = rpc_and_wait(lax.db->with({.timeout = 200ms}), shop::place, "ink", 1);
+    auto late = rpc_and_wait(lax.db->with({.timeout = 800ms}), shop::place, "ink", 1);
     CHECK((late && !late->visible()));
     CHECK_FALSE(lax.db->with({.timeout = 100ms}).read([](pqxx::transaction_base&) {}));
   }

@@ -314,11 +314,11 @@ TEST_CASE_FIXTURE(keyed_entries,
 }
 
 TEST_CASE_FIXTURE(keyed_entries, "a copy of a verb that waited in vain says so") {
-  slow_down("1.2");
+  slow_down("2.5");
   auto slow = std::async(std::launch::async,
                          [&] { return lax.db->with({.key = "k"}).insert(entry{.text = "pen"}); });
   REQUIRE(eventually([&] { return asleep() == 1; }));
-  auto late = ams.db->with({.timeout = 300ms, .key = "k"}).insert(entry{.text = "pen"});
+  auto late = ams.db->with({.timeout = 1000ms, .key = "k"}).insert(entry{.text = "pen"});
   CHECK(code(late) == errc::timeout);
   CHECK(details_of(late.error())["key"] == "k");
   CHECK(slow.get());

@@ -170,7 +170,7 @@ TEST_CASE_FIXTURE(long_lease, "a leader that leaves hands over at once") {
   auto left = clock_type::now();
 
   CHECK(eventually([&] { return holder() == next.id(); }));
-  CHECK(clock_type::now() - left < 2s); // of a lease of 20 s
+  CHECK(clock_type::now() - left < 10s); // of a lease of 20 s
   CHECK(eventually([&] { return lax->node.leader() == next.node.self(); }));
   auto placed = lax->place("pen");
   REQUIRE(placed);
@@ -312,7 +312,7 @@ TEST_CASE_FIXTURE(leaders, "while writes are held nobody leads and the lease is 
   };
   hold(60'000);
   CHECK(holder().empty());
-  auto held = rpc_primary(lax->db->with({.timeout = 300ms}), shop::place, "pen", 1);
+  auto held = rpc_primary(lax->db->with({.timeout = 1000ms}), shop::place, "pen", 1);
   REQUIRE_FALSE(held);
   CHECK(effect_of(held.error()) == effect::nothing_ran);
   CHECK(text_of(held.error()).find("writes are held") != std::string::npos);

@@ -165,17 +165,17 @@ TEST_CASE_FIXTURE(keyed_shops, "copies at once happen once where transactions ar
 
 TEST_CASE_FIXTURE(keyed_shops, "a copy that waited in vain says so, and may come again") {
   auto slow = std::async(std::launch::async,
-                         [&] { return lax.db->with({.key = "k"}).execute(slow_insert("1.2")); });
+                         [&] { return lax.db->with({.key = "k"}).execute(slow_insert("2.5")); });
   REQUIRE(eventually([&] {
     return servers.primary().sql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE "
                                  "'%pg_sleep%' AND wait_event = 'PgSleep'") == "1";
   }));
 
-  auto late = ams.db->with({.timeout = 300ms, .key = "k"}).execute(slow_insert("1.2"));
+  auto late = ams.db->with({.timeout = 1000ms, .key = "k"}).execute(slow_insert("2.5"));
   CHECK(code(late) == errc::timeout);
   CHECK(details_of(late.error())["key"] == "k");
   CHECK(slow.get());
-  auto again = ams.db->with({.key = "k"}).execute(slow_insert("1.2"));
+  auto again = ams.db->with({.key = "k"}).execute(slow_insert("2.5"));
   REQUIRE(again);
   CHECK(again->repeated());
   CHECK(orders() == "1");
@@ -187,10 +187,10 @@ TEST_CASE_FIXTURE(keyed_shops,
   syd.db->serve(patient, [](pqxx::transaction_base& tx, std::string item) {
     tx.exec("SET LOCAL statement_timeout = 0"); // nobody stops it at the caller's deadline
     repo::exec(tx, "INSERT INTO orders (item, count) VALUES ($1, 1)", item);
-    tx.exec("SELECT pg_sleep(0.6)"); // but the cancel does
+    tx.exec("SELECT pg_sleep(3)"); // but the cancel does
   });
 
-  auto late = rpc_and_wait(lax.db->with({.timeout = 250ms, .key = "k"}), patient, "pen");
+  auto late = rpc_and_wait(lax.db->with({.timeout = 1000ms, .key = "k"}), patient, "pen");
   CHECK(code(late) == errc::timeout);
   CHECK(details_of(late.error())["key"] == "k");
   auto again = rpc_and_wait(ams.db->with({.key = "k"}), patient, "pen");
@@ -282,12 +282,12 @@ TEST_CASE_FIXTURE(keyed_shops, "the outcome of a key is its result, or that it n
 
 TEST_CASE_FIXTURE(keyed_shops, "who asks for the outcome of a copy that runs waits for it") {
   auto slow = std::async(std::launch::async,
-                         [&] { return lax.db->with({.key = "k"}).execute(slow_insert("0.8")); });
+                         [&] { return lax.db->with({.key = "k"}).execute(slow_insert("2.5")); });
   REQUIRE(eventually([&] {
     return servers.primary().sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = "
                                  "'PgSleep'") == "1";
   }));
-  CHECK(code(ams.db->with({.timeout = 200ms}).outcome("k")) == errc::timeout);
+  CHECK(code(ams.db->with({.timeout = 1000ms}).outcome("k")) == errc::timeout);
   auto known = ams.db->outcome("k");
   REQUIRE_MESSAGE(known, fly::to_string(known.error()));
   CHECK((*known)->committed);

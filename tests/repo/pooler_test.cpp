@@ -267,7 +267,7 @@ TEST_CASE_FIXTURE(two_pooled_replicas,
   servers.wait_caught_up();
   servers.replica(1).pause_replay();
   repo::session user;
-  auto mine = lax->db.with({.timeout = 300ms, .session = user});
+  auto mine = lax->db.with({.timeout = 1000ms, .session = user});
   auto placed = rpc_and_wait(mine, shop::place, "pen", 1);
   REQUIRE(placed);
   REQUIRE(placed->visible());
@@ -290,7 +290,7 @@ TEST_CASE_FIXTURE(two_pooled_replicas,
       refused = refused || seen.error() == errc::not_visible;
   }
   CHECK(refused);
-  CHECK(lax->db.wait_for(placed->position(), 300ms) == errc::not_visible);
+  CHECK(lax->db.wait_for(placed->position(), 1000ms) == errc::not_visible);
 
   servers.replica(1).resume_replay();
   CHECK_FALSE(lax->db.wait_for(placed->position(), 5s));
@@ -304,7 +304,7 @@ TEST_CASE_FIXTURE(two_pooled_replicas,
                   "a replica that was left behind is not taken for the one that the pooler had") {
   promote();
   repo::session user;
-  auto mine = lax->db.with({.timeout = 300ms, .session = user});
+  auto mine = lax->db.with({.timeout = 1000ms, .session = user});
   REQUIRE(rpc_and_wait(mine, shop::place, "pen", 1));
   auto count = [&] {
     return mine.read([](pqxx::transaction_base& tx) {

@@ -65,7 +65,8 @@ TEST_CASE_FIXTURE(far_shops, "a session reads what it wrote, however late the re
   REQUIRE(mine.insert(shop::order{.item = "pen", .count = 1}));
   REQUIRE(user.position());
   CHECK_FALSE(has(lax.db->exists<shop::order>("item = 'pen'"))); // nobody's session: as it comes
-  auto late = lax.db->with({.timeout = 300ms, .session = user}).exists<shop::order>("item = 'pen'");
+  auto late =
+      lax.db->with({.timeout = 1000ms, .session = user}).exists<shop::order>("item = 'pen'");
   REQUIRE_FALSE(late);
   CHECK_MESSAGE(late.error() == errc::not_visible, said(late.error()));
   CHECK(text_of(late.error()).find(to_string(*user.position())) != std::string::npos);
@@ -94,12 +95,12 @@ TEST_CASE_FIXTURE(far_shops, "a session does not go back in time on another node
 
   auto token = lax.db->token(*user.position());
   repo::session elsewhere{*ams.db->parse_token(token)};
-  auto late = ams.db->with({.timeout = 200ms, .session = elsewhere}).all<shop::order>();
+  auto late = ams.db->with({.timeout = 1000ms, .session = elsewhere}).all<shop::order>();
   REQUIRE_FALSE(late);
   CHECK(late.error() == errc::not_visible);
   int ran = 0;
   auto run =
-      ams.db->with({.timeout = 200ms, .session = elsewhere}).read([&](pqxx::transaction_base&) {
+      ams.db->with({.timeout = 1000ms, .session = elsewhere}).read([&](pqxx::transaction_base&) {
         return ++ran;
       });
   CHECK_FALSE(run);
@@ -141,7 +142,7 @@ TEST_CASE_FIXTURE(far_shops, "what others have seen of the server is not asked b
 TEST_CASE_FIXTURE(far_shops, "a session does not go back with a replica that crashed") {
   auto& replica = servers.replica(0);
   repo::session user;
-  auto mine = lax.db->with({.timeout = 400ms, .session = user});
+  auto mine = lax.db->with({.timeout = 1500ms, .session = user});
   for (const char* item : {"pen", "ink"})
     REQUIRE(mine.insert(shop::order{.item = item, .count = 1}));
   CHECK(has(mine.exists<shop::order>("item = 'ink'")));
@@ -262,8 +263,8 @@ TEST_CASE_FIXTURE(far_shops, "strong reads all that was committed before the cal
 
 TEST_CASE_FIXTURE(far_shops, "bounded is refused where the replica is later than that, by what the "
                              "primary had") {
-  auto bounded = [&](std::chrono::milliseconds lag) {
-    return lax.db->with({.timeout = 300ms, .level = level::bounded(lag)})
+  auto bounded = [&](std::chrono::milliseconds lag, std::chrono::milliseconds timeout = 5s) {
+    return lax.db->with({.timeout = timeout, .level = level::bounded(lag)})
         .exists<shop::order>("item = 'pen'");
   };
   // A quiet primary: the last commit may be old, and nothing is late.
@@ -275,8 +276,8 @@ TEST_CASE_FIXTURE(far_shops, "bounded is refused where the replica is later than
   CHECK_FALSE(has(bounded(20ms))); // paused, and has all that there is
   servers.primary().sql("INSERT INTO orders (item, count) VALUES ('pen', 1)");
   CHECK_FALSE(has(bounded(1min))); // what it had a minute ago is there
-  REQUIRE(eventually([&] { return !bounded(20ms); }, 5s));
-  CHECK(bounded(20ms).error() == errc::not_visible);
+  REQUIRE(eventually([&] { return !bounded(20ms, 300ms); }));
+  CHECK(bounded(20ms, 300ms).error() == errc::not_visible);
   servers.replica(0).resume_replay();
   repo::read_report report;
   CHECK(has(lax.db->with({.level = level::bounded(20ms), .report = &report})
@@ -290,7 +291,7 @@ TEST_CASE_FIXTURE(far_shops, "without a primary bounded says so, and eventual go
   servers.primary().stop();
   REQUIRE(eventually([&] { return lax.node.primary_group().empty(); }, 10s));
 
-  auto late = lax.db->with({.timeout = 300ms, .level = level::bounded(1s)}).all<shop::order>();
+  auto late = lax.db->with({.timeout = 1000ms, .level = level::bounded(1s)}).all<shop::order>();
   REQUIRE_FALSE(late);
   CHECK_MESSAGE(late.error() == errc::no_primary, said(late.error()));
   CHECK(lax.db->all<shop::order>());
@@ -322,7 +323,7 @@ TEST_CASE_FIXTURE(far_shops, "where the local server is silent a read goes elsew
   place(lax, "pen");
   servers.wait_caught_up();
   repo::read_report report;
-  auto far = lax.db->with({.timeout = 2s, .otherwise = otherwise::primary, .report = &report});
+  auto far = lax.db->with({.timeout = 6s, .otherwise = otherwise::primary, .report = &report});
   auto slow = far.query("SELECT pg_sleep(0.7)"); // longer than patience, and answered here
   REQUIRE_MESSAGE(slow, said(slow.error()));
   CHECK(report.region == "lax");
@@ -332,7 +333,7 @@ TEST_CASE_FIXTURE(far_shops, "where the local server is silent a read goes elsew
     auto begun = std::chrono::steady_clock::now();
     CHECK(has(far.exists<shop::order>("item = 'pen'")));
     CHECK(report.region == "syd");
-    CHECK(std::chrono::steady_clock::now() - begun < 1500ms);
+    CHECK(std::chrono::steady_clock::now() - begun < 4s);
   }
   servers.replica(0).thaw();
 }

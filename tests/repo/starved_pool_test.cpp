@@ -43,14 +43,14 @@ TEST_CASE("a write that writes again, level by level, is told that it took the c
   repo::database db{endpoint, two_connections(servers.primary().url())};
   caf::error of_others;
   auto reads = [&] {
-    return db.with({.timeout = 100ms}).read([](auto& tx) { tx.exec("SELECT 1"); });
+    return db.with({.timeout = 400ms}).read([](auto& tx) { tx.exec("SELECT 1"); });
   };
   db.serve(dig, [&](pqxx::transaction_base&, std::int32_t levels) -> caf::expected<std::int32_t> {
     if (levels == 0)
       return 0;
     if (levels == 1 && !reads()) // another thread has no part in it
       of_others = std::async(std::launch::async, reads).get().error();
-    auto below = rpc_primary(db.with({.timeout = 300ms}), dig, levels - 1);
+    auto below = rpc_primary(db.with({.timeout = 2000ms}), dig, levels - 1);
     if (!below)
       return below.error();
     return **below + 1;

@@ -91,7 +91,7 @@ struct notes : far_shops {
 
   void insert_while(const std::function<void()>& faults, bool once = false) {
     std::atomic<bool> ending{false};
-    repo::call_options how{.timeout = 3s, .await = false};
+    repo::call_options how{.timeout = once ? 20s : 3s, .await = false};
     auto db = once ? lax.db->with(how).once() : lax.db->with(how);
     std::vector<std::thread> callers;
     for (int t = 0; t < 4; ++t)

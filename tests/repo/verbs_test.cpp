@@ -369,7 +369,7 @@ TEST_CASE_FIXTURE(far_shelves, "await = false returns at the commit, with a posi
   CHECK_FALSE(made.visible());
   CHECK_FALSE(made.late());
   CHECK(lax.count("pen") == 0);
-  auto late = must(far().with({.timeout = 300ms}).insert(order{.item = "pen", .count = 4}));
+  auto late = must(far().with({.timeout = 1500ms}).insert(order{.item = "pen", .count = 4}));
   CHECK(late.late() == errc::not_visible);
   servers.replica(0).resume_replay();
   CHECK_FALSE(far().wait_for(made.position(), 5s));

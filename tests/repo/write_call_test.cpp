@@ -20,9 +20,15 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// Lets a write end with one error after the other, on its own node; returns what its caller is
-/// told.
-caf::error told_after(std::vector<caf::error> answers, std::string key) {
+/// What the caller of a write is told, and how often it was tried.
+struct telling {
+  caf::error reason;
+  std::size_t attempts = 0;
+};
+
+/// Lets a write end with one error after the other, on its own node.
+telling call_after(const std::vector<caf::error>& answers, const std::string& key,
+                   std::chrono::milliseconds timeout) {
   cluster::options settings;
   settings.port = 0;
   cluster::node node{settings};
@@ -37,15 +43,21 @@ caf::error told_after(std::vector<caf::error> answers, std::string key) {
   std::promise<caf::error> told;
   repo::write_call how;
   how.rpc = &endpoint;
-  how.deadline = std::chrono::steady_clock::now() + 5s;
+  how.deadline = std::chrono::steady_clock::now() + timeout;
   how.key = key;
   auto end = repo::start_write(how, "shop.pay", signature, *rpc::encode(key),
                                [&](caf::expected<repo::raw_committed> outcome) {
                                  told.set_value(outcome ? caf::error{} : outcome.error());
                                });
   auto result = told.get_future().get();
-  CHECK(next == answers.size());
-  return result;
+  return {result, next};
+}
+
+/// As `call_after`, where all of the errors are seen.
+caf::error told_after(const std::vector<caf::error>& answers, const std::string& key) {
+  auto [reason, attempts] = call_after(answers, key, 20s);
+  CHECK(attempts == answers.size());
+  return reason;
 }
 
 } // namespace
@@ -59,6 +71,22 @@ TEST_CASE("a copy of which nothing ran says nothing of one that was lost before"
     CHECK(text_of(told) == "syd is gone; asked again: no");
     CHECK(details_of(told)["key"] == "order-1");
   }
+}
+
+TEST_CASE("a lost write is tried again until its deadline while it may pass") {
+  std::vector answers(10, make_error(errc::member_lost, "syd is gone"));
+  for (auto passing : {errc::database_unavailable, errc::outcome_unknown, errc::overloaded})
+    answers.push_back(make_error(passing, "for a moment"));
+  answers.push_back(make_error(errc::sql_failed, "no"));
+  auto told = told_after(answers, "order-1");
+  CHECK(told == errc::member_lost);
+  CHECK(text_of(told) == "syd is gone; asked again: no");
+
+  auto begun = std::chrono::steady_clock::now();
+  auto last = call_after(std::vector(100, make_error(errc::outcome_unknown, "?")), "order-1", 1s);
+  CHECK(last.reason == errc::outcome_unknown);
+  CHECK(last.attempts < 20);
+  CHECK(std::chrono::steady_clock::now() - begun > 400ms); // less than a pause was left
 }
 
 TEST_CASE("what the ledger says of a key is certain, whatever was lost before") {

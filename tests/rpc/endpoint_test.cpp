@@ -234,7 +234,7 @@ TEST_CASE("without a member the error says which regions are seen") {
   auto took = time_of([&] { reason = rpc_region(quick, "hkg", shop::shout, "hi").error(); });
 
   CHECK(took >= 150ms);
-  CHECK(took < 1s);
+  CHECK(took < 3s);
   CHECK(reason == errc::no_node_in_region);
   CHECK(has(text_of(reason), "hkg"));
   CHECK(has(text_of(reason), "lax (1), syd (1)"));
@@ -308,7 +308,7 @@ TEST_CASE("a call that takes too long ends at its own deadline, and its late ans
   CHECK(reason == errc::timeout);
   CHECK(has(text_of(reason), shops.syd.id()));
   CHECK(took >= 100ms);
-  CHECK(took < 1s);
+  CHECK(took < 3s);
   release.set_value();
   CHECK(eventually([&] { return ended == 1; }));
   CHECK(*rpc_region(*shops.lax.rpc, "syd", shop::shout, "next") == "next");
@@ -328,10 +328,10 @@ TEST_CASE("a call whose caller has given up never starts") {
                           [&] { return rpc_region(*shops.lax.rpc, "syd", shop::shout, ""); });
   REQUIRE(eventually([&] { return runs == 1; }));
 
-  auto quick = shops.lax.rpc->with({.timeout = 50ms});
+  auto quick = shops.lax.rpc->with({.timeout = 300ms});
   CHECK(rpc_region(quick, "syd", shop::shout, "").error() == errc::timeout);
   // The own queue is known: there the error can say that nothing ran.
-  auto own = shops.syd.rpc->with({.timeout = 50ms});
+  auto own = shops.syd.rpc->with({.timeout = 300ms});
   CHECK(rpc_region(own, "syd", shop::shout, "").error() == errc::expired);
   release.set_value();
 
@@ -361,7 +361,7 @@ TEST_CASE("a full member and a full caller say so at once") {
 
   CHECK(rpc_region(*shops.lax.rpc, "syd", shop::shout, "").error() == errc::overloaded);
   answers.push_back(std::async(std::launch::async, [&] {
-    return rpc_region(shops.lax.rpc->with({.timeout = 300ms}), "hkg", shop::shout, "");
+    return rpc_region(shops.lax.rpc->with({.timeout = 2000ms}), "hkg", shop::shout, "");
   }));
   REQUIRE(eventually([&] { return shops.lax.rpc->counts().waiting == 1; }));
   auto reason = rpc_region(*shops.lax.rpc, "syd", shop::shout, "").error();

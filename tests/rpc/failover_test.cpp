@@ -224,7 +224,7 @@ TEST_CASE("who has left ends its own waiting calls, and makes no more") {
   auto begun = std::chrono::steady_clock::now();
   CHECK(rpc_region(*syd.rpc, "lax", shop::shout, "hi").error() == errc::shutting_down);
   CHECK(rpc_region(*syd.rpc, "syd", shop::shout, "hi").error() == errc::shutting_down);
-  CHECK(std::chrono::steady_clock::now() - begun < 1s);
+  CHECK(std::chrono::steady_clock::now() - begun < 3s); // of 5 s
 }
 
 TEST_CASE("a primary that refuses is left for another one") {

@@ -209,11 +209,11 @@ TEST_CASE("a deadline within the turn holds") {
   between.serves_slowly();
   REQUIRE(between.reads_its_own());
   auto took = time_of([&] {
-    auto late = rpc_region(between.to_lax->with({.timeout = 2ms}), "syd", slow, 100);
+    auto late = rpc_region(between.to_lax->with({.timeout = 2ms}), "syd", slow, 1000);
     REQUIRE_FALSE(late);
     CHECK((late.error() == errc::timeout || late.error() == errc::no_node_in_region));
   });
-  CHECK(took < 50ms);
+  CHECK(took < 700ms); // of a second that the function takes
   CHECK(between.calls("x"));
 }
 
@@ -225,7 +225,7 @@ TEST_CASE("who reads himself hears at once that the member is gone") {
     CHECK(eventually([&] { return between.begun.load(); }));
     between.syd->leave();
   }};
-  auto lost = rpc_region(between.to_lax->with({.timeout = 20s}), "syd", slow, 100);
+  auto lost = rpc_region(between.to_lax->with({.timeout = 20s}), "syd", slow, 1000);
   leaves.join();
   CHECK((lost || lost.error() == errc::member_lost)); // it may have ended before the leaving
 

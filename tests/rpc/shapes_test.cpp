@@ -234,7 +234,7 @@ TEST_CASE("an interceptor that throws, or has an outcome and drops or keeps it, 
   shops.syd.rpc->serve(shop::shout, [](std::string text) { return text; });
   shops.join();
   auto hears = [&] {
-    return rpc_region(shops.lax.rpc->with({.timeout = 200ms}), "syd", shop::shout, "hi");
+    return rpc_region(shops.lax.rpc->with({.timeout = 1000ms}), "syd", shop::shout, "hi");
   };
 
   auto thrown = hears();

@@ -150,7 +150,7 @@ TEST_CASE("an actor that dies while it waits leaves no entry behind") {
   bench it;
   auto ask = [&](std::string region, std::string text) {
     return it.system.spawn([&it, region, text](caf::event_based_actor* self) -> caf::behavior {
-      rpc_region(self, it.rpc.with({.timeout = 300ms}), region, shop::shout, text)
+      rpc_region(self, it.rpc.with({.timeout = 2000ms}), region, shop::shout, text)
           .then([](std::string&) {}, [](caf::error&) {});
       return {[](caf::ok_atom) {}};
     });
