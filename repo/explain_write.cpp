@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "fly/actors/error.hpp"
+#include "fly/rpc/current_call.hpp"
 
 namespace fly::repo {
 
@@ -32,19 +33,20 @@ rpc::explanation explain_write_call(const rpc::endpoint& rpc, std::shared_ptr<ls
   auto waited = std::make_shared<clock::time_point>(); // written before the caller is woken
   rpc::signature wanted{std::move(asked.signature)};
   auto begun = clock::now();
-  auto deadline = begun + std::clamp<std::chrono::microseconds>(asked.timeout, 1ms, 24h);
+  auto deadline = rpc::deadline_of(asked, begun);
   write_call how{.rpc = &rpc,
                  .tracker = std::move(tracker),
                  .deadline = deadline,
                  .whom = {asked.kind, std::move(asked.whom)},
                  .trace = trace};
-  auto outcome = actors::ask<raw_committed>(deadline, [&](actors::completion<raw_committed> done) {
-    return start_write(how, asked.name, wanted, std::move(asked.arguments),
-                       [waited, done = std::move(done)](caf::expected<raw_committed> value) {
-                         *waited = clock::now();
-                         done(std::move(value));
-                       });
-  });
+  auto outcome =
+      rpc::ask_cancellable<raw_committed>(deadline, [&](actors::completion<raw_committed> done) {
+        return start_write(how, asked.name, wanted, std::move(asked.arguments),
+                           [waited, done = std::move(done)](caf::expected<raw_committed> value) {
+                             *waited = clock::now();
+                             done(std::move(value));
+                           });
+      });
   auto woken = clock::now();
   if (!outcome)
     return rpc::account_for(*trace, begun, woken, outcome.error());

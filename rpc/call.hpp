@@ -126,7 +126,7 @@ struct call_context {
   bool cancelled() const noexcept;
 };
 
-/// Takes the encoded result of a call, exactly once, on any thread: it must not block.
+/// Takes the encoded result of a call, exactly once, on any thread: it must not block, nor throw.
 using raw_reply = actors::completion<bytes>;
 
 /// Takes an encoded result where it lies, on the thread that waits for it: valid during the call

@@ -32,12 +32,16 @@ caf::expected<std::uint64_t> call_table::add(call& begun) {
   auto place = free_.back();
   free_.pop_back();
   ++size_;
-  if (++last_turn_ == 0)
-    ++last_turn_;
   auto& fresh = calls_[place];
   fresh = std::move(begun);
-  fresh.id = std::uint64_t{last_turn_} << place_bits | place;
+  fresh.id = next_number(place);
   return fresh.id;
+}
+
+std::uint64_t call_table::next_number(std::uint32_t place) noexcept {
+  if (++last_turn_ == 0)
+    ++last_turn_;
+  return std::uint64_t{last_turn_} << place_bits | place;
 }
 
 call* call_table::find(std::uint64_t id) {
@@ -64,6 +68,7 @@ std::uint32_t call_table::sending(std::uint64_t id, route_key via, std::string v
   if (each->trace)
     each->trace->member = each->via_id;
   each->due = time_point::max();
+  each->sent_as = each->attempt == 0 ? id : next_number(static_cast<std::uint32_t>(id));
   return ++each->attempt;
 }
 
@@ -77,11 +82,13 @@ bool call_table::is_current(std::uint64_t id, std::uint32_t attempt) {
   return each != nullptr && each->state != call_state::waiting && each->attempt == attempt;
 }
 
-std::optional<call> call_table::answer(std::uint64_t id, route_key via) {
-  auto* each = find(id);
-  if (each == nullptr || each->state == call_state::waiting || each->via != via)
-    return std::nullopt;
-  return take(id);
+call* call_table::find_sent(std::uint64_t sent_as, route_key via) {
+  auto place = static_cast<std::uint32_t>(sent_as);
+  if (place >= calls_.size())
+    return nullptr;
+  auto& each = calls_[place];
+  bool it = each.id != 0 && each.state != call_state::waiting && each.sent_as == sent_as;
+  return it && each.via == via ? &each : nullptr;
 }
 
 bool call_table::refuse(std::uint64_t id, route_key via, caf::error refusal) {

@@ -52,6 +52,9 @@ struct call {
   std::string via_id;
   /// Its number in the table.
   std::uint64_t id = 0;
+  /// The number of its last attempt, by which it is answered: another one for each, so that the
+  /// late answer of an earlier attempt is none.
+  std::uint64_t sent_as = 0;
   /// The connection that it was sent over; null for a run on this node.
   std::shared_ptr<cluster::channel> link;
   /// Of a run on this node: decides whether it begins.
@@ -96,8 +99,9 @@ public:
   /// Returns whether the attempt is still the call's last one and has no answer.
   bool is_current(std::uint64_t id, std::uint32_t attempt);
 
-  /// Takes out the call that `via` answers; nothing where it has ended, or was sent elsewhere.
-  std::optional<call> answer(std::uint64_t id, route_key via);
+  /// Returns the call whose last attempt is `sent_as`, and was handed to `via`; null where it has
+  /// ended, or moved on.
+  call* find_sent(std::uint64_t sent_as, route_key via);
 
   /// Notes that `via` said "nothing ran", and lets the call wait again, due at once. Returns
   /// whether the call was there.
@@ -143,8 +147,10 @@ private:
   std::vector<std::uint64_t> ids_of(Claim claim) const;
   void free(std::size_t place);
 
+  std::uint64_t next_number(std::uint32_t place) noexcept;
+
   // An id is the call's place, and above it the number of its turn, by which the next call in the
-  // same place differs. A free place has a call whose id is 0.
+  // same place differs; so is the number of an attempt. A free place has a call whose id is 0.
   std::size_t calls_max_;
   std::size_t size_ = 0; // <= calls_max_
   std::uint32_t last_turn_ = 0;

@@ -123,6 +123,7 @@ client::handoff client::prepare(call& each, const route& to, time_point now) {
   handoff result;
   result.id = each.id;
   result.attempt = table_.sending(each.id, via, to.who.id);
+  result.sent_as = each.sent_as;
   result.arguments = each.arguments;
   result.crowded = to.load->calls.load(std::memory_order_relaxed) >= crowded_from;
   result.cast = each.traits.cast;
@@ -137,7 +138,7 @@ client::handoff client::prepare(call& each, const route& to, time_point now) {
   if (!to.self) {
     auto budget = std::chrono::duration_cast<std::chrono::microseconds>(each.deadline - now);
     each.link = result.link = to.link;
-    result.head = head_of(call_message{each.id,
+    result.head = head_of(call_message{each.sent_as,
                                        each.wanted.fingerprint,
                                        budget,
                                        primary_only,
@@ -163,28 +164,30 @@ client::handoff client::prepare(call& each, const route& to, time_point now) {
 }
 
 void client::run_here(handoff what) {
-  what.here->respond = [weak = weak_from_this(), id = what.id,
+  what.here->respond = [weak = weak_from_this(), sent_as = what.sent_as,
                         parts = what.here->parts](caf::expected<bytes> outcome) {
     if (auto self = weak.lock())
-      self->answered(id, self.get(), std::move(outcome), parts ? *parts : call_parts{});
+      self->answered(sent_as, self.get(), std::move(outcome), parts ? *parts : call_parts{});
   };
   auto permit = local_.run(std::move(*what.here), what.arguments);
   {
     std::lock_guard guard{mutex_};
-    if (!table_.is_current(what.id, what.attempt))
-      return;
-    table_.find(what.id)->permit = std::move(permit);
-    table_.sent(what.id, what.attempt);
+    if (table_.is_current(what.id, what.attempt)) {
+      table_.find(what.id)->permit = std::exchange(permit, nullptr);
+      table_.sent(what.id, what.attempt);
+    }
   }
   if (what.cast)
     complete_cast(what);
+  else if (permit)
+    permit->cancel(); // it has ended meanwhile: nobody waits for what runs
 }
 
 /// Returns false where nothing was sent and another member is to be tried.
 bool client::send(const handoff& what, answer_reader* own) {
   auto when = what.crowded ? cluster::urgency::soon : cluster::urgency::now;
   if (own != nullptr && what.alone)
-    own->begin(what.link, what.id);
+    own->begin(what.link, what.sent_as);
   auto refused = what.link->send(call_frame, cluster::bytes_of(what.head),
                                  cluster::bytes_of(*what.arguments), when);
   if (!refused) {
@@ -220,7 +223,10 @@ void client::lose(const handoff& what) {
   std::optional<call> over;
   {
     std::lock_guard guard{mutex_};
-    if (table_.is_current(what.id, what.attempt))
+    auto* each = table_.is_current(what.id, what.attempt) ? table_.find(what.id) : nullptr;
+    bool again = each != nullptr && each->traits.idempotent &&
+                 ask_again(what.id, lost_with_link(*each, {}), clock::now());
+    if (each != nullptr && !again)
       over = table_.take(what.id);
   }
   if (over)

@@ -71,6 +71,7 @@ private:
   /// What a thread needs of a call to hand it over without the lock.
   struct handoff {
     std::uint64_t id = 0;
+    std::uint64_t sent_as = 0;
     std::uint32_t attempt = 0;
     /// Null for this node.
     std::shared_ptr<cluster::channel> link;
@@ -94,9 +95,10 @@ private:
   void run_here(handoff what);
   bool send(const handoff& what, answer_reader* own);
   void lose(const handoff& what);
-  void answered(std::uint64_t id, route_key via, caf::expected<bytes> outcome, call_parts parts);
-  bool is_served_elsewhere(std::uint64_t id);
-  bool goes_on(std::uint64_t id, const caf::error& reason);
+  void answered(std::uint64_t sent_as, route_key via, caf::expected<bytes> outcome,
+                call_parts parts);
+  bool is_served_elsewhere(const call& each);
+  bool goes_on(const call& each, const caf::error& reason);
   bool ask_again(std::uint64_t id, caf::error reason, time_point now);
   void withdraw_overdue(time_point now);
   void complete_cast(const handoff& what);

@@ -32,7 +32,7 @@ bool can_go_elsewhere(const caf::error& reason) {
 bool withdraw(const call& ended) {
   if (!ended.link)
     return ended.permit && ended.permit->cancel();
-  ended.link->send(cancel_frame, cluster::bytes_of(head_of(cancel_message{ended.id})));
+  ended.link->send(cancel_frame, cluster::bytes_of(head_of(cancel_message{ended.sent_as})));
   return false;
 }
 
@@ -47,18 +47,23 @@ caf::error with_both_signatures(const call& ended, const caf::error& reason) {
 
 } // namespace
 
-void client::answered(std::uint64_t id, route_key via, caf::expected<bytes> outcome,
+void client::answered(std::uint64_t sent_as, route_key via, caf::expected<bytes> outcome,
                       call_parts parts) {
-  bool again = false;
+  std::uint64_t again = 0;
   auto over = [&]() -> std::optional<call> {
     std::lock_guard guard{mutex_};
-    if (closed_ || outcome || !goes_on(id, outcome.error()))
-      return table_.answer(id, via);
-    again = table_.refuse(id, via, outcome.error());
+    auto* each = table_.find_sent(sent_as, via);
+    if (each == nullptr)
+      return std::nullopt;
+    auto id = each->id;
+    if (closed_ || outcome || !goes_on(*each, outcome.error()))
+      return table_.take(id);
+    table_.refuse(id, via, outcome.error());
+    again = id;
     return std::nullopt;
   }();
-  if (again)
-    return attempt(id);
+  if (again != 0)
+    return attempt(again);
   if (!over)
     return; // too late: it has ended
   if (auto* member = over->busy.of())
@@ -76,25 +81,21 @@ void client::answered(std::uint64_t id, route_key via, caf::expected<bytes> outc
 
 /// Returns whether another member than the one that has the call, and those that have refused it,
 /// announces its function. The caller has the lock.
-bool client::is_served_elsewhere(std::uint64_t id) {
-  auto* each = table_.find(id);
-  if (each == nullptr || each->state == call_state::waiting)
-    return false;
-  auto refused = each->refused;
-  refused.push_back(each->via_id);
-  return routes_->is_served({each->whom, each->name, each->wanted.fingerprint, refused, {}});
+bool client::is_served_elsewhere(const call& each) {
+  auto refused = each.refused;
+  refused.push_back(each.via_id);
+  return routes_->is_served({each.whom, each.name, each.wanted.fingerprint, refused, {}});
 }
 
 /// Returns whether a call that was refused is to go to another member. The caller has the lock.
-bool client::goes_on(std::uint64_t id, const caf::error& reason) {
+bool client::goes_on(const call& each, const caf::error& reason) {
   if (details_of(reason).contains(not_served_detail)) // a roll-out: it has just stopped, say
-    return is_served_elsewhere(id);
+    return is_served_elsewhere(each);
   if (!can_go_elsewhere(reason))
     return false;
   if (reason != errc::overloaded)
     return true;
-  auto* each = table_.find(id);
-  if (auto* member = each == nullptr ? nullptr : each->busy.of())
+  if (auto* member = each.busy.of())
     member->health.full(clock::now(), retry_after_of(reason));
   return budget_.take(); // else the others would get the load of all that are full
 }
@@ -115,7 +116,7 @@ bool client::ask_again(std::uint64_t id, caf::error reason, time_point now) {
 /// Takes calls away from members that leave them unanswered.
 void client::withdraw_overdue(time_point now) {
   struct attempt {
-    std::uint64_t id;
+    std::uint64_t sent_as;
     std::shared_ptr<cluster::channel> link;
     std::shared_ptr<ticket> permit;
   };
@@ -126,7 +127,7 @@ void client::withdraw_overdue(time_point now) {
       auto* each = table_.find(id);
       if (auto* member = each->busy.of())
         member->health.failed(now);
-      attempt last{id, each->link, each->permit};
+      attempt last{each->sent_as, each->link, each->permit};
       if (ask_again(id, no_answer(*each, now, {}), now))
         withdrawn.push_back(std::move(last));
       else
@@ -135,7 +136,7 @@ void client::withdraw_overdue(time_point now) {
   }
   for (const auto& each : withdrawn) {
     if (each.link)
-      each.link->send(cancel_frame, cluster::bytes_of(head_of(cancel_message{each.id})));
+      each.link->send(cancel_frame, cluster::bytes_of(head_of(cancel_message{each.sent_as})));
     else if (each.permit)
       each.permit->cancel(); // calls what watches it: never under the lock
   }

@@ -119,7 +119,9 @@ public:
   }
 
   /// Serves a function that takes and returns bytes; `signature` must describe them
-  /// (signature.hpp). Errors: as `serve`.
+  /// (signature.hpp). An error that `handler` returns is believed: where it says that nothing ran,
+  /// another member may be asked. `as_returned` (returned.hpp) marks that of a function which has
+  /// run. Errors: as `serve`.
   caf::error serve_raw(std::string name, std::string signature, serve_options options,
                        raw_handler handler);
 

@@ -5,6 +5,7 @@
 
 #include "fly/actors/pending.hpp"
 #include "fly/cluster/node.hpp"
+#include "fly/rpc/current_call.hpp"
 #include "fly/rpc/endpoint.hpp"
 
 namespace fly::rpc {
@@ -87,13 +88,19 @@ caf::error cannot_explain(const endpoint& rpc, const target& whom) {
                                           "to run the call; explain it from another member");
 }
 
-explanation explain_call(const endpoint& rpc, explain_request asked) {
+clock::time_point deadline_of(const explain_request& asked, clock::time_point begun) {
   using namespace std::chrono_literals;
+  auto result = begun + std::clamp<microseconds>(asked.timeout, 1ms, 24h);
+  const auto* outer = current_call();
+  return outer == nullptr ? result : std::min(result, outer->deadline);
+}
+
+explanation explain_call(const endpoint& rpc, explain_request asked) {
   auto trace = std::make_shared<call_trace>();
   auto begun = clock::now();
-  auto deadline = begun + std::clamp<microseconds>(asked.timeout, 1ms, 24h);
+  auto deadline = deadline_of(asked, begun);
   target whom{asked.kind, std::move(asked.whom)};
-  auto outcome = actors::ask<bytes>(deadline, [&](raw_reply reply) {
+  auto outcome = ask_cancellable<bytes>(deadline, [&](raw_reply reply) {
     return rpc.start(whom, asked.name, signature{std::move(asked.signature)},
                      std::move(asked.arguments), deadline, std::move(reply), trace);
   });

@@ -88,8 +88,15 @@ caf::error error_of(const explanation& from);
 /// no other worker is there to run it. Empty otherwise.
 caf::error cannot_explain(const endpoint& rpc, const target& whom);
 
-/// Makes the call in the name of this endpoint and waits for its end. Blocks, for the request's
-/// timeout at most; the errors of the call stand in the explanation.
+/// Returns when a call that begins now ends: after the request's timeout, and no later than the
+/// current call, whose caller waits for the explanation.
+std::chrono::steady_clock::time_point deadline_of(const explain_request& asked,
+                                                  std::chrono::steady_clock::time_point begun);
+
+/// Makes the call in the name of this endpoint and waits for its end, or until the current call is
+/// cancelled. Blocks, for the request's timeout at most; the errors of the call stand in the
+/// explanation. Members run no function this way that is served for some callers only: they would
+/// see this node, and not who asks.
 explanation explain_call(const endpoint& rpc, explain_request asked);
 
 } // namespace fly::rpc

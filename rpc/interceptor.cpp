@@ -9,21 +9,35 @@
 #include "fly/actors/error.hpp"
 #include "fly/actors/what_of.hpp"
 #include "fly/cluster/tls_names.hpp"
+#include "fly/rpc/returned.hpp"
 
 namespace fly::rpc {
 
 namespace {
 
-/// The interceptors from one on, and behind them the function.
-struct rest {
+/// The interceptors of one call, and behind them the function.
+struct chain {
   const std::vector<server_interceptor>& all;
   const incoming_call& call;
   const raw_handler& handler;
+  bool has_run = false; // the function
+  caf::error told{};    // by it, last
 
-  caf::expected<bytes> run(std::size_t from) const {
-    if (from == all.size())
-      return handler(call.context, call.arguments);
-    return all[from](call, [this, from] { return run(from + 1); });
+  caf::expected<bytes> run(std::size_t from) {
+    if (from < all.size())
+      return all[from](call, [this, from] { return run(from + 1); });
+    has_run = true;
+    auto outcome = handler(call.context, call.arguments);
+    told = outcome ? caf::error{} : outcome.error();
+    return outcome;
+  }
+
+  /// What an interceptor makes of the outcome of a function never says that nothing ran.
+  caf::expected<bytes> run() {
+    auto outcome = run(0);
+    if (outcome || !has_run || fly::to_string(outcome.error()) == fly::to_string(told))
+      return outcome;
+    return as_returned(outcome.error());
   }
 };
 
@@ -120,7 +134,7 @@ raw_handler intercepted(std::string name, std::vector<server_interceptor> all,
   return [name = std::move(name), all = std::move(all), handler = std::move(handler)](
              const call_context& context, std::span<const char> arguments) {
     incoming_call call{name, context, arguments};
-    return rest{all, call, handler}.run(0);
+    return chain{all, call, handler}.run();
   };
 }
 
@@ -152,6 +166,11 @@ caf::error check_allowed(const std::vector<caller_rule>& rules, const call_conte
 raw_handler allowed(std::vector<caller_rule> rules, raw_handler handler) {
   return [rules = std::move(rules), handler = std::move(handler)](
              const call_context& context, std::span<const char> arguments) -> caf::expected<bytes> {
+    if (context.parts != nullptr && !rules.empty())
+      return make_error(errc::not_allowed,
+                        "what is served for some callers only is not explained: the call is made "
+                        "by " +
+                            context.caller.id + ", whoever asked for it");
     if (auto refused = check_allowed(rules, context))
       return refused;
     return handler(context, arguments);

@@ -21,7 +21,9 @@ struct incoming_call {
 };
 
 /// Goes around a served function: calls `next` once, or answers by itself, mostly with an error. On
-/// the function's thread, several at once; what it throws counts as thrown by the function.
+/// the function's thread, several at once; what it throws counts as thrown by the function, and so
+/// does an error that it puts in the place of the function's outcome: nobody is told that nothing
+/// ran.
 using server_interceptor = std::function<caf::expected<bytes>(
     const incoming_call& call, const std::function<caf::expected<bytes>()>& next)>;
 
@@ -50,7 +52,8 @@ caf::error show(const std::vector<caller_interceptor>& all, outgoing_call& call)
 /// Puts `all` around `handler`, the first outermost. Keeps both.
 raw_handler intercepted(std::string name, std::vector<server_interceptor> all, raw_handler handler);
 
-/// Lets only calls through to `handler` that `rules` allow. Errors of the others:
+/// Lets only calls through to `handler` that `rules` allow; none that is timed by part, which a
+/// member makes in its own name for somebody else (explain.hpp). Errors of the others:
 /// errc::not_allowed.
 raw_handler allowed(std::vector<caller_rule> rules, raw_handler handler);
 

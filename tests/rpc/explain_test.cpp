@@ -253,3 +253,41 @@ TEST_CASE("a node whose one worker explains has none to run the call, and says s
   CHECK(refused.error() == errc::overloaded);
   CHECK(text_of(refused.error()).find("one worker") != std::string::npos);
 }
+
+TEST_CASE("what is served for some callers only is not explained: the asked member would be the "
+          "caller") {
+  two_shops it;
+  it.let_go();
+  for (auto* each : {&it.syd, it.lax.get()})
+    REQUIRE_FALSE(each->rpc->serve(shop::place, {.allow = {{.region = "lax"}}},
+                                   [](std::string item, std::int32_t count) {
+                                     return shop::order{1, std::move(item), count};
+                                   }));
+  CHECK(rpc_region(*it.lax->rpc, "syd", shop::place, "pen", 1));
+  CHECK(rpc_region(*it.syd.rpc, "lax", shop::place, "pen", 1).error() == errc::not_allowed);
+
+  for (const char* region : {"syd", "lax"}) { // by itself, and by another one that may
+    CAPTURE(region);
+    rpc::explain_request asked{.kind = rpc::target::kind::region,
+                               .whom = region,
+                               .name = std::string{shop::place.name},
+                               .signature =
+                                   rpc::signature_of<shop::order(std::string, std::int32_t)>().text,
+                               .arguments = *rpc::encode(std::string{"pen"}, std::int32_t{1}),
+                               .timeout = 5s};
+    auto told = rpc_member(*it.syd.rpc, it.lax->id(), rpc::explain, asked);
+    REQUIRE_MESSAGE(told, fly::to_string(told.error()));
+    CHECK(rpc::error_of(*told) == errc::not_allowed);
+  }
+}
+
+TEST_CASE("nobody is explained to who waits no more") {
+  two_shops it;
+
+  auto late = rpc_member(it.syd.rpc->with({.timeout = 300ms}), it.lax->id(), rpc::explain,
+                         two_shops::shout("hello", 1h));
+
+  CHECK(late.error() == errc::timeout);
+  CHECK(eventually([&] { return it.lax->rpc->counts().serving == 0; }));
+  CHECK(it.lax->rpc->counts().in_flight == 0);
+}

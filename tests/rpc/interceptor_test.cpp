@@ -59,3 +59,43 @@ TEST_CASE("over an encrypted link the certificate says who may call") {
   CHECK(refused.error() == errc::not_allowed);
   CHECK(rpc_region(serves, "syd", shop::shout, "own"));
 }
+
+TEST_CASE("what an interceptor makes of the outcome of a function never says that nothing ran") {
+  caf::error after;
+  caf::error before;
+  rpc::server_interceptor turns = [&](const rpc::incoming_call&, const auto& next) {
+    if (before)
+      return caf::expected<rpc::bytes>{before};
+    auto outcome = next();
+    return after ? caf::expected<rpc::bytes>{after} : outcome;
+  };
+  shop_node syd{"syd"};
+  shop_node lax{"lax", {syd.address()}, {.on_serve = {turns}}};
+  std::atomic<int> ran{0};
+  lax.rpc->serve(shop::shout, [&](const std::string& text) -> caf::expected<std::string> {
+    ++ran;
+    if (text == "fails")
+      return make_error(errc::not_allowed, "by the function");
+    return text;
+  });
+  for (auto* each : {&syd, &lax})
+    REQUIRE_FALSE(each->node.join());
+  REQUIRE(sees_endpoints(syd, 2));
+
+  for (auto code : {errc::not_primary, errc::shutting_down, errc::overloaded, errc::not_allowed}) {
+    CAPTURE(to_string(code));
+    ran = 0;
+    after = make_error(code, "of a call of the interceptor's own");
+    auto heard = rpc_region(*syd.rpc, "lax", shop::shout, "hi");
+    REQUIRE_FALSE(heard);
+    CHECK(code_of(heard.error()) == code);
+    CHECK(effect_of(heard.error()) == effect::unknown);
+    CHECK(ran == 1);
+  }
+  after = {};
+  CHECK(text_of(rpc_region(*syd.rpc, "lax", shop::shout, "fails").error()) == "by the function");
+  ran = 0;
+  before = make_error(errc::overloaded, "not now");
+  CHECK(effect_of(rpc_region(*syd.rpc, "lax", shop::shout, "hi").error()) == effect::nothing_ran);
+  CHECK(ran == 0);
+}
