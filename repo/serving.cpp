@@ -78,7 +78,8 @@ std::chrono::milliseconds bounded(std::int64_t asked) {
   return std::chrono::milliseconds{std::clamp<std::int64_t>(asked, 0, hour)};
 }
 
-/// How long a copy that a deadlock ended lets the other one go first; the deadlock took a second.
+/// How long a copy that a deadlock ended lets the other one go first, and four times as long each
+/// time; the deadlock took a second.
 constexpr std::chrono::milliseconds deadlock_pause{50};
 
 /// Runs the statement of a verb; `in_three` does it where that cannot be in one round trip.
@@ -104,12 +105,14 @@ rpc::raw_handler in_one_trip(std::shared_ptr<database_core> core, std::string na
         core->run_one(context, name, {sql, parameters, repeats}, *once ? &**once : nullptr);
     if (outcome)
       return std::move(*outcome);
-    auto answer = in_three(context, arguments);
-    if (answer || !*once || !is_deadlock(answer.error()))
-      return answer;
-    // By a copy in one round trip, which locks the rows before the key, and takes it now.
-    std::this_thread::sleep_for(deadlock_pause);
-    return in_three(context, arguments);
+    for (auto pause = deadlock_pause;; pause *= 4) {
+      auto answer = in_three(context, arguments);
+      bool again = !answer && *once && is_deadlock(answer.error()) && !context.cancelled();
+      if (!again || std::chrono::steady_clock::now() + pause >= context.deadline)
+        return answer;
+      // By a copy in one round trip, which locks the rows before the key, and takes it now.
+      std::this_thread::sleep_for(pause);
+    }
   };
 }
 

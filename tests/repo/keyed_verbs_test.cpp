@@ -259,7 +259,8 @@ TEST_CASE_FIXTURE(keyed_entries, "a verb that a deadlock with its copy ends is r
     copy other{url};
     other.claim();
     auto verb = std::async(std::launch::async, [&] {
-      return lax.db->with({.key = "k"}).insert_or_update(entry{.text = "first"}, &entry::text);
+      return lax.db->with({.timeout = 20s, .key = "k"})
+          .insert_or_update(entry{.text = "first"}, &entry::text);
     });
     REQUIRE(eventually(waits)); // has the row, and waits for the key
     other.change();             // once the verb has been ended
@@ -272,7 +273,8 @@ TEST_CASE_FIXTURE(keyed_entries, "a verb that a deadlock with its copy ends is r
     copy other{url};
     other.change();
     auto verb = std::async(std::launch::async, [&] {
-      return lax.db->with({.key = "k"}).update_all<entry>("note = 'v'", "text = 'first'");
+      return lax.db->with({.timeout = 20s, .key = "k"})
+          .update_all<entry>("note = 'v'", "text = 'first'");
     });
     REQUIRE(eventually(waits)); // has the key, and waits for the row
     other.claim();              // once the verb has been ended
