@@ -166,13 +166,12 @@ node_core::opening node_core::open(const options& settings) {
   self.region = settings.region;
   self.version = settings.app_version;
   self.observer = settings.observer;
-  self.id = settings.machine_id;
-  if (self.observer) {
-    if (self.id.empty())
-      self.id = host_name() + "/observer-" + std::to_string(::getpid()) + "-" +
-                std::to_string(self.incarnation);
+  if (self.observer) { // the environment may be that of a member's machine
+    self.id = host_name() + "/observer-" + std::to_string(::getpid()) + "-" +
+              std::to_string(self.incarnation);
     return result;
   }
+  self.id = settings.machine_id;
   if (!settings.validate())
     result.problem = bind(settings, result.listening);
   auto where = settings.listen_address();

@@ -231,6 +231,28 @@ TEST_CASE("an observer sees everybody and is in no list") {
   CHECK(eventually([&] { return a.channel_to(visitor.self().id) != nullptr; }));
 }
 
+TEST_CASE("an observer with the environment of a member's machine does not pass for the member") {
+  node a{quick_node("syd")};
+  REQUIRE_FALSE(a.join());
+  auto settings = quick_node("lax", {a.self().address});
+  settings.machine_id = "m1";
+  node b{settings};
+  REQUIRE_FALSE(b.join());
+  REQUIRE(eventually([&] { return sees(a, 2) && sees(b, 2); }));
+  auto before = a.channel_to("m1");
+  settings.observer = true;
+  settings.peers.push_back(b.self().address);
+
+  node visitor{settings};
+  REQUIRE_FALSE(visitor.join());
+
+  CHECK(eventually([&] { return sees(visitor, 2); }));
+  CHECK(eventually([&] { return a.channel_to(visitor.self().id) != nullptr; }));
+  CHECK(a.channel_to("m1") == before);
+  CHECK(before->is_open());
+  CHECK(sees(a, 2));
+}
+
 TEST_CASE("a port that is taken is an error that names it") {
   node first{quick_node("syd")};
   REQUIRE_FALSE(first.join());
