@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cassert>
 #include <cstdint>
 #include <utility>
 
@@ -153,8 +154,12 @@ public:
     }
     bool packets_came = false;
     auto deadline = steady_clock::now() + time_max_;
-    while (!(addresses.done && text.done) && !cancelled_ && steady_clock::now() < deadline)
-      packets_came |= turn(channel.get(), deadline);
+    while (!(addresses.done && text.done) && !cancelled_) {
+      auto left = deadline - steady_clock::now();
+      if (left <= left.zero())
+        break;
+      packets_came |= turn(channel.get(), left);
+    }
     ares_cancel(channel.get()); // calls back what is left
     return {take(addresses, packets_came), take(text, packets_came)};
   }
@@ -187,8 +192,10 @@ private:
                                  "not asked; is it a name server?");
   }
 
-  /// Waits for the next event of the channel and lets it work. Returns whether bytes came.
-  bool turn(ares_channel channel, steady_clock::time_point deadline) const {
+  /// Waits for the next event of the channel, for `longest` at most, and lets it work; a time below
+  /// zero would be for ever. Returns whether bytes came.
+  bool turn(ares_channel channel, steady_clock::duration longest) const {
+    assert(longest >= longest.zero());
     std::array<ares_socket_t, ARES_GETSOCK_MAXNUM> sockets{};
     auto bits = static_cast<unsigned>(
         ares_getsock(channel, sockets.data(), static_cast<int>(sockets.size())));
@@ -201,8 +208,7 @@ private:
       if (reads || writes)
         polled[count++] = {sockets[i], short((reads ? POLLIN : 0) | (writes ? POLLOUT : 0)), 0};
     }
-    auto left =
-        std::chrono::duration_cast<std::chrono::microseconds>(deadline - steady_clock::now());
+    auto left = std::chrono::duration_cast<std::chrono::microseconds>(longest);
     timeval most{left.count() / 1'000'000, left.count() % 1'000'000};
     timeval next{};
     auto* wait = ares_timeout(channel, &most, &next);
