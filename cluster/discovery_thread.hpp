@@ -21,13 +21,13 @@ class discovery_thread {
 public:
   struct setup {
     discovery what;
-    /// Cluster name whose `vms.` text is asked for too; may be empty.
+    /// Cluster name whose `vms.` text is asked for too, between two rounds; may be empty.
     std::string name{};
     std::string dns_server{};
     std::chrono::milliseconds every{5000};
     std::chrono::milliseconds time_max{3000};
     log_sink log{};
-    /// Takes the addresses after each round, on the thread.
+    /// Takes all addresses after each answer, on the thread.
     std::function<void(std::vector<std::string>)> found;
   };
 
@@ -42,10 +42,13 @@ public:
 private:
   void run();
   void ask_all();
+  void ask_machines();
+  bool is_stopped();
   void note(const std::string& key, const caf::error& problem);
 
   setup setup_;
   resolver resolver_;
+  resolver text_resolver_;                      // its questions end before the next round
   std::map<std::string, std::string> problems_; // by question: the last text that was logged
   std::mutex mutex_;
   std::condition_variable stop_;

@@ -74,6 +74,11 @@ struct slot {
   T value{};                    // where status is ARES_SUCCESS
   int status = ARES_ECANCELLED; // where `done`
   bool done = false;
+
+  void skip() {
+    done = true;
+    status = ARES_SUCCESS;
+  }
 };
 
 void on_addresses(void* argument, int status, int, ares_addrinfo* found) {
@@ -145,13 +150,14 @@ public:
     hints.ai_family = AF_UNSPEC;
     hints.ai_socktype = SOCK_STREAM;
     hints.ai_flags = ARES_AI_NOSORT; // sorting would open sockets to each address
-    ares_getaddrinfo(channel.get(), name.c_str(), nullptr, &hints, on_addresses, &addresses);
-    if (text_name.empty()) {
-      text.done = true;
-      text.status = ARES_SUCCESS;
-    } else {
+    if (name.empty())
+      addresses.skip();
+    else
+      ares_getaddrinfo(channel.get(), name.c_str(), nullptr, &hints, on_addresses, &addresses);
+    if (text_name.empty())
+      text.skip();
+    else
       ares_query(channel.get(), text_name.c_str(), class_internet, type_text, on_text, &text);
-    }
     bool packets_came = false;
     auto deadline = steady_clock::now() + time_max_;
     while (!(addresses.done && text.done) && !cancelled_) {
