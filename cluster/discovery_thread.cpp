@@ -12,9 +12,10 @@ namespace fly::cluster {
 discovery_thread::discovery_thread(setup what)
     : setup_(std::move(what)), resolver_(setup_.dns_server, setup_.time_max),
       text_resolver_(setup_.dns_server, std::min(setup_.time_max, setup_.every)) {
-  setup_.found(setup_.what.addresses());
-  if (setup_.what.questions().empty())
+  if (setup_.what.questions().empty()) {
+    setup_.found(setup_.what.addresses());
     return;
+  }
   thread_ = std::thread{[this] { run(); }};
   pthread_setname_np(thread_.native_handle(), "fly.dns");
 }
@@ -32,6 +33,7 @@ discovery_thread::~discovery_thread() {
 }
 
 void discovery_thread::run() {
+  setup_.found(setup_.what.addresses()); // the fixed ones
   while (!is_stopped()) {
     ask_all();
     auto next = std::chrono::steady_clock::now() + setup_.every;

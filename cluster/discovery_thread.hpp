@@ -27,10 +27,11 @@ public:
     std::chrono::milliseconds every{5000};
     std::chrono::milliseconds time_max{3000};
     log_sink log{};
-    /// Takes all addresses after each answer, on the thread.
+    /// Takes all addresses at the start and after each answer, on the thread if there is one.
     std::function<void(std::vector<std::string>)> found;
   };
 
+  /// Throws std::system_error where no thread can be started; then nothing was passed on.
   explicit discovery_thread(setup what);
 
   /// Cancels what is being asked and waits for the thread.

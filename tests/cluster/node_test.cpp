@@ -14,6 +14,7 @@
 
 #include <arpa/inet.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sys/socket.h>
 
 #include <caf/actor_system.hpp>
@@ -214,6 +215,39 @@ TEST_CASE("announcements reach the others, and a later member too") {
   }));
   CHECK(heard->changes > 0);
   a.unlisten(heard.get());
+}
+
+namespace {
+
+bool takes_connections(const node& who) {
+  auto dialled = start_connect(*parse_socket_address(who.self().address, 0));
+  if (!dialled)
+    return false;
+  pollfd reached{dialled->descriptor(), POLLOUT, 0};
+  return ::poll(&reached, 1, 5000) == 1 && (reached.revents & POLLERR) == 0;
+}
+
+} // namespace
+
+TEST_CASE("a node that gets no thread for DNS has not joined, and joins once there is one") {
+  dns_server dns;
+  auto settings = quick_node("syd");
+  settings.app = "shop";
+  settings.dns_server = dns.address();
+  node a{settings};
+  pthread_attr_t usual;
+  REQUIRE(::pthread_getattr_default_np(&usual) == 0);
+  auto impossible = usual;
+  ::pthread_attr_setstacksize(&impossible, std::size_t{1} << 50);
+  REQUIRE(::pthread_setattr_default_np(&impossible) == 0);
+
+  auto problem = a.join();
+
+  REQUIRE(::pthread_setattr_default_np(&usual) == 0);
+  CHECK(problem == errc::overloaded);
+  CHECK_FALSE(takes_connections(a));
+  CHECK_FALSE(a.join());
+  CHECK(takes_connections(a));
 }
 
 TEST_CASE("an observer sees everybody and is in no list") {
