@@ -13,6 +13,7 @@
 #include <doctest/doctest.h>
 
 #include <arpa/inet.h>
+#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sys/socket.h>
@@ -248,6 +249,26 @@ TEST_CASE("a node that gets no thread for DNS has not joined, and joins once the
   CHECK_FALSE(takes_connections(a));
   CHECK_FALSE(a.join());
   CHECK(takes_connections(a));
+}
+
+TEST_CASE("what a node announces before it joins takes the room of one, and the last one counts") {
+  node a{quick_node("syd")};
+  REQUIRE_FALSE(a.join());
+  node b{quick_node("lax", {a.self().address})};
+  auto before = ::mallinfo2().uordblks;
+
+  for (std::uint32_t i = 1; i <= 20'000; ++i) {
+    b.announce({.role = claim::role::unreachable, .reason = std::string(1'000, 'x')});
+    b.announce_load(i);
+  }
+
+  CHECK(::mallinfo2().uordblks < before + 1'000'000);
+  REQUIRE_FALSE(b.join());
+  CHECK(eventually([&] {
+    auto views = a.views();
+    return views.size() == 2 && views.front().who == b.self() && views.front().load == 20'000 &&
+           views.front().database.role == claim::role::unreachable;
+  }));
 }
 
 TEST_CASE("an observer sees everybody and is in no list") {
