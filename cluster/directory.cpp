@@ -9,10 +9,12 @@ directory::change directory::test(const member& who) const {
   auto found = members_.find(who.id);
   if (found == members_.end())
     return change::added;
-  auto known = found->second.who.incarnation;
-  if (known == who.incarnation)
+  const auto& known = found->second.who;
+  if (known.observer != who.observer) // whoever started later: a visitor must not pass for a member
+    return who.observer ? change::refused : change::replaced;
+  if (known.incarnation == who.incarnation)
     return change::known;
-  return known < who.incarnation ? change::replaced : change::refused;
+  return known.incarnation < who.incarnation ? change::replaced : change::refused;
 }
 
 directory::change directory::put(const member& who, std::chrono::system_clock::time_point since) {

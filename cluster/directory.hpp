@@ -19,8 +19,8 @@ public:
   enum class change : std::uint8_t {
     added,    ///< The id was not there.
     known,    ///< The same incarnation was there; nothing changed.
-    replaced, ///< An older incarnation was there; all that was known of it is dropped.
-    refused,  ///< A later incarnation is there; nothing changed.
+    replaced, ///< An older incarnation, or an observer where `who` is none; it is dropped.
+    refused,  ///< A later incarnation, or a member where `who` is an observer; nothing changed.
   };
 
   /// Puts `who` in, first seen at `since`.

@@ -1,5 +1,6 @@
 #include "fly/cluster/discovery_thread.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include <pthread.h>
@@ -9,10 +10,12 @@
 namespace fly::cluster {
 
 discovery_thread::discovery_thread(setup what)
-    : setup_(std::move(what)), resolver_(setup_.dns_server, setup_.time_max) {
-  setup_.found(setup_.what.addresses());
-  if (setup_.what.questions().empty())
+    : setup_(std::move(what)), resolver_(setup_.dns_server, setup_.time_max),
+      text_resolver_(setup_.dns_server, std::min(setup_.time_max, setup_.every)) {
+  if (setup_.what.questions().empty()) {
+    setup_.found(setup_.what.addresses());
     return;
+  }
   thread_ = std::thread{[this] { run(); }};
   pthread_setname_np(thread_.native_handle(), "fly.dns");
 }
@@ -24,17 +27,19 @@ discovery_thread::~discovery_thread() {
   }
   stop_.notify_all();
   resolver_.cancel();
+  text_resolver_.cancel();
   if (thread_.joinable())
     thread_.join();
 }
 
 void discovery_thread::run() {
-  std::unique_lock lock{mutex_};
-  while (!stopped_) {
-    lock.unlock();
+  setup_.found(setup_.what.addresses()); // the fixed ones
+  while (!is_stopped()) {
     ask_all();
-    lock.lock();
-    stop_.wait_for(lock, setup_.every, [this] { return stopped_; });
+    auto next = std::chrono::steady_clock::now() + setup_.every;
+    ask_machines();
+    std::unique_lock lock{mutex_};
+    stop_.wait_until(lock, next, [this] { return stopped_; });
   }
 }
 
@@ -42,19 +47,27 @@ void discovery_thread::ask_all() {
   const auto& questions = setup_.what.questions();
   for (std::size_t i = 0; i < questions.size(); ++i) {
     const auto& name = questions[i].name;
-    bool is_cluster = name == setup_.name;
-    auto answer = resolver_.ask(name, is_cluster ? "vms." + name : std::string{});
-    {
-      std::lock_guard guard{mutex_};
-      if (stopped_)
-        return;
-    }
+    auto answer = resolver_.ask(name, "");
+    if (is_stopped())
+      return;
     setup_.what.take(i, answer.addresses);
+    setup_.found(setup_.what.addresses());
     note(name, answer.addresses ? caf::error{} : answer.addresses.error());
-    if (is_cluster)
-      note("vms." + name, setup_.what.take_machines(answer.text));
   }
-  setup_.found(setup_.what.addresses());
+}
+
+/// By itself, so that no address waits for it: where it is not answered, that takes its whole time.
+void discovery_thread::ask_machines() {
+  if (setup_.name.empty() || is_stopped())
+    return;
+  auto answer = text_resolver_.ask("", "vms." + setup_.name);
+  if (!is_stopped())
+    note("vms." + setup_.name, setup_.what.take_machines(answer.text));
+}
+
+bool discovery_thread::is_stopped() {
+  std::lock_guard guard{mutex_};
+  return stopped_;
 }
 
 /// Logs a problem when it appears or changes, not at every round. The list of machines is optional.

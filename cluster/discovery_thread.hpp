@@ -21,16 +21,17 @@ class discovery_thread {
 public:
   struct setup {
     discovery what;
-    /// Cluster name whose `vms.` text is asked for too; may be empty.
+    /// Cluster name whose `vms.` text is asked for too, between two rounds; may be empty.
     std::string name{};
     std::string dns_server{};
     std::chrono::milliseconds every{5000};
     std::chrono::milliseconds time_max{3000};
     log_sink log{};
-    /// Takes the addresses after each round, on the thread.
+    /// Takes all addresses at the start and after each answer, on the thread if there is one.
     std::function<void(std::vector<std::string>)> found;
   };
 
+  /// Throws std::system_error where no thread can be started; then nothing was passed on.
   explicit discovery_thread(setup what);
 
   /// Cancels what is being asked and waits for the thread.
@@ -42,10 +43,13 @@ public:
 private:
   void run();
   void ask_all();
+  void ask_machines();
+  bool is_stopped();
   void note(const std::string& key, const caf::error& problem);
 
   setup setup_;
   resolver resolver_;
+  resolver text_resolver_;                      // its questions end before the next round
   std::map<std::string, std::string> problems_; // by question: the last text that was logged
   std::mutex mutex_;
   std::condition_variable stop_;

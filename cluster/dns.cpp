@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cassert>
 #include <cstdint>
 #include <utility>
 
@@ -73,6 +74,11 @@ struct slot {
   T value{};                    // where status is ARES_SUCCESS
   int status = ARES_ECANCELLED; // where `done`
   bool done = false;
+
+  void skip() {
+    done = true;
+    status = ARES_SUCCESS;
+  }
 };
 
 void on_addresses(void* argument, int status, int, ares_addrinfo* found) {
@@ -144,17 +150,22 @@ public:
     hints.ai_family = AF_UNSPEC;
     hints.ai_socktype = SOCK_STREAM;
     hints.ai_flags = ARES_AI_NOSORT; // sorting would open sockets to each address
-    ares_getaddrinfo(channel.get(), name.c_str(), nullptr, &hints, on_addresses, &addresses);
-    if (text_name.empty()) {
-      text.done = true;
-      text.status = ARES_SUCCESS;
-    } else {
+    if (name.empty())
+      addresses.skip();
+    else
+      ares_getaddrinfo(channel.get(), name.c_str(), nullptr, &hints, on_addresses, &addresses);
+    if (text_name.empty())
+      text.skip();
+    else
       ares_query(channel.get(), text_name.c_str(), class_internet, type_text, on_text, &text);
-    }
     bool packets_came = false;
     auto deadline = steady_clock::now() + time_max_;
-    while (!(addresses.done && text.done) && !cancelled_ && steady_clock::now() < deadline)
-      packets_came |= turn(channel.get(), deadline);
+    while (!(addresses.done && text.done) && !cancelled_) {
+      auto left = deadline - steady_clock::now();
+      if (left <= left.zero())
+        break;
+      packets_came |= turn(channel.get(), left);
+    }
     ares_cancel(channel.get()); // calls back what is left
     return {take(addresses, packets_came), take(text, packets_came)};
   }
@@ -187,8 +198,10 @@ private:
                                  "not asked; is it a name server?");
   }
 
-  /// Waits for the next event of the channel and lets it work. Returns whether bytes came.
-  bool turn(ares_channel channel, steady_clock::time_point deadline) const {
+  /// Waits for the next event of the channel, for `longest` at most, and lets it work; a time below
+  /// zero would be for ever. Returns whether bytes came.
+  bool turn(ares_channel channel, steady_clock::duration longest) const {
+    assert(longest >= longest.zero());
     std::array<ares_socket_t, ARES_GETSOCK_MAXNUM> sockets{};
     auto bits = static_cast<unsigned>(
         ares_getsock(channel, sockets.data(), static_cast<int>(sockets.size())));
@@ -201,8 +214,7 @@ private:
       if (reads || writes)
         polled[count++] = {sockets[i], short((reads ? POLLIN : 0) | (writes ? POLLOUT : 0)), 0};
     }
-    auto left =
-        std::chrono::duration_cast<std::chrono::microseconds>(deadline - steady_clock::now());
+    auto left = std::chrono::duration_cast<std::chrono::microseconds>(longest);
     timeval most{left.count() / 1'000'000, left.count() % 1'000'000};
     timeval next{};
     auto* wait = ares_timeout(channel, &most, &next);

@@ -28,8 +28,8 @@ public:
   resolver(const resolver&) = delete;
   resolver& operator=(const resolver&) = delete;
 
-  /// Asks for the AAAA and A records of `name` and, unless `text_name` is empty, for the TXT record
-  /// of `text_name`, all at once. Parts of a text that is split over several strings are joined;
+  /// Asks for the AAAA and A records of `name` and for the TXT record of `text_name`, all at once;
+  /// an empty name is not asked for. Parts of a text that is split over several strings are joined;
   /// several records are joined by ','. Blocks for at most `time_max`.
   /// Errors in each part: errc::dns_failed (no such name, no answer, malformed). One family of
   /// addresses is enough.

@@ -84,7 +84,7 @@ std::optional<refusal> membership::on_proved(link_id id, const member& peer, tim
     return why;
   };
   if (members_.test(peer) == directory::change::refused)
-    return refuse(refusal::stale);
+    return refuse(peer.observer ? refusal::same_id : refusal::stale);
   // Both dial at once: the connection dialled by the lower id stays, if it is on its way.
   auto stays = [&](const auto& entry) {
     const auto& other = entry.second;

@@ -52,9 +52,10 @@ public:
   node(const node&) = delete;
   node& operator=(const node&) = delete;
 
-  /// Listens, discovers and dials; returns at once, the members come later. Call once.
-  /// Errors, and then nothing was started: errc::invalid_argument (an option, an address that may
-  /// not be listened on, a lent system that was not prepared), errc::cannot_listen,
+  /// Listens, discovers and dials; returns at once, the members come later. Call once; after an
+  /// error again, if you like. Errors, and then nothing was started: errc::invalid_argument (an
+  /// option, an address that may not be listened on, a lent system that was not prepared),
+  /// errc::cannot_listen, errc::overloaded (there is no thread to ask name servers),
   /// errc::shutting_down after `leave`.
   caf::error join();
 

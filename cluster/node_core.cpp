@@ -3,6 +3,8 @@
 #include <array>
 #include <chrono>
 #include <optional>
+#include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -113,18 +115,30 @@ caf::error node_core::join() {
     return make_error(errc::invalid_argument,
                       "the lent actor system has no middleman: call fly::cluster::prepare on its "
                       "configuration before it is built");
-  if (!settings_.observer) {
-    auto where = *settings_.listen_address();
-    if (open_error_) // taken when the node was made; perhaps it is free now
-      if ((open_error_ = bind(settings_, listening_)))
-        return open_error_;
-    if (auto problem = listen_tcp(listening_, where))
+  if (open_error_) // taken when the node was made; perhaps it is free now
+    if ((open_error_ = bind(settings_, listening_)))
+      return open_error_;
+  if (auto problem = start_discovery()) // before it listens: that cannot be undone
+    return problem;
+  if (!settings_.observer)
+    if (auto problem = listen_tcp(listening_, *settings_.listen_address())) {
+      discovery_.reset();
       return problem;
-  }
+    }
   joined_ = true;
   start_link_broker(*system_, broker_setup(std::move(*tls)), [this] { on_broker_end(); });
-  discovery_.emplace(discovery_setup());
   return {};
+}
+
+caf::error node_core::start_discovery() {
+  try {
+    discovery_.emplace(discovery_setup());
+    return {};
+  } catch (const std::system_error& problem) {
+    return make_error(errc::overloaded,
+                      std::string{"no thread can be started to ask name servers: "} +
+                          problem.what());
+  }
 }
 
 void node_core::leave() {
@@ -166,13 +180,12 @@ node_core::opening node_core::open(const options& settings) {
   self.region = settings.region;
   self.version = settings.app_version;
   self.observer = settings.observer;
-  self.id = settings.machine_id;
-  if (self.observer) {
-    if (self.id.empty())
-      self.id = host_name() + "/observer-" + std::to_string(::getpid()) + "-" +
-                std::to_string(self.incarnation);
+  if (self.observer) { // the environment may be that of a member's machine
+    self.id = host_name() + "/observer-" + std::to_string(::getpid()) + "-" +
+              std::to_string(self.incarnation);
     return result;
   }
+  self.id = settings.machine_id;
   if (!settings.validate())
     result.problem = bind(settings, result.listening);
   auto where = settings.listen_address();

@@ -58,6 +58,7 @@ private:
   node_core(caf::actor_system* lent, const options& settings, opening begun);
 
   static opening open(const options& settings);
+  caf::error start_discovery();
   caf::expected<std::shared_ptr<const tls_context>> load_tls();
   link_broker_setup broker_setup(std::shared_ptr<const tls_context> tls);
   discovery_thread::setup discovery_setup();

@@ -8,6 +8,22 @@
 
 namespace fly::cluster {
 
+namespace {
+
+/// Lets the I/O thread take the newest value of `slot`. What is announced faster than it is taken,
+/// as by a node that has not joined, leaves one value and one task.
+template <class T, class Take>
+void tell(doorbell& bell, const std::shared_ptr<newest<T>>& slot, T value, Take take) {
+  if (!slot->put(std::move(value)))
+    return; // the task that will take the one before takes this one
+  bell.post([slot, take](mesh& links) {
+    if (auto latest = slot->take())
+      take(links, std::move(*latest));
+  });
+}
+
+} // namespace
+
 const std::string& node::my_region() const noexcept {
   return state().settings().region;
 }
@@ -72,7 +88,8 @@ std::shared_ptr<channel> node::channel_to(std::string_view id) const {
 }
 
 void node::announce(claim database) {
-  state().bell().post([database = std::move(database)](mesh& links) { links.set_claim(database); });
+  tell(state().bell(), state().database(), std::move(database),
+       [](mesh& links, claim latest) { links.set_claim(std::move(latest)); });
 }
 
 bool node::occupy(const void* who) noexcept {
@@ -84,17 +101,13 @@ void node::vacate(const void* who) noexcept {
 }
 
 void node::announce_services(std::string services) {
-  const auto& slot = state().services();
-  if (!slot->put(std::move(services)))
-    return; // the task that will take the one before takes this one
-  state().bell().post([slot](mesh& links) {
-    if (auto latest = slot->take())
-      links.set_services(std::move(*latest));
-  });
+  tell(state().bell(), state().services(), std::move(services),
+       [](mesh& links, std::string latest) { links.set_services(std::move(latest)); });
 }
 
 void node::announce_load(std::uint32_t running) {
-  state().bell().post([running](mesh& links) { links.set_load(running); });
+  tell(state().bell(), state().load(), running,
+       [](mesh& links, std::uint32_t latest) { links.set_load(latest); });
 }
 
 void node::listen(std::shared_ptr<listener> who) {

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "fly/cluster/board.hpp"
+#include "fly/cluster/claim.hpp"
 #include "fly/cluster/doorbell.hpp"
 #include "fly/cluster/listeners.hpp"
 #include "fly/cluster/member.hpp"
@@ -28,8 +29,10 @@ public:
   kept_snapshot read() const { return board_.read(); }
   listeners& heard_by() noexcept { return listeners_; }
   doorbell& bell() noexcept { return *bell_; }
-  /// What this node serves, until the I/O thread takes it; shared with what tells that.
+  /// What this node announces, until the I/O thread takes it; shared with what tells that.
   const std::shared_ptr<newest<std::string>>& services() const noexcept { return services_; }
+  const std::shared_ptr<newest<claim>>& database() const noexcept { return database_; }
+  const std::shared_ptr<newest<std::uint32_t>>& load() const noexcept { return load_; }
 
   /// As `node::occupy` and `node::vacate`.
   bool occupy(const void* who) noexcept {
@@ -52,6 +55,8 @@ protected:
   listeners listeners_;
   std::shared_ptr<doorbell> bell_;
   std::shared_ptr<newest<std::string>> services_ = std::make_shared<newest<std::string>>();
+  std::shared_ptr<newest<claim>> database_ = std::make_shared<newest<claim>>();
+  std::shared_ptr<newest<std::uint32_t>> load_ = std::make_shared<newest<std::uint32_t>>();
   std::atomic<const void*> occupant_{nullptr};
 };
 

@@ -170,7 +170,7 @@ caf::error options::validate() const {
     return problem;
   if (auto problem = check_label("app", app, true))
     return problem;
-  if (auto problem = check_label("machine-id", machine_id, true))
+  if (auto problem = check_label("machine-id", observer ? "" : machine_id, true))
     return problem;
   if (app_version.size() > 512)
     return bad("app-version", "must be at most 512 bytes");

@@ -65,7 +65,8 @@ struct options {
   /// proxy, in a container), "10.0.0.7" or "10.0.0.7:4370": told to members, dialled by them, never
   /// listened on. Numeric. FLY_ADVERTISE; --advertise. Empty: where it listens.
   std::string advertise{};
-  /// A visitor that neither listens nor is asked for work (the command line).
+  /// A visitor that neither listens nor is asked for work (the command line). It has an id of its
+  /// own, whatever `machine_id` says; so its certificate, if any, must not be bound to a machine.
   bool observer = false;
 
   /// Fixed peers, "host", "host:port" or "[address]:port". FLY_PEERS, separated by commas or

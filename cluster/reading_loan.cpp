@@ -23,6 +23,10 @@ constexpr auto late_max = 5ms;
 constexpr std::size_t piece_bytes = 72 * 1024;
 constexpr std::size_t kept_bytes_max = 256 * 1024;
 
+/// Bytes after which a turn of the owner reads no more: a peer that keeps the socket full must not
+/// keep the owner's thread, and callers from the lock.
+constexpr std::size_t owner_bytes = 256 * 1024;
+
 /// After so many turns of the owner without a read between them the loan is not worth its cost, and
 /// callers have to ask so often for the next one.
 constexpr int idle_turns_max = 16;
@@ -221,7 +225,8 @@ std::optional<reading_loan::rest> reading_loan::take_turn() {
   lock held{mutex_};
   if (!inlet_ || reading_)
     return std::nullopt;
-  for (auto before = read_bytes_; !ended_; before = read_bytes_) {
+  auto enough = read_bytes_ + owner_bytes; // the rest is told when it is watched again
+  for (auto before = read_bytes_; !ended_ && before < enough; before = read_bytes_) {
     ended_ = !fetch(*inlet_);
     if (read_bytes_ == before)
       break;

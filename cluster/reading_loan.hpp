@@ -73,8 +73,9 @@ public:
   /// Returns whether a reader has left something.
   bool is_given_back() const;
 
-  /// Returns what a reader has left, and what else has come; nobody else reads until `go_on`.
-  /// Nothing where it is not lent, or a thread is reading.
+  /// Returns what a reader has left, and what else has come, to about 256 KiB: of more the owner is
+  /// told again. Nobody else reads until `go_on`. Nothing where it is not lent, or a thread is
+  /// reading.
   std::optional<rest> take_turn();
 
   /// Ends the owner's turn: what came in it has been dealt with.

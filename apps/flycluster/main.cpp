@@ -91,15 +91,8 @@ Finds the cluster as its nodes do: FLY_APP_NAME and DNS, or --peer. Exit codes: 
 
 )";
 
-/// The environment may be that of a member's machine: a visitor must not pass for the member.
-fly::cluster::options visitor_options() {
-  auto result = fly::cluster::options::from_env();
-  result.machine_id.clear();
-  return result;
-}
-
 struct request {
-  fly::cluster::options cluster = visitor_options();
+  fly::cluster::options cluster = fly::cluster::options::from_env();
   fly::repo::options repo = fly::repo::options::from_env(cluster);
   std::vector<std::string> words;
   std::string region;

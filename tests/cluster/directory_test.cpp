@@ -46,6 +46,22 @@ TEST_CASE("a later incarnation replaces an older one, and an older one is refuse
   CHECK(all.find("a") == nullptr);
 }
 
+TEST_CASE("an observer takes nobody's place, and leaves its own to a member") {
+  directory all;
+  auto visitor = who("a", 6);
+  visitor.observer = true;
+  REQUIRE(all.put(who("a", 5), {}) == change::added);
+
+  CHECK(all.put(visitor, {}) == change::refused);
+  CHECK_FALSE(all.find("a")->who.observer);
+  CHECK(all.erase("a"));
+  REQUIRE(all.put(visitor, {}) == change::added);
+  CHECK(all.put(visitor, {}) == change::known);
+  CHECK(all.put(who("a", 5), {}) == change::replaced);
+
+  CHECK(all.find("a")->who == who("a", 5));
+}
+
 TEST_CASE("members are listed by region, then id, without observers") {
   directory all;
   auto visitor = who("c", 1, "ams");

@@ -2,24 +2,17 @@
 // split ones, and that each way of not answering is an error within its time.
 #include "fly/cluster/dns.hpp"
 
-#include <array>
-#include <atomic>
 #include <chrono>
 #include <functional>
-#include <span>
 #include <string>
 #include <thread>
 #include <vector>
-
-#include <netinet/in.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <doctest/doctest.h>
 
 #include "fly/actors/error.hpp"
 #include "fly/cluster/discovery.hpp"
+#include "tests/cluster/odd_server.hpp"
 #include "tests/support/dns_server.hpp"
 #include "tests/support/eventually.hpp"
 
@@ -28,61 +21,12 @@ using fly::errc;
 using fly::cluster::resolver;
 using fly::test::dns_server;
 using fly::test::eventually;
+using fly::test::odd_server;
 
 namespace {
 
+using packet = odd_server::packet;
 using texts = std::vector<std::string>;
-using packet = std::vector<unsigned char>;
-
-/// A "name server" that answers each question with what `reply` makes of it.
-class odd_server {
-public:
-  explicit odd_server(std::function<packet(packet)> reply)
-      : socket_(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)), reply_(std::move(reply)) {
-    sockaddr_in any{};
-    any.sin_family = AF_INET;
-    any.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof any;
-    auto* generic = reinterpret_cast<sockaddr*>(&any);
-    REQUIRE(::bind(socket_, generic, size) == 0);
-    REQUIRE(::getsockname(socket_, generic, &size) == 0);
-    address = "127.0.0.1:" + std::to_string(ntohs(any.sin_port));
-    thread_ = std::thread{[this] { serve(); }};
-  }
-
-  ~odd_server() {
-    stopped_ = true;
-    thread_.join();
-    ::close(socket_);
-  }
-
-  std::string address;
-
-private:
-  void serve() {
-    while (!stopped_) {
-      pollfd one{socket_, POLLIN, 0};
-      if (::poll(&one, 1, 20) <= 0)
-        continue;
-      packet question(4096);
-      sockaddr_in from{};
-      socklen_t size = sizeof from;
-      auto* generic = reinterpret_cast<sockaddr*>(&from);
-      auto count = ::recvfrom(socket_, question.data(), question.size(), 0, generic, &size);
-      if (count <= 0)
-        continue;
-      question.resize(static_cast<std::size_t>(count));
-      auto answer = reply_(std::move(question));
-      ::sendto(socket_, answer.data(), answer.size(), 0, generic, size);
-    }
-  }
-
-  int socket_;
-  std::function<packet(packet)> reply_;
-  std::atomic<bool> stopped_{false};
-  std::thread thread_;
-};
-
 } // namespace
 
 TEST_CASE("addresses of both families are found") {

@@ -424,6 +424,20 @@ TEST_CASE("an observer is linked but in no list, and forgotten with its link") {
   CHECK_FALSE(w.knows("v"));
 }
 
+TEST_CASE("an observer with a member's id is refused, and the member's link stays") {
+  world w;
+  auto member_link = w.accept(who("a"));
+  auto visitor = who("a", 2);
+  visitor.observer = true;
+  membership_actions todo;
+  auto link = w.members.on_accepted(w.now).first;
+
+  CHECK(w.members.on_proved(link, visitor, w.now, {}, todo) == refusal::same_id);
+
+  CHECK(todo.closes.empty());
+  CHECK(w.members.link_to("a") == member_link);
+}
+
 TEST_CASE("events of links that are gone do nothing") {
   world w;
   CHECK_FALSE(w.members.on_heard(9, w.now));

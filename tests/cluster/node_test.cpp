@@ -13,7 +13,9 @@
 #include <doctest/doctest.h>
 
 #include <arpa/inet.h>
+#include <malloc.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sys/socket.h>
 
 #include <caf/actor_system.hpp>
@@ -216,6 +218,59 @@ TEST_CASE("announcements reach the others, and a later member too") {
   a.unlisten(heard.get());
 }
 
+namespace {
+
+bool takes_connections(const node& who) {
+  auto dialled = start_connect(*parse_socket_address(who.self().address, 0));
+  if (!dialled)
+    return false;
+  pollfd reached{dialled->descriptor(), POLLOUT, 0};
+  return ::poll(&reached, 1, 5000) == 1 && (reached.revents & POLLERR) == 0;
+}
+
+} // namespace
+
+TEST_CASE("a node that gets no thread for DNS has not joined, and joins once there is one") {
+  dns_server dns;
+  auto settings = quick_node("syd");
+  settings.app = "shop";
+  settings.dns_server = dns.address();
+  node a{settings};
+  pthread_attr_t usual;
+  REQUIRE(::pthread_getattr_default_np(&usual) == 0);
+  auto impossible = usual;
+  ::pthread_attr_setstacksize(&impossible, std::size_t{1} << 50);
+  REQUIRE(::pthread_setattr_default_np(&impossible) == 0);
+
+  auto problem = a.join();
+
+  REQUIRE(::pthread_setattr_default_np(&usual) == 0);
+  CHECK(problem == errc::overloaded);
+  CHECK_FALSE(takes_connections(a));
+  CHECK_FALSE(a.join());
+  CHECK(takes_connections(a));
+}
+
+TEST_CASE("what a node announces before it joins takes the room of one, and the last one counts") {
+  node a{quick_node("syd")};
+  REQUIRE_FALSE(a.join());
+  node b{quick_node("lax", {a.self().address})};
+  auto before = ::mallinfo2().uordblks;
+
+  for (std::uint32_t i = 1; i <= 20'000; ++i) {
+    b.announce({.role = claim::role::unreachable, .reason = std::string(1'000, 'x')});
+    b.announce_load(i);
+  }
+
+  CHECK(::mallinfo2().uordblks < before + 1'000'000);
+  REQUIRE_FALSE(b.join());
+  CHECK(eventually([&] {
+    auto views = a.views();
+    return views.size() == 2 && views.front().who == b.self() && views.front().load == 20'000 &&
+           views.front().database.role == claim::role::unreachable;
+  }));
+}
+
 TEST_CASE("an observer sees everybody and is in no list") {
   node a{quick_node("syd")};
   REQUIRE_FALSE(a.join());
@@ -229,6 +284,28 @@ TEST_CASE("an observer sees everybody and is in no list") {
   CHECK(visitor.self().address.empty());
   CHECK(a.members() == std::vector{a.self()});
   CHECK(eventually([&] { return a.channel_to(visitor.self().id) != nullptr; }));
+}
+
+TEST_CASE("an observer with the environment of a member's machine does not pass for the member") {
+  node a{quick_node("syd")};
+  REQUIRE_FALSE(a.join());
+  auto settings = quick_node("lax", {a.self().address});
+  settings.machine_id = "m1";
+  node b{settings};
+  REQUIRE_FALSE(b.join());
+  REQUIRE(eventually([&] { return sees(a, 2) && sees(b, 2); }));
+  auto before = a.channel_to("m1");
+  settings.observer = true;
+  settings.peers.push_back(b.self().address);
+
+  node visitor{settings};
+  REQUIRE_FALSE(visitor.join());
+
+  CHECK(eventually([&] { return sees(visitor, 2); }));
+  CHECK(eventually([&] { return a.channel_to(visitor.self().id) != nullptr; }));
+  CHECK(a.channel_to("m1") == before);
+  CHECK(before->is_open());
+  CHECK(sees(a, 2));
 }
 
 TEST_CASE("a port that is taken is an error that names it") {

@@ -312,9 +312,10 @@ TEST_CASE("TLS comes from the environment and from flags") {
   CHECK(problem_of(from({{"FLY_TLS_CA", "/ca.pem"}})).find("tls-cert: TLS takes all") == 0);
 }
 
-TEST_CASE("an observer listens nowhere, so any address will do") {
+TEST_CASE("an observer listens nowhere and has its own id, so any address and any id will do") {
   options settings;
   settings.listen = "0.0.0.0";
+  settings.machine_id = "two words";
   settings.observer = true;
 
   CHECK(problem_of(settings) == "");

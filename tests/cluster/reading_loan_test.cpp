@@ -3,6 +3,7 @@
 // Run under the thread sanitizer, too (tests/run --tsan).
 #include "fly/cluster/reading_loan.hpp"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <stdexcept>
@@ -195,6 +196,25 @@ TEST_CASE("the owner reads what no thread waits for, and ends a loan that nobody
   for (int i = 0; i < 100; ++i)
     one.it.begin();
   CHECK(one.wakes == 1); // not at the first who asks again
+}
+
+TEST_CASE("a turn of the owner ends, however much has come, and the next one goes on there") {
+  constexpr int pieces = 64;
+  std::string large(16'000, 'x');
+  lent one;
+  for (int i = 0; i < pieces; ++i)
+    one.from.pieces.push_back(frames({large}));
+
+  auto first = one.left(false);
+  auto second = one.left(false);
+
+  CHECK(one.from.watched); // so it is told of the rest
+  CHECK(first.size() >= 200'000);
+  CHECK(first.size() <= 400'000);
+  CHECK(second.size() == first.size());
+  CHECK(first.size() / frames({large}).size() + second.size() / frames({large}).size() +
+            one.from.pieces.size() ==
+        pieces);
 }
 
 TEST_CASE("who asks at the owner's turn has the next one") {
@@ -391,6 +411,43 @@ private:
 };
 
 } // namespace
+
+TEST_CASE("the owner is told again of what its turn left in the socket") {
+  int ends[2];
+  REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+  fly::cluster::socket_owner near{ends[0]};
+  fly::cluster::socket_owner far{ends[1]};
+  auto set = watched_sockets::make();
+  reading_loan it{nullptr, frame_max, [] {}};
+  it.lend(inlet_from(near.descriptor(), set, 7));
+  constexpr std::size_t all = 2'048;
+  auto one = frames({std::string(4'096 - frame_head_bytes, 'x')}); // so that no read cuts one
+  std::thread peer{[&] {
+    for (std::size_t i = 0; i < all; ++i)
+      ::send(far.descriptor(), one.data(), one.size(), MSG_NOSIGNAL);
+  }};
+
+  std::size_t got = 0;
+  std::size_t most = 0;
+  for (pollfd what{set->descriptor(), POLLIN, 0}; got < all * one.size();) {
+    if (::poll(&what, 1, 5000) != 1 || set->ready().empty())
+      break;
+    auto rest = it.take_turn();
+    if (!rest)
+      break;
+    got += rest->bytes.size();
+    most = std::max(most, rest->bytes.size());
+    if (rest->is_over) // nobody uses it
+      it.lend(inlet_from(near.descriptor(), set, 7));
+    else
+      it.go_on();
+  }
+  ::shutdown(near.descriptor(), SHUT_RDWR); // where it was told too little
+  peer.join();
+
+  CHECK(got == all * one.size());
+  CHECK(most < 1'000'000);
+}
 
 TEST_CASE("of many answers each is had once, by a reader or by the owner") {
   constexpr int each = 3'000;

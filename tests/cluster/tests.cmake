@@ -6,6 +6,7 @@ fly_add_test_program(cluster
     cluster/channel_test.cpp
     cluster/directory_test.cpp
     cluster/discovery_test.cpp
+    cluster/discovery_thread_test.cpp
     cluster/dns_test.cpp
     cluster/duplicates_test.cpp
     cluster/frame_test.cpp
