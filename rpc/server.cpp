@@ -126,18 +126,28 @@ void server::execute(const request& wanted, const served_function& function,
                               : call_guarded(wanted.name, function, wanted.context, arguments));
 }
 
-raw_reply server::responder(const std::shared_ptr<cluster::channel>& from, std::uint64_t id,
-                            const request& wanted) {
-  return [this, to = return_address{from, id, wanted.name, wanted.context.deadline, wanted.parts}](
-             caf::expected<bytes> outcome) {
-    forget({to.link.get(), to.id});
-    answers_.send(to, std::move(outcome));
-  };
+/// Returns what answers a call of another member; `permit` is that of a queued one, else null.
+raw_reply server::responder(const std::shared_ptr<cluster::channel>& from,
+                            const call_message& message, const request& wanted,
+                            const ticket* permit) {
+  raw_reply result = [](const caf::expected<bytes>&) {};
+  if (!message.cast)
+    result = [this, permit,
+              to = return_address{from, message.id, wanted.name, wanted.context.deadline,
+                                  wanted.parts}](caf::expected<bytes> outcome) {
+      if (permit != nullptr)
+        forget({to.link.get(), to.id}, permit);
+      answers_.send(to, std::move(outcome));
+    };
+  return observers_.of_server(from->peer().region, wanted.name, std::move(result));
 }
 
-void server::forget(const call_key& key) {
+/// Forgets a call, and not a later one with its number.
+void server::forget(const call_key& key, const ticket* permit) {
   std::lock_guard guard{mutex_};
-  remote_.erase(key);
+  auto found = remote_.find(key);
+  if (found != remote_.end() && found->second.get() == permit)
+    remote_.erase(found);
 }
 
 /// Runs a call of which nobody wants to know more than the answer, on the I/O thread.
@@ -179,26 +189,30 @@ caf::error server::on_call(const std::shared_ptr<cluster::channel>& from,
     wanted.context.parts = wanted.parts.get();
     wanted.arrived = clock::now();
   }
-  auto respond = message->cast ? raw_reply{[](const caf::expected<bytes>&) {}}
-                               : responder(from, message->id, wanted);
-  wanted.respond = observers_.of_server(from->peer().region, wanted.name, std::move(respond));
-  if (!function)
-    wanted.respond(function.error());
-  else if (at_once)
+  if (function && !at_once) {
+    queue_remote(std::move(wanted), std::move(*function), *message, from);
+    return {};
+  }
+  wanted.respond = responder(from, *message, wanted, nullptr);
+  if (function)
     execute(wanted, **function, characters(message->arguments));
   else
-    queue_remote(std::move(wanted), std::move(*function), *message, from.get());
+    wanted.respond(function.error());
   return {};
 }
 
 /// Queues a call of another member; one that waits for the answer can cancel it.
 void server::queue_remote(request&& wanted, function_ptr function, const call_message& message,
-                          const cluster::channel* from) {
+                          const std::shared_ptr<cluster::channel>& from) {
   auto todo = std::make_shared<job>(std::move(wanted));
+  todo->wanted.respond = responder(from, message, todo->wanted, &todo->permit);
+  std::shared_ptr<ticket> before;
   if (!message.cast) {
     std::lock_guard guard{mutex_};
-    remote_.insert_or_assign({from, message.id}, std::shared_ptr<ticket>{todo, &todo->permit});
+    before = std::exchange(remote_[{from.get(), message.id}], {todo, &todo->permit});
   }
+  if (before) // an earlier attempt, which nobody waits for any more
+    before->cancel();
   auto arguments = characters(message.arguments);
   actors::append_bytes(todo->copied, arguments.data(), arguments.size());
   queue(todo, std::move(function));

@@ -118,10 +118,10 @@ private:
   void execute(const request& wanted, const served_function& function,
                std::span<const char> arguments) const;
   void queue_remote(request&& wanted, function_ptr function, const call_message& message,
-                    const cluster::channel* from);
-  raw_reply responder(const std::shared_ptr<cluster::channel>& from, std::uint64_t id,
-                      const request& wanted);
-  void forget(const call_key& key);
+                    const std::shared_ptr<cluster::channel>& from);
+  raw_reply responder(const std::shared_ptr<cluster::channel>& from, const call_message& message,
+                      const request& wanted, const ticket* permit);
+  void forget(const call_key& key, const ticket* permit);
 
   actors::worker_pool& workers_;
   const std::function<bool()> is_primary_;

@@ -252,6 +252,29 @@ TEST_CASE("a cancelled call does not run, nor do those of a caller that is gone"
   CHECK(it.runs == 1);
 }
 
+TEST_CASE("a second attempt under the same number is cancelled by itself, and ends the first one") {
+  bench it;
+  std::atomic<int> cancelled{0};
+  auto wait = [&](const call_context& context, std::span<const char>) -> caf::expected<bytes> {
+    ++it.runs;
+    eventually([&] { return context.cancelled(); });
+    cancelled += context.cancelled() ? 1 : 0;
+    return bytes{};
+  };
+  REQUIRE_FALSE(it.server.add("wait", {signature{"()->void"}, {}, wait}));
+  it.call(1, "wait", 1min);
+  REQUIRE(eventually([&] { return it.runs == 1; }));
+
+  it.call(1, "wait", 1min); // the cancel of the first one was lost
+  CHECK_FALSE(it.answer(1).first);
+  CHECK(cancelled == 1);
+  REQUIRE(eventually([&] { return it.runs == 2; }));
+  it.server.on_cancel(it.caller.link, bytes_of(head_of(cancel_message{1})));
+
+  CHECK_FALSE(it.answer(1).first);
+  CHECK(cancelled == 2);
+}
+
 TEST_CASE("a call that runs already is answered though it was cancelled") {
   bench it;
   it.call(1, "block");
