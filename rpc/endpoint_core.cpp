@@ -213,8 +213,13 @@ void endpoint_core::on_own_answer(const std::shared_ptr<cluster::channel>& from,
   stir();
 }
 
-void endpoint_core::log_malformed(const caf::error& reason, const cluster::channel& from) const {
-  node_.settings().log(cluster::log_level::warning, text_of(reason) + " from " + from.peer().id);
+void endpoint_core::log_malformed(const caf::error& reason, const cluster::channel& from) {
+  auto text = text_of(reason) + " from " + from.peer().id;
+  bool is_said = [&] {
+    std::lock_guard guard{warned_mutex_};
+    return warned_.take(text, std::chrono::steady_clock::now());
+  }();
+  node_.settings().log(is_said ? cluster::log_level::warning : cluster::log_level::debug, text);
 }
 
 std::uint64_t endpoint_core::start(call&& begun, answer_reader* own) {

@@ -2,11 +2,13 @@
 // as something begins.
 #include "fly/rpc/endpoint_core.hpp"
 
+#include <atomic>
 #include <thread>
 
 #include <caf/scoped_actor.hpp>
 #include <doctest/doctest.h>
 
+#include "fake_link.hpp"
 #include "shops.hpp"
 
 using namespace fly;
@@ -69,6 +71,24 @@ TEST_CASE(
   it.start(1ms);
   CHECK_FALSE(it.is_called()); // it does not rest
   CHECK(it.rests());           // after a second
+}
+
+TEST_CASE("a member that sends malformed frames again and again is warned of once") {
+  std::atomic<int> warnings{0};
+  auto options = shop_options("syd");
+  options.log = [&](cluster::log_level level, std::string_view) {
+    warnings += level == cluster::log_level::warning ? 1 : 0;
+  };
+  cluster::node node{options};
+  auto core = std::make_shared<rpc::endpoint_core>(node, rpc::endpoint_options{});
+  fake_link link{"lax"};
+  const std::vector<std::byte> junk(1);
+
+  for (int i = 0; i < 100; ++i)
+    core->on_frame(link.link, rpc::call_frame, junk);
+
+  CHECK(warnings == 1);
+  core->close();
 }
 
 TEST_CASE("an endpoint does not rest while a call is under way") {
