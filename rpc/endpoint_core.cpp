@@ -265,7 +265,9 @@ void endpoint_core::refresh_routes() {
     each.suspect = view.state == cluster::presence::suspect;
     each.primary = primaries.contains(view.who.id);
     each.link = each.self ? nullptr : node_.channel_to(view.who.id);
-    each.load = old != before.end() ? old->second->load : std::make_shared<member_load>();
+    // One that has started anew has nothing to do with how its predecessor fared.
+    bool is_same = old != before.end() && old->second->who.incarnation == view.who.incarnation;
+    each.load = is_same ? old->second->load : std::make_shared<member_load>();
     auto text = each.self ? announcement_of(server_.offer()) : std::move(view.services);
     if (old != before.end() && announced_[view.who.id] == text)
       each.offered = old->second->offered;
