@@ -1,5 +1,6 @@
 #include "fly/actors/worker_pool.hpp"
 
+#include <algorithm>
 #include <cassert>
 #include <utility>
 
@@ -28,7 +29,7 @@ worker_pool::~worker_pool() {
   stop();
 }
 
-caf::error worker_pool::submit(task work) {
+caf::error worker_pool::submit(task work, const void* who) {
   assert(work);
   {
     std::lock_guard guard{mutex_};
@@ -38,12 +39,24 @@ caf::error worker_pool::submit(task work) {
       return make_error(errc::overloaded, options_.name + " has " +
                                               std::to_string(options_.queue_max) +
                                               " tasks waiting, its limit");
-    queue_.push_back(std::move(work));
+    queue_.push_back({std::move(work), who});
     if (!wants_another())
       return {};
   }
   work_arrived_.notify_one();
   return {};
+}
+
+bool worker_pool::withdraw(const void* who) {
+  entry gone{}; // what the task captured ends outside the lock
+  std::lock_guard guard{mutex_};
+  auto found =
+      std::find_if(queue_.begin(), queue_.end(), [&](const entry& it) { return it.who == who; });
+  if (found == queue_.end())
+    return false;
+  gone = std::move(*found);
+  queue_.erase(found);
+  return true;
 }
 
 void worker_pool::stop() {
@@ -81,7 +94,7 @@ void worker_pool::run() {
     }
     if (queue_.empty())
       return;
-    auto work = std::move(queue_.front());
+    auto work = std::move(queue_.front().work);
     queue_.pop_front();
     ++running_;
     bool wake = wants_another(); // this task may take long

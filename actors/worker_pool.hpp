@@ -38,10 +38,15 @@ public:
   worker_pool(const worker_pool&) = delete;
   worker_pool& operator=(const worker_pool&) = delete;
 
-  /// Queues `work`, which must not throw. Returns an empty error when it is taken.
+  /// Queues `work`, which must not throw, in the name of `who`. Returns an empty error when it is
+  /// taken.
   /// Errors: errc::overloaded where the queue is full, errc::shutting_down after `stop()`; nothing
   /// ran.
-  caf::error submit(task work);
+  caf::error submit(task work, const void* who = nullptr);
+
+  /// Takes what was queued in the name of `who` and has not begun out of the queue. Returns whether
+  /// there was something.
+  bool withdraw(const void* who);
 
   /// Refuses new work, runs what is queued, and waits for the threads. Blocks; idempotent.
   /// Must not be called from a task.
@@ -54,13 +59,18 @@ public:
   std::size_t size() const noexcept { return options_.threads; }
 
 private:
+  struct entry {
+    task work;
+    const void* who;
+  };
+
   bool wants_another();
   void run();
 
   const worker_pool_options options_;
   mutable std::mutex mutex_;
   std::condition_variable work_arrived_;
-  std::deque<task> queue_;   // guarded by mutex_; size <= options_.queue_max
+  std::deque<entry> queue_;  // guarded by mutex_; size <= options_.queue_max
   std::size_t running_ = 0;  // guarded by mutex_
   std::size_t sleeping_ = 0; // guarded by mutex_; threads that wait for work
   bool waking_ = false;      // guarded by mutex_; one of them was notified and has not come yet

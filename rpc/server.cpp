@@ -74,7 +74,7 @@ caf::expected<server::function_ptr> server::check(std::string_view name, std::ui
 }
 
 std::shared_ptr<ticket> server::run(request wanted, std::shared_ptr<const bytes> arguments) {
-  auto todo = std::make_shared<job>(std::move(wanted));
+  auto todo = std::make_shared<job>(*this, std::move(wanted));
   auto& ours = todo->wanted;
   ours.context.own = true;
   if (ours.trace)
@@ -84,24 +84,27 @@ std::shared_ptr<ticket> server::run(request wanted, std::shared_ptr<const bytes>
   ours.respond =
       observers_.of_server(ours.context.caller.region, ours.name, std::move(ours.respond));
   todo->given = std::move(arguments);
-  if (auto function = check(ours.name, ours.fingerprint, ours.primary_only))
-    queue(todo, std::move(*function));
-  else
+  if (auto function = check(ours.name, ours.fingerprint, ours.primary_only)) {
+    todo->function = std::move(*function);
+    queue(todo);
+  } else {
     ours.respond(function.error());
+  }
   return {todo, &todo->permit};
 }
 
-void server::queue(const std::shared_ptr<job>& todo, function_ptr function) {
-  todo->function = std::move(function);
+void server::queue(const std::shared_ptr<job>& todo) {
   if (todo->function->later)
     return begin_later(todo);
   ++serving_;
   auto work = [this, todo] {
+    bool ran = false;
     if (closed_ && todo->permit.cancel())
       todo->wanted.respond(closing());
     else if (todo->permit.begin())
-      execute(todo->wanted, *todo->function, todo->arguments());
+      ran = execute(todo->wanted, *todo->function, todo->arguments());
     --serving_;
+    return ran;
   };
   auto refuse = [this, todo](const caf::error& reason) {
     --serving_;
@@ -109,21 +112,32 @@ void server::queue(const std::shared_ptr<job>& todo, function_ptr function) {
     todo->wanted.respond(of_pool ? no_place(text_of(reason), retry_after_default) : reason);
   };
   if (auto gate = todo->function->gate)
-    gate->enter(workers_, {std::move(work), std::move(refuse)});
-  else if (auto refused = workers_.submit(std::move(work)))
+    gate->enter(workers_, {std::move(work), std::move(refuse), todo.get()});
+  else if (auto refused = workers_.submit(std::move(work), todo.get()))
     refuse(refused);
 }
 
-void server::execute(const request& wanted, const served_function& function,
+/// Frees the place in the queue of a call that was dropped, and with it what the call holds.
+void server::drop(const job& dropped) {
+  if (!dropped.function || dropped.function->later)
+    return; // it was in no queue
+  const auto& gate = dropped.function->gate;
+  if (gate ? gate->withdraw(workers_, &dropped) : workers_.withdraw(&dropped))
+    --serving_;
+}
+
+/// Returns whether the function ran.
+bool server::execute(const request& wanted, const served_function& function,
                      std::span<const char> arguments) const {
   if (wanted.parts)
     wanted.parts->add(queue_part, between(wanted.arrived, clock::now()));
   if (wanted.context.deadline <= clock::now()) {
     wanted.respond(too_late(wanted.name));
-    return;
+    return false;
   }
   wanted.respond(wanted.parts ? call_timed(wanted, function, arguments)
                               : call_guarded(wanted.name, function, wanted.context, arguments));
+  return true;
 }
 
 /// Returns what answers a call of another member; `permit` is that of a queued one, else null.
@@ -204,8 +218,9 @@ caf::error server::on_call(const std::shared_ptr<cluster::channel>& from,
 /// Queues a call of another member; one that waits for the answer can cancel it.
 void server::queue_remote(request&& wanted, function_ptr function, const call_message& message,
                           const std::shared_ptr<cluster::channel>& from) {
-  auto todo = std::make_shared<job>(std::move(wanted));
+  auto todo = std::make_shared<job>(*this, std::move(wanted));
   todo->wanted.respond = responder(from, message, todo->wanted, &todo->permit);
+  todo->function = std::move(function);
   std::shared_ptr<ticket> before;
   if (!message.cast) {
     std::lock_guard guard{mutex_};
@@ -215,7 +230,7 @@ void server::queue_remote(request&& wanted, function_ptr function, const call_me
     before->cancel();
   auto arguments = characters(message.arguments);
   actors::append_bytes(todo->copied, arguments.data(), arguments.size());
-  queue(todo, std::move(function));
+  queue(todo);
 }
 
 caf::error server::on_cancel(const std::shared_ptr<cluster::channel>& from,

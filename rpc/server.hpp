@@ -113,9 +113,10 @@ private:
                                     bool primary_only) const;
   void run_at_once(const std::shared_ptr<cluster::channel>& from, const call_message& message,
                    const served_function& function);
-  void queue(const std::shared_ptr<job>& todo, function_ptr function);
+  void queue(const std::shared_ptr<job>& todo);
+  void drop(const job& dropped);
   void begin_later(const std::shared_ptr<job>& todo);
-  void execute(const request& wanted, const served_function& function,
+  bool execute(const request& wanted, const served_function& function,
                std::span<const char> arguments) const;
   void queue_remote(request&& wanted, function_ptr function, const call_message& message,
                     const std::shared_ptr<cluster::channel>& from);

@@ -4,6 +4,8 @@
 
 #include <atomic>
 #include <future>
+#include <memory>
+#include <string>
 #include <system_error>
 
 #include <sys/resource.h>
@@ -60,6 +62,36 @@ TEST_CASE("a full queue is refused at once and loses nothing") {
   CHECK(fly::effect_of(refused) == fly::effect::nothing_ran);
   pool.stop();
   CHECK(done == 3);
+}
+
+TEST_CASE("what is withdrawn does not run, and frees its place") {
+  std::promise<void> gate;
+  std::atomic<bool> begun = false;
+  std::string ran;
+  int first = 0;
+  int second = 0;
+  worker_pool pool{{.threads = 1, .queue_max = 2}};
+  CHECK_FALSE(pool.submit(
+      [&] {
+        begun = true;
+        gate.get_future().wait();
+      },
+      &pool));
+  REQUIRE(fly::test::eventually([&] { return begun.load(); }));
+  auto held = std::make_shared<int>(0);
+  CHECK_FALSE(pool.submit([&, held] { ran += 'a'; }, &first));
+  CHECK_FALSE(pool.submit([&] { ran += 'b'; }, &second));
+
+  CHECK(pool.withdraw(&first));
+  CHECK_FALSE(pool.withdraw(&first));
+  CHECK_FALSE(pool.withdraw(&pool)); // it runs
+
+  CHECK(held.use_count() == 1);
+  CHECK(pool.load() == 2);
+  CHECK_FALSE(pool.submit([&] { ran += 'c'; }));
+  gate.set_value();
+  pool.stop();
+  CHECK(ran == "bc");
 }
 
 TEST_CASE("a stopped pool refuses work") {
