@@ -10,6 +10,12 @@
 
 namespace fly::actors {
 
+namespace {
+
+thread_local const worker_pool* pool_here = nullptr; // whose this thread is
+
+} // namespace
+
 worker_pool::worker_pool(worker_pool_options options) : options_(std::move(options)) {
   assert(options_.threads >= 1);
   assert(options_.threads <= 1024);
@@ -29,12 +35,16 @@ worker_pool::~worker_pool() {
   stop();
 }
 
+caf::error worker_pool::has_stopped() const {
+  return make_error(errc::shutting_down, options_.name + " has stopped");
+}
+
 caf::error worker_pool::submit(task work, const void* who) {
   assert(work);
   {
     std::lock_guard guard{mutex_};
     if (stopped_)
-      return make_error(errc::shutting_down, options_.name + " has stopped");
+      return has_stopped();
     if (queue_.size() >= options_.queue_max)
       return make_error(errc::overloaded, options_.name + " has " +
                                               std::to_string(options_.queue_max) +
@@ -47,8 +57,26 @@ caf::error worker_pool::submit(task work, const void* who) {
   return {};
 }
 
+caf::error worker_pool::replace(entry next) {
+  return add(std::move(next), false);
+}
+
+caf::error worker_pool::pass_on(entry next) {
+  return add(std::move(next), pool_here == this);
+}
+
+caf::error worker_pool::add(entry next, bool is_taken_here) {
+  std::lock_guard guard{mutex_};
+  if (stopped_ && !is_taken_here) // who would take it may have ended
+    return has_stopped();
+  queue_.push_back(std::move(next));
+  if (!is_taken_here && wants_another())
+    work_arrived_.notify_one();
+  return {};
+}
+
 bool worker_pool::withdraw(const void* who) {
-  entry gone{}; // what the task captured ends outside the lock
+  entry gone; // what the task captured ends outside the lock
   std::lock_guard guard{mutex_};
   auto found =
       std::find_if(queue_.begin(), queue_.end(), [&](const entry& it) { return it.who == who; });
@@ -84,6 +112,7 @@ bool worker_pool::wants_another() {
 }
 
 void worker_pool::run() {
+  pool_here = this;
   std::unique_lock lock{mutex_};
   for (;;) {
     while (!stopped_ && queue_.empty()) {

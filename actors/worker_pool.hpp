@@ -29,6 +29,12 @@ class worker_pool {
 public:
   using task = std::function<void()>;
 
+  /// A task in the queue.
+  struct entry {
+    task work;                 ///< Must not throw.
+    const void* who = nullptr; ///< In whose name, for `withdraw`; null for nobody's.
+  };
+
   /// Starts the threads. Throws std::system_error where the process cannot have so many.
   explicit worker_pool(worker_pool_options options);
 
@@ -43,6 +49,13 @@ public:
   /// Errors: errc::overloaded where the queue is full, errc::shutting_down after `stop()`; nothing
   /// ran.
   caf::error submit(task work, const void* who = nullptr);
+
+  /// Queues `next` although the queue may be full: in the place of one that was withdrawn. Errors:
+  /// errc::shutting_down after `stop()`.
+  caf::error replace(entry next);
+
+  /// The same at the very end of a task, in its place: its thread is free for others then.
+  caf::error pass_on(entry next);
 
   /// Takes what was queued in the name of `who` and has not begun out of the queue. Returns whether
   /// there was something.
@@ -59,18 +72,16 @@ public:
   std::size_t size() const noexcept { return options_.threads; }
 
 private:
-  struct entry {
-    task work;
-    const void* who;
-  };
-
+  caf::error has_stopped() const;
+  caf::error add(entry next, bool is_taken_here);
   bool wants_another();
   void run();
 
   const worker_pool_options options_;
   mutable std::mutex mutex_;
   std::condition_variable work_arrived_;
-  std::deque<entry> queue_;  // guarded by mutex_; size <= options_.queue_max
+  std::deque<entry>
+      queue_; // guarded by mutex_; size <= options_.queue_max, but for those passed on
   std::size_t running_ = 0;  // guarded by mutex_
   std::size_t sleeping_ = 0; // guarded by mutex_; threads that wait for work
   bool waking_ = false;      // guarded by mutex_; one of them was notified and has not come yet

@@ -64,7 +64,7 @@ void function_gate::enter(actors::worker_pool& workers, entrant who) {
           no_place("as many calls of the function run and wait as may", counts_.retry_after());
       break;
     case admission::verdict::run:
-      refused = submit(workers, each);
+      refused = workers.submit(task_of(workers, each), each->who);
       if (!refused)
         return;
       counts_.leave(std::nullopt); // nobody waits: it had a place at once
@@ -89,37 +89,42 @@ bool function_gate::withdraw(actors::worker_pool& workers, const void* who) {
     if (!workers.withdraw(who))
       return false;
   }
-  while (auto each = next(std::nullopt)) {
-    auto refused = submit(workers, each);
-    if (!refused)
-      break;
-    each->refuse(std::move(refused)); // and its place goes on
-  }
+  leave(workers, std::nullopt, false);
   return true;
 }
 
-caf::error function_gate::submit(actors::worker_pool& workers, const entrant_ptr& who) {
-  return workers.submit([self = shared_from_this(), who] { self->run(who); }, who->who);
+std::function<void()> function_gate::task_of(actors::worker_pool& workers, entrant_ptr who) {
+  return [self = shared_from_this(), &workers, who = std::move(who)] { self->run(workers, *who); };
 }
 
-/// Runs one call after the other, as long as there are any, and then leaves the worker to others.
-void function_gate::run(const entrant_ptr& first) {
-  for (auto each = first; each;) {
-    auto begun = clock::now();
-    std::optional<microseconds> took;
-    if (each->run())
-      took = std::chrono::duration_cast<microseconds>(clock::now() - begun);
-    each = next(took);
+void function_gate::run(actors::worker_pool& workers, const entrant& who) {
+  auto begun = clock::now();
+  std::optional<microseconds> took;
+  if (who.run())
+    took = std::chrono::duration_cast<microseconds>(clock::now() - begun);
+  leave(workers, took, true);
+}
+
+/// Gives a place to the next that waits; it goes to the end of the pool's queue, so that other
+/// functions have their turn.
+void function_gate::leave(actors::worker_pool& workers, std::optional<microseconds> took,
+                          bool at_end) {
+  for (;;) {
+    entrant_ptr next;
+    caf::error refused;
+    {
+      std::lock_guard guard{mutex_};
+      if (!counts_.leave(std::exchange(took, std::nullopt)))
+        return;
+      next = std::move(waiting_.front());
+      waiting_.pop_front();
+      actors::worker_pool::entry what{task_of(workers, next), next->who};
+      refused = at_end ? workers.pass_on(std::move(what)) : workers.replace(std::move(what));
+    }
+    if (!refused)
+      return;
+    next->refuse(std::move(refused)); // and its place goes on
   }
-}
-
-function_gate::entrant_ptr function_gate::next(std::optional<microseconds> took) {
-  std::lock_guard guard{mutex_};
-  if (!counts_.leave(took))
-    return nullptr;
-  auto result = std::move(waiting_.front());
-  waiting_.pop_front();
-  return result;
 }
 
 caf::error no_place(const std::string& why, milliseconds retry_after) {

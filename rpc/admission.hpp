@@ -85,9 +85,10 @@ public:
 private:
   using entrant_ptr = std::shared_ptr<const entrant>;
 
-  caf::error submit(actors::worker_pool& workers, const entrant_ptr& who);
-  void run(const entrant_ptr& first);
-  entrant_ptr next(std::optional<std::chrono::microseconds> took);
+  std::function<void()> task_of(actors::worker_pool& workers, entrant_ptr who);
+  void run(actors::worker_pool& workers, const entrant& who);
+  void leave(actors::worker_pool& workers, std::optional<std::chrono::microseconds> took,
+             bool at_end);
 
   std::mutex mutex_;
   admission counts_;                // guarded by mutex_

@@ -182,6 +182,10 @@ struct line {
                           [this, which](const caf::error&) { refused += which; }, who});
   }
 
+  void submit(char which) {
+    CHECK_FALSE(workers.submit([this, which] { ran += which; }));
+  }
+
   void finish() {
     release.set_value();
     workers.stop();
@@ -189,6 +193,20 @@ struct line {
 };
 
 } // namespace
+
+TEST_CASE(
+    "the calls of a bounded function let others have their turn, also where the pool is full") {
+  line it;
+  it.enter('a');
+  it.enter('b');
+  it.submit('x');
+  it.submit('y');
+
+  it.finish();
+
+  CHECK(it.ran == "xyab");
+  CHECK(it.refused.empty());
+}
 
 TEST_CASE("who is withdrawn frees its place, in the gate and in the pool") {
   line it;
