@@ -51,6 +51,7 @@ milliseconds admission::retry_after() const noexcept {
 }
 
 void function_gate::enter(actors::worker_pool& workers, entrant who) {
+  who.awaited = workers.is_awaited();
   auto each = std::make_shared<const entrant>(std::move(who));
   caf::error refused;
   {
@@ -118,7 +119,7 @@ void function_gate::leave(actors::worker_pool& workers, std::optional<microsecon
         return;
       next = std::move(waiting_.front());
       waiting_.pop_front();
-      actors::worker_pool::entry what{task_of(workers, next), next->who};
+      actors::worker_pool::entry what{task_of(workers, next), next->who, next->awaited};
       refused = at_end ? workers.pass_on(std::move(what)) : workers.replace(std::move(what));
     }
     if (!refused)

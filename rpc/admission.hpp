@@ -69,6 +69,8 @@ public:
     std::function<void(caf::error)> refuse;
     /// For `withdraw`.
     const void* who = nullptr;
+    /// Whether a worker blocks for it; `enter` sets it.
+    bool awaited = false;
   };
 
   function_gate(std::size_t running_max, std::size_t queue_max) noexcept

@@ -3,6 +3,7 @@
 #include "fly/actors/worker_pool.hpp"
 
 #include <atomic>
+#include <functional>
 #include <future>
 #include <memory>
 #include <string>
@@ -14,6 +15,7 @@
 
 #include <doctest/doctest.h>
 
+#include "fly/actors/blocking_guard.hpp"
 #include "fly/actors/error.hpp"
 #include "tests/support/eventually.hpp"
 
@@ -92,6 +94,58 @@ TEST_CASE("what is withdrawn does not run, and frees its place") {
   gate.set_value();
   pool.stop();
   CHECK(ran == "bc");
+}
+
+namespace {
+
+/// Submits `work` in the thread of a task, which waits for it. Returns whether it was taken.
+bool await(worker_pool& pool, std::function<void()> work) {
+  std::promise<void> done;
+  auto refused = [&] {
+    fly::actors::about_to_block scope;
+    return pool.submit([&] {
+      work();
+      done.set_value();
+    });
+  }();
+  if (refused)
+    CHECK(refused == errc::overloaded);
+  else
+    done.get_future().wait();
+  return !refused;
+}
+
+} // namespace
+
+TEST_CASE("tasks that wait for tasks make progress, as many as there are spare threads") {
+  std::atomic<std::size_t> depth = 0;
+  worker_pool pool{{.threads = 1, .queue_max = 100}};
+  std::function<void()> descend = [&] {
+    ++depth;
+    if (await(pool, descend))
+      return;
+    --depth;
+  };
+  std::promise<void> done;
+  CHECK_FALSE(pool.submit([&] {
+    descend();
+    done.set_value();
+  }));
+
+  done.get_future().wait();
+
+  CHECK(depth == worker_pool::spares_each); // and the thread that was refused
+}
+
+TEST_CASE("what tasks wait for comes before what nobody waits for") {
+  constexpr int tasks = 100;
+  std::atomic<int> done = 0;
+  worker_pool pool{{.threads = 2, .queue_max = tasks}};
+
+  for (int i = 0; i < tasks; ++i)
+    CHECK_FALSE(pool.submit([&] { done += await(pool, [] {}) ? 1 : 0; }));
+
+  CHECK(fly::test::eventually([&] { return done == tasks; }));
 }
 
 TEST_CASE("a stopped pool refuses work") {
