@@ -16,6 +16,7 @@ namespace fly::actors {
 namespace {
 
 thread_local bool must_not_block = false;
+thread_local bool blocks_soon = false;
 thread_local bool for_others = false; // others wait for what this thread does at the moment
 
 /// CAF 0.17.6 names a thread before it calls the hooks: "caf.actor" for detached and blocking
@@ -44,6 +45,16 @@ no_blocking::no_blocking() noexcept : before_(std::exchange(for_others, true)) {
 
 no_blocking::~no_blocking() {
   for_others = before_;
+}
+
+about_to_block::about_to_block() noexcept : before_(std::exchange(blocks_soon, true)) {}
+
+about_to_block::~about_to_block() {
+  blocks_soon = before_;
+}
+
+bool is_about_to_block() noexcept {
+  return blocks_soon;
 }
 
 caf::error check_may_block() {

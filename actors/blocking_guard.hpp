@@ -27,6 +27,23 @@ private:
   bool before_;
 };
 
+/// Says that this thread is about to block until what it starts meanwhile has ended, while it
+/// lives. Those nest.
+class about_to_block {
+public:
+  about_to_block() noexcept;
+  ~about_to_block();
+
+  about_to_block(const about_to_block&) = delete;
+  about_to_block& operator=(const about_to_block&) = delete;
+
+private:
+  bool before_;
+};
+
+/// Returns whether an `about_to_block` of this thread lives.
+bool is_about_to_block() noexcept;
+
 /// Returns an empty error where the current thread may block: plain threads, detached and blocking
 /// actors. errc::blocking_refused on a thread of CAF's scheduler, clock or multiplexer, and while a
 /// `no_blocking` lives. Safe from any thread.

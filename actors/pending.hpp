@@ -84,7 +84,10 @@ caf::expected<T> ask(std::chrono::steady_clock::time_point deadline, Start&& sta
   if (auto refused = check_may_block())
     return refused;
   auto slot = std::make_shared<answer_slot<T>>();
-  auto end = start([slot](caf::expected<T> value) { slot->fill(std::move(value)); });
+  auto end = [&] {
+    about_to_block scope;
+    return start([slot](caf::expected<T> value) { slot->fill(std::move(value)); });
+  }();
   help();
   if (slot->wait_until(deadline))
     return slot->take();

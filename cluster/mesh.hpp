@@ -23,6 +23,7 @@
 #include "fly/cluster/membership.hpp"
 #include "fly/cluster/primary.hpp"
 #include "fly/cluster/tls_filter.hpp"
+#include "fly/cluster/warning_limit.hpp"
 
 namespace fly::cluster {
 
@@ -207,7 +208,7 @@ private:
   std::map<link_id, connection_ptr> connections_;
   std::deque<link_id> waiting_; // strangers with something unread, and some that have gone since
   handshake_pace pace_;
-  std::map<std::string, time_point> warned_; // by text; size <= warned_max
+  warning_limit warned_;
   time_point now_;
   wall_time wall_;
   wall_time certificate_due_{}; // when the end of the own certificate is looked at

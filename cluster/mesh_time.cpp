@@ -144,18 +144,9 @@ void mesh::log_handshake(const connection& what, const caf::error& reason) {
   warn("no link with " + host + ": " + text_of(reason));
 }
 
-/// Says what may come again and again once a minute, and `warned_max` such things in one.
+/// Says what may come again and again.
 void mesh::warn(const std::string& text) {
-  constexpr std::size_t warned_max = 256;
-  constexpr std::chrono::seconds quiet{60};
-  if (warned_.size() >= warned_max)
-    std::erase_if(warned_, [&](const auto& each) { return now_ - each.second >= quiet; });
-  auto said = warned_.find(text);
-  bool quiet_now =
-      said == warned_.end() ? warned_.size() >= warned_max : now_ - said->second < quiet;
-  if (!quiet_now)
-    warned_[text] = now_;
-  options_.log(quiet_now ? log_level::debug : log_level::warning, text);
+  options_.log(warned_.take(text, now_) ? log_level::warning : log_level::debug, text);
 }
 
 } // namespace fly::cluster

@@ -106,7 +106,7 @@ void actor_exports::withdraw(std::uint64_t number, const caf::error& reason) {
 
 void actor_exports::tell_end(const attachment& whom, std::uint64_t number,
                              const caf::error& reason) {
-  late_.send(whom.link, ended_frame, head_of(ended_message{number, reason}), {}, true);
+  late_.send(whom.link, ended_frame, head_of(ended_message{number, reason}), {}, number);
   end_stub(whom.stub, reason);
 }
 

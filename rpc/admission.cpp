@@ -30,8 +30,9 @@ admission::verdict admission::arrive() noexcept {
   return verdict::wait;
 }
 
-bool admission::leave(microseconds took) noexcept {
-  usual_ = usual_.count() == 0 ? took : (usual_ * 7 + took) / 8;
+bool admission::leave(std::optional<microseconds> took) noexcept {
+  if (took)
+    usual_ = usual_.count() == 0 ? *took : (usual_ * 7 + *took) / 8;
   if (waiting_ > 0) { // the place goes on to the next
     --waiting_;
     return true;
@@ -50,46 +51,81 @@ milliseconds admission::retry_after() const noexcept {
 }
 
 void function_gate::enter(actors::worker_pool& workers, entrant who) {
-  milliseconds later{0};
+  who.awaited = workers.is_awaited();
+  auto each = std::make_shared<const entrant>(std::move(who));
+  caf::error refused;
   {
     std::lock_guard guard{mutex_};
     switch (counts_.arrive()) {
     case admission::verdict::wait:
-      waiting_.push_back(std::move(who));
+      waiting_.push_back(std::move(each));
       return;
     case admission::verdict::refuse:
-      later = counts_.retry_after();
+      refused =
+          no_place("as many calls of the function run and wait as may", counts_.retry_after());
       break;
     case admission::verdict::run:
+      refused = workers.submit(task_of(workers, each), each->who);
+      if (!refused)
+        return;
+      counts_.leave(std::nullopt); // nobody waits: it had a place at once
       break;
     }
   }
-  if (later.count() > 0)
-    return who.refuse(no_place("as many calls of the function run and wait as may", later));
-  for (std::optional<entrant> each{std::move(who)}; each; each = next(microseconds{0})) {
-    auto refused = workers.submit([self = shared_from_this(), each = *each] { self->run(each); });
+  each->refuse(std::move(refused));
+}
+
+bool function_gate::withdraw(actors::worker_pool& workers, const void* who) {
+  entrant_ptr gone; // what it captured ends outside the lock
+  {
+    std::lock_guard guard{mutex_};
+    auto found = std::find_if(waiting_.begin(), waiting_.end(),
+                              [&](const entrant_ptr& each) { return each->who == who; });
+    if (found != waiting_.end()) {
+      gone = std::move(*found);
+      waiting_.erase(found);
+      counts_.abandon();
+      return true;
+    }
+    if (!workers.withdraw(who))
+      return false;
+  }
+  leave(workers, std::nullopt, false);
+  return true;
+}
+
+std::function<void()> function_gate::task_of(actors::worker_pool& workers, entrant_ptr who) {
+  return [self = shared_from_this(), &workers, who = std::move(who)] { self->run(workers, *who); };
+}
+
+void function_gate::run(actors::worker_pool& workers, const entrant& who) {
+  auto begun = clock::now();
+  std::optional<microseconds> took;
+  if (who.run())
+    took = std::chrono::duration_cast<microseconds>(clock::now() - begun);
+  leave(workers, took, true);
+}
+
+/// Gives a place to the next that waits; it goes to the end of the pool's queue, so that other
+/// functions have their turn.
+void function_gate::leave(actors::worker_pool& workers, std::optional<microseconds> took,
+                          bool at_end) {
+  for (;;) {
+    entrant_ptr next;
+    caf::error refused;
+    {
+      std::lock_guard guard{mutex_};
+      if (!counts_.leave(std::exchange(took, std::nullopt)))
+        return;
+      next = std::move(waiting_.front());
+      waiting_.pop_front();
+      actors::worker_pool::entry what{task_of(workers, next), next->who, next->awaited};
+      refused = at_end ? workers.pass_on(std::move(what)) : workers.replace(std::move(what));
+    }
     if (!refused)
       return;
-    each->refuse(std::move(refused)); // and its place goes on to one that came meanwhile
+    next->refuse(std::move(refused)); // and its place goes on
   }
-}
-
-/// Runs one call after the other, as long as there are any, and then leaves the worker to others.
-void function_gate::run(const entrant& first) {
-  for (std::optional<entrant> each{first}; each;) {
-    auto begun = clock::now();
-    each->run();
-    each = next(std::chrono::duration_cast<microseconds>(clock::now() - begun));
-  }
-}
-
-std::optional<function_gate::entrant> function_gate::next(microseconds took) {
-  std::lock_guard guard{mutex_};
-  if (!counts_.leave(took))
-    return std::nullopt;
-  auto result = std::move(waiting_.front());
-  waiting_.pop_front();
-  return result;
 }
 
 caf::error no_place(const std::string& why, milliseconds retry_after) {

@@ -37,9 +37,12 @@ public:
   /// Says what becomes of a call that has come, and counts it.
   verdict arrive() noexcept;
 
-  /// Says that one has ended, which ran for `took`; returns whether one that waits is to run, which
-  /// then counts as running.
-  bool leave(std::chrono::microseconds took) noexcept;
+  /// Says that one has ended, which ran for `took`, nothing where it was dropped; returns whether
+  /// one that waits is to run, which then counts as running.
+  bool leave(std::optional<std::chrono::microseconds> took) noexcept;
+
+  /// Says that one that waited waits no more.
+  void abandon() noexcept { --waiting_; }
 
   /// Returns when a place is likely to be free: 1 ms to `retry_after_max`.
   std::chrono::milliseconds retry_after() const noexcept;
@@ -59,10 +62,15 @@ private:
 /// thread.
 class function_gate : public std::enable_shared_from_this<function_gate> {
 public:
-  /// One call: exactly one of the two is called, once.
+  /// One call: exactly one of the two is called, once, unless it is withdrawn.
   struct entrant {
-    std::function<void()> run;
+    /// Returns whether it ran; how long others take is not guessed from those that did not.
+    std::function<bool()> run;
     std::function<void(caf::error)> refuse;
+    /// For `withdraw`.
+    const void* who = nullptr;
+    /// Whether a worker blocks for it; `enter` sets it.
+    bool awaited = false;
   };
 
   function_gate(std::size_t running_max, std::size_t queue_max) noexcept
@@ -72,13 +80,21 @@ public:
   /// errc::overloaded, with `retry_after_detail`, or what the pool says.
   void enter(actors::worker_pool& workers, entrant who);
 
+  /// Takes a call out that has not begun, and gives its place to others. Returns whether there was
+  /// one.
+  bool withdraw(actors::worker_pool& workers, const void* who);
+
 private:
-  void run(const entrant& first);
-  std::optional<entrant> next(std::chrono::microseconds took);
+  using entrant_ptr = std::shared_ptr<const entrant>;
+
+  std::function<void()> task_of(actors::worker_pool& workers, entrant_ptr who);
+  void run(actors::worker_pool& workers, const entrant& who);
+  void leave(actors::worker_pool& workers, std::optional<std::chrono::microseconds> took,
+             bool at_end);
 
   std::mutex mutex_;
-  admission counts_;            // guarded by mutex_
-  std::deque<entrant> waiting_; // guarded by mutex_; as many as counts_.waiting()
+  admission counts_;                // guarded by mutex_
+  std::deque<entrant_ptr> waiting_; // guarded by mutex_; as many as counts_.waiting()
 };
 
 /// Makes the error of a call that found no place.

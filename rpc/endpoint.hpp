@@ -57,8 +57,9 @@ private:
 
 /// Bounds of an `endpoint`; values outside of theirs are brought inside.
 struct endpoint_options {
-  /// Threads that run functions, 1 to 1,024. An endpoint throws std::system_error where the process
-  /// cannot have so many.
+  /// Threads that run functions, 1 to 1,024, and up to three times as many for the calls of this
+  /// member that its functions wait for. An endpoint throws std::system_error where the process
+  /// cannot have the first ones.
   std::size_t workers = 8;
   /// Calls that may wait for a thread; one more is answered errc::overloaded at once.
   std::size_t queue_max = 1024;

@@ -213,8 +213,13 @@ void endpoint_core::on_own_answer(const std::shared_ptr<cluster::channel>& from,
   stir();
 }
 
-void endpoint_core::log_malformed(const caf::error& reason, const cluster::channel& from) const {
-  node_.settings().log(cluster::log_level::warning, text_of(reason) + " from " + from.peer().id);
+void endpoint_core::log_malformed(const caf::error& reason, const cluster::channel& from) {
+  auto text = text_of(reason) + " from " + from.peer().id;
+  bool is_said = [&] {
+    std::lock_guard guard{warned_mutex_};
+    return warned_.take(text, std::chrono::steady_clock::now());
+  }();
+  node_.settings().log(is_said ? cluster::log_level::warning : cluster::log_level::debug, text);
 }
 
 std::uint64_t endpoint_core::start(call&& begun, answer_reader* own) {
@@ -260,7 +265,9 @@ void endpoint_core::refresh_routes() {
     each.suspect = view.state == cluster::presence::suspect;
     each.primary = primaries.contains(view.who.id);
     each.link = each.self ? nullptr : node_.channel_to(view.who.id);
-    each.load = old != before.end() ? old->second->load : std::make_shared<member_load>();
+    // One that has started anew has nothing to do with how its predecessor fared.
+    bool is_same = old != before.end() && old->second->who.incarnation == view.who.incarnation;
+    each.load = is_same ? old->second->load : std::make_shared<member_load>();
     auto text = each.self ? announcement_of(server_.offer()) : std::move(view.services);
     if (old != before.end() && announced_[view.who.id] == text)
       each.offered = old->second->offered;

@@ -17,6 +17,7 @@
 
 #include "fly/actors/worker_pool.hpp"
 #include "fly/cluster/listener.hpp"
+#include "fly/cluster/warning_limit.hpp"
 #include "fly/rpc/actor_exports.hpp"
 #include "fly/rpc/actor_imports.hpp"
 #include "fly/rpc/client.hpp"
@@ -96,7 +97,7 @@ private:
   bool is_busy() const;
   std::chrono::milliseconds next_drive(std::chrono::steady_clock::time_point now);
   void stir();
-  void log_malformed(const caf::error& reason, const cluster::channel& from) const;
+  void log_malformed(const caf::error& reason, const cluster::channel& from);
   caf::actor driver() const;
 
   cluster::node& node_;
@@ -111,6 +112,9 @@ private:
   std::mutex routes_mutex_; // held while routes are made: the latest ones win
   std::shared_ptr<const routes> routes_;
   std::map<std::string, std::string> announced_; // id to the text its routes' offer was read from
+
+  std::mutex warned_mutex_;
+  cluster::warning_limit warned_; // guarded by warned_mutex_
 
   std::mutex announce_mutex_; // held while announcing: the latest offer wins
   bool leaving_ = false;      // guarded by announce_mutex_; nothing is offered any more

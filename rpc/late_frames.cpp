@@ -17,17 +17,19 @@ bool late_frames::has_waiting(const cluster::channel* link) {
 
 late_frames::fate late_frames::send(const std::shared_ptr<cluster::channel>& link,
                                     cluster::frame_kind kind, std::vector<char> head, bytes body,
-                                    bool last) {
+                                    std::optional<std::uint64_t> last_of) {
   if (1 + head.size() + body.size() > link->limits().frame_bytes_max)
     return fate::too_large;
   if (!has_waiting(link.get()) &&
       link->send(kind, cluster::bytes_of(head), cluster::bytes_of(body)) != errc::overloaded)
     return fate::taken;
-  kept late{link, kind, std::move(head), std::move(body)};
+  kept late{link, kind, std::move(head), std::move(body), last_of};
   std::lock_guard guard{mutex_};
   auto& waiting = waiting_[link.get()];
-  if (!last && waiting + late.size() > kept_bytes_max)
+  if (!last_of && waiting + late.size() > kept_bytes_max)
     return fate::refused;
+  if (last_of && !last_.emplace(link.get(), *last_of).second)
+    return fate::taken;
   waiting += late.size();
   late_.push_back(std::move(late));
   is_empty_ = false;
@@ -44,8 +46,11 @@ void late_frames::flush() {
     bool is_full = waiting_.contains(each.link.get()) || // what follows waits, too
                    each.link->send(each.kind, cluster::bytes_of(each.head),
                                    cluster::bytes_of(each.body)) == errc::overloaded;
-    if (!is_full)
+    if (!is_full) {
+      if (each.last_of)
+        last_.erase({each.link.get(), *each.last_of});
       continue;
+    }
     waiting_[each.link.get()] += each.size();
     still.push_back(std::move(each));
   }

@@ -7,6 +7,9 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <set>
+#include <utility>
 #include <vector>
 
 #include "fly/cluster/frame.hpp"
@@ -32,9 +35,10 @@ public:
     refused,   ///< The link is full, and so is what is kept for it: nothing was sent.
   };
 
-  /// Sends a frame with the payload `head` + `body`. A `last` one is kept beyond the bound.
+  /// Sends a frame with the payload `head` + `body`. One that is `last_of` something, which has a
+  /// number, is kept beyond the bound; where one of the same is kept already, that says it.
   fate send(const std::shared_ptr<cluster::channel>& link, cluster::frame_kind kind,
-            std::vector<char> head, bytes body = {}, bool last = false);
+            std::vector<char> head, bytes body = {}, std::optional<std::uint64_t> last_of = {});
 
   /// Tries again what is kept.
   void flush();
@@ -49,6 +53,7 @@ private:
     cluster::frame_kind kind;
     std::vector<char> head;
     bytes body;
+    std::optional<std::uint64_t> last_of;
     std::size_t size() const noexcept { return head.size() + body.size(); }
   };
 
@@ -56,6 +61,7 @@ private:
   std::mutex mutex_;
   std::deque<kept> late_;                                  // guarded by mutex_
   std::map<const cluster::channel*, std::size_t> waiting_; // guarded by mutex_; bytes in late_
+  std::set<std::pair<const cluster::channel*, std::uint64_t>> last_; // guarded by mutex_; in late_
 };
 
 } // namespace fly::rpc

@@ -24,6 +24,16 @@ constexpr std::chrono::milliseconds rest_interval{500};
 // How long a driver is gone at most before a standby is in its place.
 constexpr std::chrono::milliseconds look_interval{100};
 
+/// Calls a function at the end of a scope.
+template <class F>
+struct at_end {
+  F f;
+  ~at_end() { f(); }
+};
+
+template <class F>
+at_end(F) -> at_end<F>;
+
 struct driver {
   caf::event_based_actor* self;
   std::shared_ptr<endpoint_core> core;
@@ -102,6 +112,13 @@ std::chrono::milliseconds endpoint_core::drive() {
       return rest_interval;
     ++driving_;
   }
+  at_end over{[this] { // also where a reply throws
+    {
+      std::lock_guard guard{driver_mutex_};
+      --driving_;
+    }
+    idle_.notify_all();
+  }};
   auto now = std::chrono::steady_clock::now();
   client_->drive(now);
   server_.flush(now);
@@ -109,11 +126,6 @@ std::chrono::milliseconds endpoint_core::drive() {
   auto load = static_cast<std::uint32_t>(server_.serving());
   if (load_.exchange(load) != load)
     node_.announce_load(load);
-  {
-    std::lock_guard guard{driver_mutex_};
-    --driving_;
-  }
-  idle_.notify_all();
   return next_drive(now);
 }
 

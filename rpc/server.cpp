@@ -74,7 +74,7 @@ caf::expected<server::function_ptr> server::check(std::string_view name, std::ui
 }
 
 std::shared_ptr<ticket> server::run(request wanted, std::shared_ptr<const bytes> arguments) {
-  auto todo = std::make_shared<job>(std::move(wanted));
+  auto todo = std::make_shared<job>(*this, std::move(wanted));
   auto& ours = todo->wanted;
   ours.context.own = true;
   if (ours.trace)
@@ -84,24 +84,27 @@ std::shared_ptr<ticket> server::run(request wanted, std::shared_ptr<const bytes>
   ours.respond =
       observers_.of_server(ours.context.caller.region, ours.name, std::move(ours.respond));
   todo->given = std::move(arguments);
-  if (auto function = check(ours.name, ours.fingerprint, ours.primary_only))
-    queue(todo, std::move(*function));
-  else
+  if (auto function = check(ours.name, ours.fingerprint, ours.primary_only)) {
+    todo->function = std::move(*function);
+    queue(todo);
+  } else {
     ours.respond(function.error());
+  }
   return {todo, &todo->permit};
 }
 
-void server::queue(const std::shared_ptr<job>& todo, function_ptr function) {
-  todo->function = std::move(function);
+void server::queue(const std::shared_ptr<job>& todo) {
   if (todo->function->later)
     return begin_later(todo);
   ++serving_;
   auto work = [this, todo] {
+    bool ran = false;
     if (closed_ && todo->permit.cancel())
       todo->wanted.respond(closing());
     else if (todo->permit.begin())
-      execute(todo->wanted, *todo->function, todo->arguments());
+      ran = execute(todo->wanted, *todo->function, todo->arguments());
     --serving_;
+    return ran;
   };
   auto refuse = [this, todo](const caf::error& reason) {
     --serving_;
@@ -109,35 +112,56 @@ void server::queue(const std::shared_ptr<job>& todo, function_ptr function) {
     todo->wanted.respond(of_pool ? no_place(text_of(reason), retry_after_default) : reason);
   };
   if (auto gate = todo->function->gate)
-    gate->enter(workers_, {std::move(work), std::move(refuse)});
-  else if (auto refused = workers_.submit(std::move(work)))
+    gate->enter(workers_, {std::move(work), std::move(refuse), todo.get()});
+  else if (auto refused = workers_.submit(std::move(work), todo.get()))
     refuse(refused);
 }
 
-void server::execute(const request& wanted, const served_function& function,
+/// Frees the place in the queue of a call that was dropped, and with it what the call holds.
+void server::drop(const job& dropped) {
+  if (!dropped.function || dropped.function->later)
+    return; // it was in no queue
+  const auto& gate = dropped.function->gate;
+  if (gate ? gate->withdraw(workers_, &dropped) : workers_.withdraw(&dropped))
+    --serving_;
+}
+
+/// Returns whether the function ran.
+bool server::execute(const request& wanted, const served_function& function,
                      std::span<const char> arguments) const {
   if (wanted.parts)
     wanted.parts->add(queue_part, between(wanted.arrived, clock::now()));
   if (wanted.context.deadline <= clock::now()) {
     wanted.respond(too_late(wanted.name));
-    return;
+    return false;
   }
   wanted.respond(wanted.parts ? call_timed(wanted, function, arguments)
                               : call_guarded(wanted.name, function, wanted.context, arguments));
+  return true;
 }
 
-raw_reply server::responder(const std::shared_ptr<cluster::channel>& from, std::uint64_t id,
-                            const request& wanted) {
-  return [this, to = return_address{from, id, wanted.name, wanted.context.deadline, wanted.parts}](
-             caf::expected<bytes> outcome) {
-    forget({to.link.get(), to.id});
-    answers_.send(to, std::move(outcome));
-  };
+/// Returns what answers a call of another member; `permit` is that of a queued one, else null.
+raw_reply server::responder(const std::shared_ptr<cluster::channel>& from,
+                            const call_message& message, const request& wanted,
+                            const ticket* permit) {
+  raw_reply result = [](const caf::expected<bytes>&) {};
+  if (!message.cast)
+    result = [this, permit,
+              to = return_address{from, message.id, wanted.name, wanted.context.deadline,
+                                  wanted.parts}](caf::expected<bytes> outcome) {
+      if (permit != nullptr)
+        forget({to.link.get(), to.id}, permit);
+      answers_.send(to, std::move(outcome));
+    };
+  return observers_.of_server(from->peer().region, wanted.name, std::move(result));
 }
 
-void server::forget(const call_key& key) {
+/// Forgets a call, and not a later one with its number.
+void server::forget(const call_key& key, const ticket* permit) {
   std::lock_guard guard{mutex_};
-  remote_.erase(key);
+  auto found = remote_.find(key);
+  if (found != remote_.end() && found->second.get() == permit)
+    remote_.erase(found);
 }
 
 /// Runs a call of which nobody wants to know more than the answer, on the I/O thread.
@@ -179,29 +203,34 @@ caf::error server::on_call(const std::shared_ptr<cluster::channel>& from,
     wanted.context.parts = wanted.parts.get();
     wanted.arrived = clock::now();
   }
-  auto respond = message->cast ? raw_reply{[](const caf::expected<bytes>&) {}}
-                               : responder(from, message->id, wanted);
-  wanted.respond = observers_.of_server(from->peer().region, wanted.name, std::move(respond));
-  if (!function)
-    wanted.respond(function.error());
-  else if (at_once)
+  if (function && !at_once) {
+    queue_remote(std::move(wanted), std::move(*function), *message, from);
+    return {};
+  }
+  wanted.respond = responder(from, *message, wanted, nullptr);
+  if (function)
     execute(wanted, **function, characters(message->arguments));
   else
-    queue_remote(std::move(wanted), std::move(*function), *message, from.get());
+    wanted.respond(function.error());
   return {};
 }
 
 /// Queues a call of another member; one that waits for the answer can cancel it.
 void server::queue_remote(request&& wanted, function_ptr function, const call_message& message,
-                          const cluster::channel* from) {
-  auto todo = std::make_shared<job>(std::move(wanted));
+                          const std::shared_ptr<cluster::channel>& from) {
+  auto todo = std::make_shared<job>(*this, std::move(wanted));
+  todo->wanted.respond = responder(from, message, todo->wanted, &todo->permit);
+  todo->function = std::move(function);
+  std::shared_ptr<ticket> before;
   if (!message.cast) {
     std::lock_guard guard{mutex_};
-    remote_.insert_or_assign({from, message.id}, std::shared_ptr<ticket>{todo, &todo->permit});
+    before = std::exchange(remote_[{from.get(), message.id}], {todo, &todo->permit});
   }
+  if (before) // an earlier attempt, which nobody waits for any more
+    before->cancel();
   auto arguments = characters(message.arguments);
   actors::append_bytes(todo->copied, arguments.data(), arguments.size());
-  queue(todo, std::move(function));
+  queue(todo);
 }
 
 caf::error server::on_cancel(const std::shared_ptr<cluster::channel>& from,

@@ -113,15 +113,16 @@ private:
                                     bool primary_only) const;
   void run_at_once(const std::shared_ptr<cluster::channel>& from, const call_message& message,
                    const served_function& function);
-  void queue(const std::shared_ptr<job>& todo, function_ptr function);
+  void queue(const std::shared_ptr<job>& todo);
+  void drop(const job& dropped);
   void begin_later(const std::shared_ptr<job>& todo);
-  void execute(const request& wanted, const served_function& function,
+  bool execute(const request& wanted, const served_function& function,
                std::span<const char> arguments) const;
   void queue_remote(request&& wanted, function_ptr function, const call_message& message,
-                    const cluster::channel* from);
-  raw_reply responder(const std::shared_ptr<cluster::channel>& from, std::uint64_t id,
-                      const request& wanted);
-  void forget(const call_key& key);
+                    const std::shared_ptr<cluster::channel>& from);
+  raw_reply responder(const std::shared_ptr<cluster::channel>& from, const call_message& message,
+                      const request& wanted, const ticket* permit);
+  void forget(const call_key& key, const ticket* permit);
 
   actors::worker_pool& workers_;
   const std::function<bool()> is_primary_;

@@ -15,12 +15,15 @@ namespace fly::rpc {
 
 /// A call on its way through the queue.
 struct server::job {
-  explicit job(request&& from) : wanted(std::move(from)) { wanted.context.permit = &permit; }
+  job(server& owner, request&& from)
+      : wanted(std::move(from)), permit([this, &owner] { owner.drop(*this); }) {
+    wanted.context.permit = &permit;
+  }
 
   std::span<const char> arguments() const noexcept { return given ? *given : copied; }
 
   request wanted;
-  function_ptr function;              // null where there is none
+  function_ptr function;              // null where there is none; set before others see the permit
   std::shared_ptr<const bytes> given; // of this process
   bytes copied;                       // of another one
   ticket permit;

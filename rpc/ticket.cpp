@@ -7,8 +7,11 @@
 namespace fly::rpc {
 
 bool ticket::cancel() {
-  if (change(state::queued, state::dropped))
+  if (change(state::queued, state::dropped)) {
+    if (on_drop_)
+      on_drop_();
     return true;
+  }
   std::lock_guard guard{mutex_};
   if (!change(state::begun, state::cancelled))
     return state_.load() == state::dropped;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <mutex>
+#include <utility>
 
 namespace fly::rpc {
 
@@ -14,6 +15,11 @@ class cancel_watch;
 /// waits for its answer any more. Safe from any thread.
 class ticket {
 public:
+  ticket() = default;
+
+  /// `on_drop` is called within the `cancel` that drops the call, by whoever cancels.
+  explicit ticket(std::function<void()> on_drop) : on_drop_(std::move(on_drop)) {}
+
   /// Returns whether the call may begin.
   bool begin() noexcept { return change(state::queued, state::begun); }
 
@@ -33,6 +39,7 @@ private:
   enum class state : std::uint8_t { queued, begun, dropped, cancelled };
   bool change(state from, state to) noexcept { return state_.compare_exchange_strong(from, to); }
 
+  const std::function<void()> on_drop_;
   std::atomic<state> state_{state::queued};
   std::mutex mutex_;
   cancel_watch* first_ = nullptr; // guarded by mutex_; those who watch, each with the next

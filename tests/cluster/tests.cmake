@@ -28,4 +28,5 @@ fly_add_test_program(cluster
     cluster/tls_filter_test.cpp
     cluster/tls_link_test.cpp
     cluster/tls_names_test.cpp
+    cluster/warning_limit_test.cpp
   LINKS fly::cluster)

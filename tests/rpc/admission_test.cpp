@@ -57,6 +57,23 @@ TEST_CASE("the hint grows with what calls take and with those that wait, within 
   CHECK(slow.retry_after() == retry_after_max);
 }
 
+TEST_CASE("the hint does not count what was dropped, and who gives up waits no more") {
+  admission it{1, 1};
+  it.arrive();
+  it.leave(100ms);
+  it.arrive();
+  it.leave(std::nullopt);
+  CHECK(it.retry_after() == 100ms);
+  it.arrive();
+  it.arrive();
+  CHECK(it.arrive() == verdict::refuse);
+
+  it.abandon();
+
+  CHECK(it.waiting() == 0);
+  CHECK(it.arrive() == verdict::wait);
+}
+
 TEST_CASE("a hint is read within its bounds, and where there is none it is the usual one") {
   CHECK(retry_after_of(no_place("full", 70ms)) == 70ms);
   CHECK(retry_after_of(no_place("full", 24h)) == retry_after_max);
@@ -94,6 +111,7 @@ struct bench {
                             released.wait();
                             --running;
                             ++ran;
+                            return true;
                           },
                           [this](const caf::error& reason) {
                             CHECK(reason == errc::overloaded);
@@ -126,10 +144,100 @@ TEST_CASE("where the pool itself has stopped the gate refuses and keeps no place
   auto gate = std::make_shared<function_gate>(1, 1);
   int refused = 0;
   for (int i = 0; i < 3; ++i)
-    gate->enter(workers, {[] { FAIL("it ran"); },
+    gate->enter(workers, {[] {
+                            FAIL("it ran");
+                            return true;
+                          },
                           [&](const caf::error& reason) {
                             CHECK(reason == errc::shutting_down);
                             ++refused;
                           }});
   CHECK(refused == 3);
+}
+
+namespace {
+
+/// One worker, a gate that lets one call run, and what has run, in its order.
+struct line {
+  actors::worker_pool workers{{.threads = 1, .queue_max = 2, .name = "test"}};
+  std::shared_ptr<function_gate> gate = std::make_shared<function_gate>(1, 2);
+  std::promise<void> release;
+  std::atomic<bool> begun{false};
+  std::string ran; // by the worker alone until it has stopped
+  std::string refused;
+
+  /// Occupies the worker, and the gate's one place.
+  line() {
+    gate->enter(workers, {[this] {
+                            begun = true;
+                            release.get_future().wait();
+                            return true;
+                          },
+                          nullptr});
+    REQUIRE(eventually([&] { return begun.load(); }));
+  }
+
+  void enter(char which, const void* who = nullptr) {
+    gate->enter(workers, {[this, which] { return ran += which, true; },
+                          [this, which](const caf::error&) { refused += which; }, who});
+  }
+
+  void submit(char which) {
+    CHECK_FALSE(workers.submit([this, which] { ran += which; }));
+  }
+
+  void finish() {
+    release.set_value();
+    workers.stop();
+  }
+};
+
+} // namespace
+
+TEST_CASE(
+    "the calls of a bounded function let others have their turn, also where the pool is full") {
+  line it;
+  it.enter('a');
+  it.enter('b');
+  it.submit('x');
+  it.submit('y');
+
+  it.finish();
+
+  CHECK(it.ran == "xyab");
+  CHECK(it.refused.empty());
+}
+
+TEST_CASE("who is withdrawn frees its place, in the gate and in the pool") {
+  line it;
+  int a = 0;
+  int b = 0;
+  it.enter('a', &a);
+  it.enter('b', &b);
+  it.enter('c');
+  CHECK(it.refused == "c");
+
+  CHECK(it.gate->withdraw(it.workers, &a));
+  CHECK_FALSE(it.gate->withdraw(it.workers, &a));
+  it.enter('d');
+
+  CHECK(it.refused == "c");
+  it.finish();
+  CHECK(it.ran == "bd");
+}
+
+TEST_CASE("where one is withdrawn that has a place, the next one has it") {
+  line it;
+  auto other = std::make_shared<function_gate>(1, 1);
+  int first = 0;
+  auto enter = [&](char which, const void* who) {
+    other->enter(it.workers, {[&it, which] { return it.ran += which, true; }, nullptr, who});
+  };
+  enter('a', &first);
+  enter('b', nullptr);
+
+  CHECK(other->withdraw(it.workers, &first));
+
+  it.finish();
+  CHECK(it.ran == "b");
 }

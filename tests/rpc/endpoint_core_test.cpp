@@ -2,11 +2,15 @@
 // as something begins.
 #include "fly/rpc/endpoint_core.hpp"
 
+#include <atomic>
+#include <future>
+#include <stdexcept>
 #include <thread>
 
 #include <caf/scoped_actor.hpp>
 #include <doctest/doctest.h>
 
+#include "fake_link.hpp"
 #include "shops.hpp"
 
 using namespace fly;
@@ -69,6 +73,46 @@ TEST_CASE(
   it.start(1ms);
   CHECK_FALSE(it.is_called()); // it does not rest
   CHECK(it.rests());           // after a second
+}
+
+TEST_CASE("an endpoint closes although a reply has thrown") {
+  auto it = std::make_shared<driven>();
+  rpc::call begun;
+  begun.whom = rpc::target::region("nrt");
+  begun.name = "shop.shout";
+  begun.begun = begun.deadline = std::chrono::steady_clock::now();
+  begun.reply = [](const caf::expected<rpc::bytes>&) { throw std::runtime_error{"thrown"}; };
+  it->core->start(std::move(begun));
+  try {
+    it->core->drive();
+  } catch (const std::runtime_error&) { // a driver ends with it, and another one comes
+  }
+
+  auto done = std::make_shared<std::promise<void>>();
+  std::thread{[it, done] {
+    it->core->close();
+    done->set_value();
+  }}.detach();
+
+  CHECK(done->get_future().wait_for(30s) == std::future_status::ready);
+}
+
+TEST_CASE("a member that sends malformed frames again and again is warned of once") {
+  std::atomic<int> warnings{0};
+  auto options = shop_options("syd");
+  options.log = [&](cluster::log_level level, std::string_view) {
+    warnings += level == cluster::log_level::warning ? 1 : 0;
+  };
+  cluster::node node{options};
+  auto core = std::make_shared<rpc::endpoint_core>(node, rpc::endpoint_options{});
+  fake_link link{"lax"};
+  const std::vector<std::byte> junk(1);
+
+  for (int i = 0; i < 100; ++i)
+    core->on_frame(link.link, rpc::call_frame, junk);
+
+  CHECK(warnings == 1);
+  core->close();
 }
 
 TEST_CASE("an endpoint does not rest while a call is under way") {

@@ -310,6 +310,46 @@ TEST_CASE("an endpoint that closes sends new calls elsewhere and ends its own") 
   CHECK(failed == 0);
 }
 
+TEST_CASE(
+    "a member that has started anew is not left alone for what its predecessor left unanswered") {
+  shop_node lax{"lax"};
+  REQUIRE_FALSE(lax.node.join());
+  struct machine {
+    cluster::node node;
+    rpc::endpoint rpc{node};
+    machine(cluster::options options, std::string id)
+        : node([&] { return options.machine_id = std::move(id), options; }()) {}
+  };
+  auto options = shop_options("syd", {lax.address()});
+  machine before{options, "one"};
+  before.rpc.serve(shop::shout, [](const rpc::call_context& context, std::string) {
+    eventually([&] { return context.cancelled(); });
+    return std::string{"before"};
+  });
+  REQUIRE_FALSE(before.node.join());
+  REQUIRE(sees_endpoints(lax, 2));
+  auto ask = [&](std::chrono::milliseconds timeout) {
+    return rpc_region(lax.rpc->with({.timeout = timeout}), "syd", shop::shout, "");
+  };
+  for (int i = 0; i < 6; ++i) // for the last of them it is left alone for 8 s
+    CHECK_FALSE(ask(20ms));
+  machine other{options, "two"};
+  other.rpc.serve(shop::shout, [](const std::string&) { return std::string{"other"}; });
+  REQUIRE_FALSE(other.node.join());
+  REQUIRE(sees_endpoints(lax, 3));
+
+  machine after{options, "one"};
+  after.rpc.serve(shop::shout, [](const std::string&) { return std::string{"after"}; });
+  REQUIRE_FALSE(after.node.join());
+
+  CHECK(eventually(
+      [&] {
+        auto who = ask(1s);
+        return who && *who == "after";
+      },
+      4s));
+}
+
 TEST_CASE("the calls of an endpoint that is destroyed end with it") {
   shop_node syd{"syd"};
   REQUIRE_FALSE(syd.node.join());

@@ -2,6 +2,8 @@
 // and that one full link does not hold up another.
 #include "fly/rpc/late_frames.hpp"
 
+#include <string>
+
 #include <doctest/doctest.h>
 
 #include "fake_link.hpp"
@@ -69,8 +71,35 @@ TEST_CASE("what waits for a link has a bound, but for the last word") {
   CHECK(kept == late_frames::kept_bytes_max / 1'000'000);
   CHECK(frames.send(link.link, kind, {}, std::vector<char>(1'000'000)) ==
         late_frames::fate::refused);
-  CHECK(frames.send(link.link, kind, {}, std::vector<char>(1'000'000), true) ==
+  CHECK(frames.send(link.link, kind, {}, std::vector<char>(1'000'000), 1) ==
         late_frames::fate::taken);
+}
+
+TEST_CASE("the last word of one thing is kept once, until it has left") {
+  fake_link link{"lax", narrow};
+  late_frames frames;
+  frames.send(link.link, kind, number('a'));
+  for (char which : {'b', 'c'})
+    CHECK(frames.send(link.link, kind, number(which), {}, 1) == late_frames::fate::taken);
+  CHECK(frames.send(link.link, kind, number('d'), {}, 2) == late_frames::fate::taken);
+
+  std::string left;
+  auto read = [&] {
+    while (!frames.is_empty()) {
+      left += next_of(link);
+      link.link->in_flight(0);
+      frames.flush();
+    }
+    left += next_of(link);
+    link.link->in_flight(0);
+  };
+  read();
+  CHECK(left == "abd");
+
+  frames.send(link.link, kind, number('e'));
+  frames.send(link.link, kind, number('f'), {}, 1);
+  read();
+  CHECK(left == "abdef");
 }
 
 TEST_CASE("a frame that is too long is refused at once, and a closed link swallows") {

@@ -252,6 +252,73 @@ TEST_CASE("a cancelled call does not run, nor do those of a caller that is gone"
   CHECK(it.runs == 1);
 }
 
+TEST_CASE("a cancelled call leaves the queue at once, with its arguments, and is counted no more") {
+  bench it;
+  it.call(1, "block");
+  REQUIRE(eventually([&] { return it.runs == 1; }));
+  auto arguments = std::make_shared<const bytes>(1000);
+  auto permit = it.server.run({"echo",
+                               0,
+                               false,
+                               {std::chrono::steady_clock::now() + 1h, it.caller.link->peer()},
+                               [](auto) { FAIL_CHECK("a cancelled call was answered"); }},
+                              arguments);
+  it.call(2, "echo");
+  CHECK(it.server.serving() == 3);
+
+  CHECK(permit->cancel());
+  permit.reset();
+  it.server.on_cancel(it.caller.link, bytes_of(head_of(cancel_message{2})));
+
+  CHECK(it.server.serving() == 1);
+  CHECK(arguments.use_count() == 1);
+  it.call(3, "echo"); // there is room for two again
+  it.call(4, "echo");
+  it.let_go();
+  for (auto id : {1, 3, 4})
+    CHECK_FALSE(it.answer(static_cast<std::uint64_t>(id)).first);
+}
+
+TEST_CASE("cancelled calls of a bounded function free their places") {
+  bench it;
+  it.serve("one", {.running_max = 1, .queue_max = 1},
+           [gate = it.released](auto&) { return gate.wait(), bytes{}; });
+  it.call(1, "one");
+  REQUIRE(eventually([&] { return it.runs == 1; }));
+  it.call(2, "one");
+
+  it.server.on_cancel(it.caller.link, bytes_of(head_of(cancel_message{2})));
+  CHECK(it.server.serving() == 1);
+  it.call(3, "one");
+
+  it.let_go();
+  CHECK_FALSE(it.answer(1).first);
+  CHECK_FALSE(it.answer(3).first);
+}
+
+TEST_CASE("a second attempt under the same number is cancelled by itself, and ends the first one") {
+  bench it;
+  std::atomic<int> cancelled{0};
+  auto wait = [&](const call_context& context, std::span<const char>) -> caf::expected<bytes> {
+    ++it.runs;
+    eventually([&] { return context.cancelled(); });
+    cancelled += context.cancelled() ? 1 : 0;
+    return bytes{};
+  };
+  REQUIRE_FALSE(it.server.add("wait", {signature{"()->void"}, {}, wait}));
+  it.call(1, "wait", 1min);
+  REQUIRE(eventually([&] { return it.runs == 1; }));
+
+  it.call(1, "wait", 1min); // the cancel of the first one was lost
+  CHECK_FALSE(it.answer(1).first);
+  CHECK(cancelled == 1);
+  REQUIRE(eventually([&] { return it.runs == 2; }));
+  it.server.on_cancel(it.caller.link, bytes_of(head_of(cancel_message{1})));
+
+  CHECK_FALSE(it.answer(1).first);
+  CHECK(cancelled == 2);
+}
+
 TEST_CASE("a call that runs already is answered though it was cancelled") {
   bench it;
   it.call(1, "block");

@@ -10,6 +10,7 @@ fly_add_test_program(rpc
     rpc/call_observer_test.cpp
     rpc/call_parts_test.cpp
     rpc/call_table_test.cpp
+    rpc/calls_within_calls_test.cpp
     rpc/cancel_test.cpp
     rpc/client_retries_test.cpp
     rpc/client_test.cpp
