@@ -92,9 +92,11 @@ struct connection_pool::core {
 
   bool at_bound() const { return open >= options.connections_max; }
 
-  /// What a caller does who finds nothing idle. The caller has the lock.
-  opening_pace::step next() {
-    return at_bound() ? opening_pace::step::wait : pace.next(clock::now(), open);
+  /// What a caller does who finds nothing idle, and gives an attempt until then. The caller has the
+  /// lock.
+  opening_pace::step next(time_point until) {
+    auto now = clock::now();
+    return at_bound() ? opening_pace::step::wait : pace.next(now, open, until - now);
   }
 
   /// Waits for one that comes back, or until it is worth trying again. Returns why not to go on.
@@ -135,14 +137,17 @@ struct connection_pool::core {
                                                       time_point deadline) {
     ++open;
     lock.unlock();
+    auto begun = clock::now();
     auto opened = try_to_open(deadline);
+    auto ended = clock::now();
     lock.lock();
     bool all = true; // may do something else now
     if (opened) {
       all = pace.opened();
     } else {
       --open;
-      pace.failed(clock::now(), opened.error());
+      pace.failed(ended, opened.error(),
+                  ended < deadline ? std::chrono::nanoseconds::max() : deadline - begun);
     }
     if (all)
       returned.notify_all();
@@ -218,7 +223,8 @@ connection_pool::take(time_point deadline, std::chrono::milliseconds grace,
     pool.start_cutter();
     if (auto found = pool.take_idle())
       return lend(std::move(found), true);
-    auto what = pool.next();
+    auto open_until = std::min(deadline, clock::now() + open_max);
+    auto what = pool.next(open_until);
     if (what == opening_pace::step::refuse)
       return pool.pace.reason();
     if (what == opening_pace::step::wait) {
@@ -226,7 +232,7 @@ connection_pool::take(time_point deadline, std::chrono::milliseconds grace,
         return reason;
       continue;
     }
-    auto opened = pool.open_one(lock, std::min(deadline, clock::now() + open_max));
+    auto opened = pool.open_one(lock, open_until);
     if (opened)
       return lend(std::move(*opened), false);
     if (!pool.pace.full())

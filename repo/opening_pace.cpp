@@ -17,10 +17,11 @@ bool has_no_room(const caf::error& reason) {
 
 } // namespace
 
-opening_pace::step opening_pace::next(time_point now, std::size_t others) {
+opening_pace::step opening_pace::next(time_point now, std::size_t others,
+                                      std::chrono::nanoseconds patience) {
   if (trying_)
     return step::wait;
-  if (now >= retry_at_) {
+  if (now >= retry_at_ || (!full_ && patience - patience / 8 > tried_)) {
     trying_ = full_;
     return step::open;
   }
@@ -34,8 +35,9 @@ bool opening_pace::opened() {
   return std::exchange(full_, false);
 }
 
-void opening_pace::failed(time_point now, caf::error reason) {
+void opening_pace::failed(time_point now, caf::error reason, std::chrono::nanoseconds tried) {
   full_ = has_no_room(reason);
+  tried_ = tried;
   trying_ = false;
   reason_ = std::move(reason);
   retry_at_ = now + retry_.next();

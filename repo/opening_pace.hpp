@@ -32,15 +32,18 @@ public:
   /// `retry` is the time after a failed attempt in which nobody tries again.
   opening_pace(actors::backoff_options retry, std::uint64_t seed) : retry_(retry, seed) {}
 
-  /// Takes that a caller wants another one, `others` being lent or opened at the moment. While the
-  /// server is full one caller at a time is told to open.
-  step next(time_point now, std::size_t others);
+  /// Takes that a caller wants another one, and gives it so long, `others` being lent or opened at
+  /// the moment. While the server is full one caller at a time is told to open. Who has an
+  /// eighth more time than the attempt that failed last had is not refused for that: it says little
+  /// of a server that is slow.
+  step next(time_point now, std::size_t others, std::chrono::nanoseconds patience = {});
 
   /// Takes that one was opened. Returns whether the server was full before: others may try, too.
   bool opened();
 
-  /// Takes that none was opened.
-  void failed(time_point now, caf::error reason);
+  /// Takes that none was opened, because no answer came for `tried`; max() for another reason.
+  void failed(time_point now, caf::error reason,
+              std::chrono::nanoseconds tried = std::chrono::nanoseconds::max());
 
   /// Takes that one of the pool's own was closed: the server has room for another.
   void closed(time_point now);
@@ -59,6 +62,7 @@ private:
   time_point retry_at_{};
   time_point room_until_{}; // a session of the pool's own is leaving
   caf::error reason_;
+  std::chrono::nanoseconds tried_{}; // how long the last attempt that failed had
   bool full_ = false;
   bool trying_ = false; // full_, and one caller finds out whether it still is
 };

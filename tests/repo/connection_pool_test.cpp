@@ -316,6 +316,16 @@ TEST_CASE_FIXTURE(one_pool, "a server that is frozen costs a caller its deadline
   }
 }
 
+TEST_CASE_FIXTURE(one_pool, "a caller who had no time to open a connection costs others nothing") {
+  servers.primary().freeze();
+  auto hasty = pool.take(in(50ms));
+  servers.primary().thaw();
+  REQUIRE_FALSE(hasty);
+
+  auto patient = pool.take(in(20s));
+  CHECK_MESSAGE(patient, (patient ? "" : fly::to_string(patient.error())));
+}
+
 TEST_CASE_FIXTURE(one_pool, "a pool that closes refuses those who wait and those who come") {
   auto first = pool.take(in(5s));
   auto second = pool.take(in(5s));

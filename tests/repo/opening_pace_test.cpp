@@ -54,6 +54,18 @@ TEST_CASE("a database that is down refuses at once, whatever is lent, until the 
   CHECK(it.next(start + 100ms, 5) == step::open);
 }
 
+TEST_CASE("an attempt that had little time refuses nobody who has more") {
+  auto it = pace();
+  it.failed(start, down(), 300ms);
+
+  CHECK(it.next(start + 1ms, 1, 310ms) == step::refuse);
+  CHECK(it.next(start + 1ms, 1, 400ms) == step::open);
+  it.failed(start + 2ms, down(), 3s);
+  CHECK(it.next(start + 3ms, 1, 3s) == step::refuse);
+  it.failed(start + 4ms, down()); // the server said so
+  CHECK(it.next(start + 5ms, 1, 1h) == step::refuse);
+}
+
 TEST_CASE("a full server is waited for where something is lent, and refuses where nothing is") {
   auto it = pace();
   it.failed(start, full());
