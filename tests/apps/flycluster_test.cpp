@@ -125,8 +125,8 @@ TEST_CASE("the guestbook answers those who watch it on its admin port") {
             "region=\"lax\",side=\"server\"}"));
   CHECK(has(shop.curl("lax", "9100/readyz").text, "\"ready\":true"));
   CHECK(json::parse(shop.curl("lax", "9100/status").text)["members"].size() == 3);
-  auto refused = shell(std::string{"env -i PATH=$PATH timeout 10 "} + GUESTBOOK +
-                       " --port 0 --http 127.0.0.1:0 --admin 0.0.0.0:9100");
+  auto refused = shell(std::string{"env -i PATH=$PATH DATABASE_URL=postgresql:///app timeout 10 "} +
+                       GUESTBOOK + " --port 0 --http 127.0.0.1:0 --admin 0.0.0.0:9100");
   CHECK(refused.code == 1);
   CHECK(has(refused.text, "admin address"));
 }
