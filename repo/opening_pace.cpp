@@ -1,5 +1,6 @@
 #include "fly/repo/opening_pace.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "fly/actors/error.hpp"
@@ -31,13 +32,14 @@ opening_pace::step opening_pace::next(time_point now, std::size_t others,
 bool opening_pace::opened() {
   retry_.reset();
   retry_at_ = {};
+  tried_ = {};
   trying_ = false;
   return std::exchange(full_, false);
 }
 
 void opening_pace::failed(time_point now, caf::error reason, std::chrono::nanoseconds tried) {
   full_ = has_no_room(reason);
-  tried_ = tried;
+  tried_ = std::max(tried_, tried);
   trying_ = false;
   reason_ = std::move(reason);
   retry_at_ = now + retry_.next();

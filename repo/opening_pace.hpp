@@ -33,9 +33,9 @@ public:
   opening_pace(actors::backoff_options retry, std::uint64_t seed) : retry_(retry, seed) {}
 
   /// Takes that a caller wants another one, and gives it so long, `others` being lent or opened at
-  /// the moment. While the server is full one caller at a time is told to open. Who has an
-  /// eighth more time than the attempt that failed last had is not refused for that: it says little
-  /// of a server that is slow.
+  /// the moment. While the server is full one caller at a time is told to open. Who has an eighth
+  /// more time than the attempts that failed had is not refused for them: they say little of a
+  /// server that is slow.
   step next(time_point now, std::size_t others, std::chrono::nanoseconds patience = {});
 
   /// Takes that one was opened. Returns whether the server was full before: others may try, too.
@@ -62,7 +62,7 @@ private:
   time_point retry_at_{};
   time_point room_until_{}; // a session of the pool's own is leaving
   caf::error reason_;
-  std::chrono::nanoseconds tried_{}; // how long the last attempt that failed had
+  std::chrono::nanoseconds tried_{}; // longest attempt that failed, since one was opened
   bool full_ = false;
   bool trying_ = false; // full_, and one caller finds out whether it still is
 };

@@ -1,6 +1,5 @@
 #include "fly/repo/write_call.hpp"
 
-#include <algorithm>
 #include <limits>
 #include <mutex>
 #include <optional>
@@ -64,6 +63,10 @@ constexpr std::size_t wait_stage = std::numeric_limits<std::size_t>::max();
 /// Pauses of a write with a key before it is tried again, but for the first time.
 constexpr actors::backoff_options pauses{10ms, 500ms, 2.0};
 
+/// The write whose call this thread is beginning; null for none. What ends it meanwhile is an
+/// answer within `attempt`.
+thread_local const void* beginning = nullptr;
+
 struct under_way {
   write_call how;
   std::string name;
@@ -113,12 +116,19 @@ bool may_pass(const caf::error& reason) {
 }
 
 /// Returns when a lost write is tried again: at once the first time, then after growing pauses.
-clock::time_point next_try(under_way& call) {
-  if (call.attempts == 1)
-    return {};
-  if (!call.pause)
-    call.pause.emplace(pauses, std::random_device{}());
-  return clock::now() + call.pause->next();
+/// Nothing where there is no time left, or where the try that was to wait has ended without that:
+/// this node makes no call, and would be asked again and again within the same stack.
+std::optional<clock::time_point> next_try(under_way& call) {
+  if (call.pause && beginning == &call)
+    return std::nullopt;
+  auto now = clock::now();
+  auto then = now;
+  if (call.attempts > 1) {
+    if (!call.pause)
+      call.pause.emplace(pauses, std::random_device{}());
+    then += call.pause->next();
+  }
+  return then < call.how.deadline ? std::optional{then} : std::nullopt;
 }
 
 /// Only the ledger knows whether the copy that was lost is committed; asking it is trying again.
@@ -129,10 +139,10 @@ void on_error(const std::shared_ptr<under_way>& call, caf::error reason) {
   if (key.empty() || is_settled(reason) || (!unknown && !call->doubt))
     return call->done(std::move(reason));
   if (may_pass(reason)) {
-    if (auto then = next_try(*call); std::max(then, clock::now()) < call->how.deadline) {
+    if (auto then = next_try(*call)) {
       if (!call->doubt)
         call->doubt = std::move(reason);
-      return attempt(call, call->arguments, then);
+      return attempt(call, call->arguments, *then);
     }
   }
   if (!unknown)
@@ -168,10 +178,12 @@ void attempt(const std::shared_ptr<under_way>& call, rpc::bytes arguments,
              clock::time_point not_before, rpc::answer_reader* own) {
   auto stage = ++call->attempts;
   const auto& how = call->how;
+  const auto* outer = std::exchange(beginning, call.get());
   auto end = how.rpc->start(
       how.whom, call->name, call->wanted, std::move(arguments), how.deadline,
       [call](caf::expected<rpc::bytes> answer) { on_answer(call, std::move(answer)); }, how.trace,
       {.not_before = not_before}, own);
+  beginning = outer;
   call->now.began(stage, std::move(end));
 }
 

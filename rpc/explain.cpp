@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <memory>
 
-#include "fly/actors/pending.hpp"
-#include "fly/cluster/node.hpp"
 #include "fly/rpc/current_call.hpp"
 #include "fly/rpc/endpoint.hpp"
 
@@ -74,18 +72,6 @@ explanation account_for(const call_trace& trace, clock::time_point begun, clock:
 caf::error error_of(const explanation& from) {
   return from.code == 0 ? caf::error{}
                         : make_error(static_cast<errc>(from.code), from.text, from.details);
-}
-
-caf::error cannot_explain(const endpoint& rpc, const target& whom) {
-  const auto& node = rpc.node();
-  bool is_here = whom.kind == target::kind::primary  ? node.is_primary()
-                 : whom.kind == target::kind::region ? whom.name == node.my_region()
-                                                     : whom.name == node.self().id;
-  if (!is_here || rpc.workers().size() > 1)
-    return {};
-  return make_error(errc::overloaded, node.self().id +
-                                          " has one worker, and that one explains: none is left "
-                                          "to run the call; explain it from another member");
 }
 
 clock::time_point deadline_of(const explain_request& asked, clock::time_point begun) {

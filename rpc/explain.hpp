@@ -84,10 +84,6 @@ void add_part(explanation& to, std::string_view name, std::chrono::microseconds 
 /// Returns the error that the call ended with; empty for a result.
 caf::error error_of(const explanation& from);
 
-/// Returns why the call cannot be made in a task of this endpoint's workers: it would run here, and
-/// no other worker is there to run it. Empty otherwise.
-caf::error cannot_explain(const endpoint& rpc, const target& whom);
-
 /// Returns when a call that begins now ends: after the request's timeout, and no later than the
 /// current call, whose caller waits for the explanation.
 std::chrono::steady_clock::time_point deadline_of(const explain_request& asked,

@@ -1,8 +1,10 @@
 // The example service: one node of a guestbook that is served in many regions.
 
-#include <atomic>
+#include <condition_variable>
 #include <cstdlib>
 #include <iostream>
+#include <mutex>
+#include <stop_token>
 #include <string>
 #include <thread>
 
@@ -65,15 +67,17 @@ int fail(const caf::error& reason) {
 }
 
 /// Makes the table as soon as a primary can be reached, and gives up when the service ends.
-void prepare_tables(const fly::repo::database& db, const std::atomic<bool>& ending) {
-  while (!ending) {
+void prepare_tables(const fly::repo::database& db, const std::stop_token& ending) {
+  std::mutex mutex;
+  std::condition_variable_any ended;
+  while (!ending.stop_requested()) {
     auto made = fly::rpc_primary(db.with({.timeout = 2s}), guestbook::create_tables);
     if (made)
       return;
     if (fly::code_of(made.error()) == fly::errc::sql_failed)
       std::cerr << "guestbook: " << fly::to_string(made.error()) << '\n';
-    for (int i = 0; i < 10 && !ending; ++i)
-      std::this_thread::sleep_for(50ms);
+    std::unique_lock lock{mutex};
+    ended.wait_for(lock, ending, 500ms, [] { return false; });
   }
 }
 
@@ -104,14 +108,13 @@ int run(const settings& chosen) {
   std::cerr << "guestbook: node " << node.self().id << " in " << node.my_region()
             << ", page at http://" << chosen.http << '\n';
 
-  std::atomic<bool> ending = false;
-  std::thread tables{[&] { prepare_tables(db, ending); }};
+  std::jthread tables{[&](const std::stop_token& ending) { prepare_tables(db, ending); }};
   fly::apps::wait_for_end([&] { // new certificates, as after a renewal
     auto reason = node.reload_tls();
     std::cerr << "guestbook: SIGHUP: " << (reason ? fly::to_string(reason) : "new files are taken")
               << '\n';
   });
-  ending = true;
+  tables.request_stop();
   http.stop();  // the running requests are answered, with all that they need
   node.leave(); // refuses calls, ends the running ones, says goodbye
   tables.join();

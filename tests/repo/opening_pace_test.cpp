@@ -62,8 +62,13 @@ TEST_CASE("an attempt that had little time refuses nobody who has more") {
   CHECK(it.next(start + 1ms, 1, 400ms) == step::open);
   it.failed(start + 2ms, down(), 3s);
   CHECK(it.next(start + 3ms, 1, 3s) == step::refuse);
-  it.failed(start + 4ms, down()); // the server said so
-  CHECK(it.next(start + 5ms, 1, 1h) == step::refuse);
+  it.failed(start + 4ms, down(), 300ms); // says no more than the one before
+  CHECK(it.next(start + 5ms, 1, 3s) == step::refuse);
+  it.opened();
+  it.failed(start + 6ms, down(), 300ms);
+  CHECK(it.next(start + 7ms, 1, 3s) == step::open);
+  it.failed(start + 8ms, down()); // the server said so
+  CHECK(it.next(start + 9ms, 1, 1h) == step::refuse);
 }
 
 TEST_CASE("a full server is waited for where something is lent, and refuses where nothing is") {

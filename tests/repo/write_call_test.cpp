@@ -28,11 +28,11 @@ struct telling {
 
 /// Lets a write end with one error after the other, on its own node.
 telling call_after(const std::vector<caf::error>& answers, const std::string& key,
-                   std::chrono::milliseconds timeout) {
+                   std::chrono::milliseconds timeout, rpc::endpoint_options options = {}) {
   cluster::options settings;
   settings.port = 0;
   cluster::node node{settings};
-  rpc::endpoint endpoint{node};
+  rpc::endpoint endpoint{node, std::move(options)};
   const auto& signature = repo::write_signature<void>();
   std::size_t next = 0;
   endpoint.serve_raw(
@@ -87,6 +87,21 @@ TEST_CASE("a lost write is tried again until its deadline while it may pass") {
   CHECK(last.reason == errc::outcome_unknown);
   CHECK(last.attempts < 20);
   CHECK(std::chrono::steady_clock::now() - begun > 400ms); // less than a pause was left
+}
+
+TEST_CASE("a lost write is given up where its own node makes no call any more") {
+  std::size_t seen = 0;
+  rpc::caller_interceptor refuses = [&](rpc::outgoing_call&) {
+    return ++seen > 1 ? make_error(errc::overloaded, "full") : caf::error{};
+  };
+
+  auto [told, attempts] = call_after({make_error(errc::member_lost, "syd is gone")}, "order-1", 20s,
+                                     {.on_call = {refuses}});
+
+  CHECK(told == errc::member_lost);
+  CHECK(text_of(told) == "syd is gone; asked again: full");
+  CHECK(attempts == 1);
+  CHECK(seen <= 4);
 }
 
 TEST_CASE("what the ledger says of a key is certain, whatever was lost before") {
